@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RawSet and its guards: every verb of KDDM on bytes. Start reading here; Set<T> (set.hpp) is a
+// thin typed view of this.
+//
+//   get      shared copy: valid and unchanging until put
+//   grab     exclusive in the whole session until put
+//   put      let go (the guard's destructor does it; call put() to see an error)
+//
+// A task (thread) may hold many guards, but takes them in ascending (set, id) order; the other
+// order returns Errc::deadlock at once and names both objects. A second get of an object the task
+// already holds succeeds. grab while the same task holds a get of the object asserts: use upgrade().
+// All functions are thread-safe; a guard belongs to the task that made it. Functions return
+// Result; Set<T> throws instead.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ssi/kddm/types.hpp"
+
+namespace ssi::kddm {
+
+class Engine;
+struct Entry;
+struct SetState;
+
+enum class Access : std::uint8_t { none, read, write };
+
+// A held get or grab. Movable; letting go twice is harmless; empty after a move.
+class RawGuard {
+public:
+    RawGuard() = default;
+    RawGuard(RawGuard&& other) noexcept { swap(other); }
+    RawGuard& operator=(RawGuard&& other) noexcept {
+        RawGuard moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    ~RawGuard();  // a failing put makes the set's error sticky: the next verb and sync return it
+
+    bool held() const { return access_ != Access::none; }
+    Access access() const { return access_; }
+    ObjectId id() const { return id_; }
+    std::span<const std::byte> bytes() const;
+    std::span<std::byte> writable();         // asserts unless grabbed
+    std::uint64_t version() const;           // grows with every write; equal versions, equal bytes
+    // Variable kinds under grab: keeps the common prefix, zeroes what is new. too_large, out_of_memory.
+    Result<void> resize(std::size_t length);
+    Result<void> put();
+    // get -> grab of the same object. Lets go and re-acquires: `true` when the value may have
+    // changed in between. Afterwards the guard is a grab (or empty, on error).
+    Result<bool> upgrade();
+
+private:
+    friend class Engine;
+    void swap(RawGuard& other) noexcept {
+        std::swap(engine_, other.engine_);
+        std::swap(set_, other.set_);
+        std::swap(entry_, other.entry_);
+        std::swap(id_, other.id_);
+        std::swap(access_, other.access_);
+    }
+    Engine* engine_ = nullptr;
+    SetState* set_ = nullptr;
+    Entry* entry_ = nullptr;
+    ObjectId id_{};
+    Access access_ = Access::none;
+};
+
+// A handle to an open set; cheap to copy; valid as long as its session.
+class RawSet {
+public:
+    RawSet() = default;
+    RawSet(Engine* engine, SetState* set) : engine_(engine), set_(set) {}
+
+    SetId id() const;
+    const std::string& name() const;
+    const SetOptions& options() const;
+
+    Result<RawGuard> get(ObjectId id);
+    Result<RawGuard> grab(ObjectId id);
+    // grab without fetching: the bytes are zero (variable: empty), whatever they were.
+    Result<RawGuard> grab_new(ObjectId id);
+    // Like grab, but would_block instead of waiting for another holder. Waits for messages only,
+    // at most kddm.try_timeout_us.
+    Result<RawGuard> try_grab(ObjectId id);
+    // Held locally now? Sends nothing; only a hint by the time it returns.
+    Access find(ObjectId id) const;
+    NodeId home(ObjectId id) const;
+    // The object ceases to exist everywhere; the next access finds a new-born one. Waits for holders.
+    Result<void> remove(ObjectId id);
+    // Asks for a copy and returns at once.
+    Result<void> prefetch(ObjectId id, Access access = Access::read);
+    // Sends the object home, if this node owns it, or drops a clean copy. would_block while held here.
+    Result<void> flush(ObjectId id);
+    // Waits until everything this node flushed has arrived; returns (and clears) the sticky error.
+    Result<void> sync();
+
+    // Runs a registered function at the object's home, exclusively, exactly once. In place when
+    // the caller has grabbed the object.
+    Result<std::vector<std::byte>> apply(ObjectId id, std::string_view function,
+                                         std::span<const std::byte> arguments);
+    // Adds to the 64-bit little-endian integer at `offset` (8-aligned) at the home; returns what
+    // it was.
+    Result<std::int64_t> fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset = 0);
+
+    // Called on the executor after the last local pin of a revoked object is gone and before its
+    // bytes leave (or die); may read the bytes, must not call verbs. One per set and node.
+    void on_release(std::function<void(ObjectId, std::span<const std::byte>)> hook);
+
+    SetStats stats() const;
+
+private:
+    Engine* engine_ = nullptr;
+    SetState* set_ = nullptr;
+};
+
+}  // namespace ssi::kddm

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Set<T>: RawSet for objects of a C++ type. Trivially copyable T lives in place as raw bytes
+// (alignment up to 16); any other T is encoded by Boost.Serialization: include
+// ssi/kddm/serialized.hpp and give T a serialize() function. Functions throw ssi::Error.
+#pragma once
+
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "ssi/kddm/raw_set.hpp"
+
+namespace ssi::kddm {
+
+template <class T>
+struct Serialized;  // in ssi/kddm/serialized.hpp
+
+template <class T>
+inline constexpr bool is_raw_object = std::is_trivially_copyable_v<T>;
+
+// A shared (const T) or exclusive (T) view of an object, until the scope ends.
+template <class T>
+class Guard {
+public:
+    using Value = std::remove_const_t<T>;
+    explicit Guard(RawGuard raw) : raw_(std::move(raw)) {
+        if constexpr (!is_raw_object<Value>)
+            value_ = value_or_throw(Serialized<Value>::decode(raw_.bytes()));
+    }
+    Guard(Guard&&) noexcept = default;
+    Guard& operator=(Guard&& other) noexcept {
+        let_go();
+        raw_ = std::move(other.raw_);
+        value_ = std::move(other.value_);
+        return *this;
+    }
+    ~Guard() { let_go(); }
+
+    T& operator*() const { return *address(); }
+    T* operator->() const { return address(); }
+    ObjectId id() const { return raw_.id(); }
+    std::uint64_t version() const { return raw_.version(); }
+    // Lets go and reports what the destructor could only make sticky.
+    void put() {
+        Result<void> encoded = encode();
+        Result<void> done = raw_.put();
+        value_or_throw(std::move(encoded));
+        value_or_throw(std::move(done));
+    }
+    RawGuard& raw() { return raw_; }
+
+private:
+    T* address() const {
+        if constexpr (is_raw_object<Value>) {
+            if constexpr (std::is_const_v<T>)
+                return reinterpret_cast<T*>(raw_.bytes().data());
+            else
+                return reinterpret_cast<T*>(const_cast<RawGuard&>(raw_).writable().data());
+        } else {
+            return const_cast<T*>(&*value_);
+        }
+    }
+    Result<void> encode() {
+        if constexpr (!is_raw_object<Value> && !std::is_const_v<T>)
+            if (raw_.held()) return Serialized<Value>::encode(*value_, raw_);
+        return {};
+    }
+    void let_go() noexcept {
+        if (!raw_.held()) return;
+        if (auto encoded = encode(); !encoded) fail_put(raw_, std::move(encoded).error());
+    }
+    static void fail_put(RawGuard& raw, Failure failure);
+
+    RawGuard raw_;
+    std::optional<Value> value_;
+};
+
+// Makes `failure` the sticky error of the guard's set and lets go.
+void put_failed(RawGuard& guard, Failure failure);
+
+template <class T>
+void Guard<T>::fail_put(RawGuard& raw, Failure failure) {
+    put_failed(raw, std::move(failure));
+}
+
+template <class T>
+class Set {
+public:
+    static_assert(alignof(T) <= 16, "objects are aligned to 16 bytes");
+    Set() = default;
+    explicit Set(RawSet raw) : raw_(std::move(raw)) {}
+
+    Guard<const T> get(ObjectId id) { return Guard<const T>(value_or_throw(raw_.get(id))); }
+    Guard<T> grab(ObjectId id) { return Guard<T>(value_or_throw(raw_.grab(id))); }
+    Guard<T> grab_new(ObjectId id) { return Guard<T>(value_or_throw(raw_.grab_new(id))); }
+    // Empty when another task or node holds the object.
+    std::optional<Guard<T>> try_grab(ObjectId id) {
+        auto raw = raw_.try_grab(id);
+        if (!raw && raw.error().code == Errc::would_block) return std::nullopt;
+        return Guard<T>(value_or_throw(std::move(raw)));
+    }
+    // Turns a shared guard into an exclusive one; `changed` tells whether the value may have moved on.
+    Guard<T> upgrade(Guard<const T>&& guard, bool* changed = nullptr) {
+        RawGuard raw = std::move(guard.raw());
+        const bool moved = value_or_throw(raw.upgrade());
+        if (changed) *changed = moved;
+        return Guard<T>(std::move(raw));
+    }
+    void remove(ObjectId id) { value_or_throw(raw_.remove(id)); }
+    void prefetch(ObjectId id) { value_or_throw(raw_.prefetch(id)); }
+    void flush(ObjectId id) { value_or_throw(raw_.flush(id)); }
+    void sync() { value_or_throw(raw_.sync()); }
+    std::int64_t fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset = 0) {
+        return value_or_throw(raw_.fetch_add(id, delta, offset));
+    }
+    // Arguments: any trivially copyable value; the reply is decoded as R.
+    template <class R, class A>
+    R apply(ObjectId id, std::string_view function, const A& arguments) {
+        static_assert(std::is_trivially_copyable_v<A> && std::is_trivially_copyable_v<R>);
+        auto reply = value_or_throw(raw_.apply(id, function, std::as_bytes(std::span(&arguments, 1))));
+        if (reply.size() != sizeof(R))
+            throw Error(Failure{Errc::mismatch, 0, no_node,
+                                "apply: the function's reply has another size than the result type"});
+        R result;
+        std::memcpy(&result, reply.data(), sizeof(R));
+        return result;
+    }
+
+    SetStats stats() const { return raw_.stats(); }
+    RawSet& raw() { return raw_; }
+
+private:
+    RawSet raw_;
+};
+
+}  // namespace ssi::kddm

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a set is made of: kind, placement, coherence, limits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ssi/base/ids.hpp"
+#include "ssi/base/result.hpp"
+
+namespace ssi::kddm {
+
+inline constexpr std::uint32_t max_object_bytes = 64u << 20;  // 64 MiB
+
+enum class ObjectKind : std::uint8_t {
+    fixed,     // object_bytes each, born zeroed
+    variable,  // 0 .. max_object_bytes, born empty; guards resize
+    typed,     // variable, encoded by Boost.Serialization
+};
+
+enum class Coherence : std::uint8_t {
+    coherent,  // read copies and ownership stay where they are used until somebody else wants them
+    home,      // nothing stays: the last put sends the object home; apply and fetch_add never recall
+};
+
+// A registered pure function of (set, id, number of slots) -> slot: every node can evaluate it
+// without a message. Registered under the same name on every node before the set is opened.
+using PlacementFunction = SlotId (*)(SetId set, ObjectId id, std::uint32_t slots);
+
+struct SetOptions {
+    std::uint64_t count = 0;          // ids are {0, 0 .. count-1}; 0: any id
+    ObjectKind kind = ObjectKind::fixed;
+    std::uint32_t object_bytes = 0;   // fixed kind: 1 .. max_object_bytes
+    Coherence coherence = Coherence::coherent;
+    // "hashed" (default), "node:<id>" (all objects at that node), "blocked" (count / nodes
+    // consecutive ids per node; needs count), "high_bits" (slot = id.hi % slots), or the name of a
+    // registered PlacementFunction.
+    std::string placement = "hashed";
+
+    friend bool operator==(const SetOptions&, const SetOptions&) = default;
+};
+
+// An object as a shipped function sees it: exclusive, at its home. Resizing is for variable kinds.
+class ObjectView {
+public:
+    virtual ~ObjectView() = default;
+    virtual ObjectId id() const = 0;
+    virtual std::span<std::byte> bytes() = 0;
+    virtual Result<void> resize(std::size_t length) = 0;
+};
+
+// A function that apply ships to an object's home. Registered under the same name on every node.
+// What it appends to `reply` (<= 64 KiB) is apply's result; an error is reported as function_failed.
+using ShippedFunction = std::function<Result<void>(ObjectView& object,
+                                                   std::span<const std::byte> arguments,
+                                                   std::vector<std::byte>& reply)>;
+
+enum class Run : std::uint8_t {
+    inline_in_handler,  // bounded, never blocks, makes no libssi call: lowest latency
+    on_executor,        // may take long; may not block on objects
+};
+
+// Counters of one set on this node since it was opened here.
+struct SetStats {
+    std::uint64_t gets = 0;             // acquisitions, all
+    std::uint64_t grabs = 0;
+    std::uint64_t hits = 0;             // of these: served by what the node held
+    std::uint64_t remote_gets = 0;      // requests sent or started at the home
+    std::uint64_t remote_grabs = 0;
+    std::uint64_t invalidations = 0;    // copies given up for another node's grab
+    std::uint64_t transfers = 0;        // ownerships given away
+    std::uint64_t applies = 0;          // shipped functions executed here
+    std::uint64_t recalls = 0;          // of these: had to call the object home first
+    std::uint64_t evictions = 0;        // objects sent home by flush, or by home coherence
+    std::uint64_t bytes_in = 0;         // object bytes received, sent
+    std::uint64_t bytes_out = 0;
+    std::uint64_t objects = 0;          // entries now
+};
+
+}  // namespace ssi::kddm

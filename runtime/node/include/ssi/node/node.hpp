@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Node: one member of a session. Owns the mailbox between a Transport and the layers above
+// (dispatch by channel, duplicate suppression, fencing of old incarnations, loss of peers) and the
+// tree collectives. It is given its doors; it makes no thread, opens no file and knows no UCX or
+// MPI: ProcessNode (process_node.hpp) wires the real ones, the simulator wires simulated ones.
+// Thread-safe unless said otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ssi/base/clock.hpp"
+#include "ssi/base/config.hpp"
+#include "ssi/base/log.hpp"
+#include "ssi/base/random.hpp"
+#include "ssi/base/result.hpp"
+#include "ssi/base/stats.hpp"
+#include "ssi/net/transport.hpp"
+#include "ssi/node/membership.hpp"
+#include "ssi/sys/task.hpp"
+
+namespace ssi::node {
+
+// Every message starts with this; Node fills it in send(). 16 bytes, little endian.
+struct MessageHeader {
+    std::uint8_t channel = 0;
+    std::uint8_t kind = 0;              // the channel's own
+    std::uint16_t flags = 0;            // the channel's own
+    std::uint32_t incarnation = 0;      // of the sender
+    std::uint64_t sequence = 0;         // per (sender, receiver), from 1: duplicates are dropped
+};
+static_assert(sizeof(MessageHeader) == 16);
+
+enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3 };
+
+// A layer's receiver. Same rules as net::Receiver; duplicates and fenced messages never get here.
+class Channel {
+public:
+    virtual ~Channel() = default;
+    virtual std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                                std::size_t length) = 0;
+    virtual void on_message(NodeId from, std::span<const std::byte> header,
+                            std::span<std::byte> payload, bool owned) = 0;
+    virtual void on_large_failed(NodeId from, std::byte* memory) = 0;
+    // A node is dead, with proof. Called once per node, from a poll or the progress thread, no lock held.
+    virtual void on_node_lost(NodeId node) = 0;
+};
+
+// The doors and settings a Node stands on; all outlive it.
+struct Doors {
+    net::Transport& transport;
+    const Clock& clock;
+    sys::Waiter& waiter;
+    sys::Tasks& tasks;
+    Log& log;
+    Stats& stats;
+    const Config& config;
+    std::uint64_t random_seed;
+};
+
+enum class ReduceOp : std::uint8_t { sum, min, max };
+
+class Node final : public net::Receiver {
+public:
+    Node(Doors doors, std::shared_ptr<const Membership> membership, NodeId self);
+    ~Node() override;
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    NodeId id() const { return self_; }
+    int rank() const { return rank_; }               // position among the members
+    int size() const { return size_; }
+    std::shared_ptr<const Membership> membership() const { return membership_; }
+    const SlotTable& slot_table() const { return *membership_->slot_table; }
+    const Doors& doors() const { return doors_; }
+
+    // Before the first message can arrive.
+    void attach(ChannelId channel, Channel* handler);
+
+    // `message` starts with a MessageHeader whose channel, kind and flags the caller set; Node
+    // fills the rest. Never blocks; no lock of an object shard may be held. to != id().
+    Result<void> send(NodeId to, std::span<std::byte> message, net::Payload payload = {});
+
+    // True once the node's death is proven. One relaxed load when nobody was ever lost.
+    bool lost(NodeId node) const;
+    bool any_lost() const { return any_lost_.load(std::memory_order_acquire); }
+    Nanoseconds last_loss() const { return last_loss_.load(std::memory_order_acquire); }
+    // By a detector that has proof. Idempotent; logs `node 3 lost: why` once and tells the channels.
+    void declare_lost(NodeId node, std::string_view why);
+
+    // Simulator only: lets duplicates through, to prove that the checkers notice.
+    void accept_duplicates_for_test();
+
+    // Collectives over the members, binomial trees, called by one task per node at a time, in the
+    // same order everywhere. peer_lost when a member is or becomes dead.
+    Result<void> barrier();
+    Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
+    Result<void> all_reduce(std::span<double> values, ReduceOp op);
+    Result<void> all_reduce(std::span<std::uint64_t> values, ReduceOp op);
+
+    // net::Receiver
+    std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                        std::size_t length) override;
+    void on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
+                    bool owned) override;
+    void on_large_failed(NodeId from, std::byte* memory) override;
+    void on_peer_suspect(NodeId peer, const Failure& why) override;
+
+private:
+    struct Impl;
+    Doors doors_;
+    std::shared_ptr<const Membership> membership_;
+    NodeId self_;
+    int rank_ = 0;
+    int size_ = 0;
+    std::atomic<bool> any_lost_{false};
+    std::atomic<Nanoseconds> last_loss_{0};
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ssi::node
