@@ -48,6 +48,7 @@ struct Inspection {
     std::vector<NodeId> exact;               // inline copyset, or
     std::vector<std::uint8_t> groups;        // group bits
     std::uint32_t group_size = 0;            // nodes per group
+    std::shared_ptr<const node::Membership> members;
 };
 
 class Engine {

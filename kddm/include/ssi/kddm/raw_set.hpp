@@ -56,6 +56,9 @@ public:
     // changed in between. Afterwards the guard is a grab (or empty, on error).
     Result<bool> upgrade();
 
+    // Lets go and makes `failure` the set's sticky error.
+    void fail(Failure failure);
+
 private:
     friend class Engine;
     void swap(RawGuard& other) noexcept {

@@ -67,21 +67,12 @@ private:
     }
     void let_go() noexcept {
         if (!raw_.held()) return;
-        if (auto encoded = encode(); !encoded) fail_put(raw_, std::move(encoded).error());
+        if (auto encoded = encode(); !encoded) raw_.fail(std::move(encoded).error());
     }
-    static void fail_put(RawGuard& raw, Failure failure);
 
     RawGuard raw_;
     std::optional<Value> value_;
 };
-
-// Makes `failure` the sticky error of the guard's set and lets go.
-void put_failed(RawGuard& guard, Failure failure);
-
-template <class T>
-void Guard<T>::fail_put(RawGuard& raw, Failure failure) {
-    put_failed(raw, std::move(failure));
-}
 
 template <class T>
 class Set {

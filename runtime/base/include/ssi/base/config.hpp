@@ -28,27 +28,41 @@ struct Setting {
 };
 
 std::span<const Setting> settings_table();
+// "arena.warm_bytes" -> "SSI_ARENA_WARM_BYTES" and "--ssi-arena-warm-bytes".
+std::string variable_name(const Setting& setting);
+std::string flag_name(const Setting& setting);
+// SSI_ variables that are no settings, and what they are for; SSI_TEST_* is free for tests.
+struct ReservedVariable {
+    const char* name;
+    const char* help;
+};
+std::span<const ReservedVariable> reserved_variables();
 
 // The values in force; immutable after load, shared by all nodes of a process. Thread-safe to read.
 class Config {
 public:
     Config();  // all defaults
 
-    // Reads $SSI_CONFIG (TOML, when set), then SSI_* variables, then --ssi-* arguments, which it
-    // removes from argv. An unknown key, variable or flag, or a value out of range: bad_config,
-    // naming it, its source (file and line, variable, flag) and what is accepted.
+    // Reads the TOML file that --ssi-config or else $SSI_CONFIG names, then SSI_* variables, then
+    // --ssi-* arguments up to a "--" (`--ssi-key value` or `--ssi-key=value`; a boolean flag alone
+    // means true), which it removes from argv; argc may be null. An unknown key, variable or flag,
+    // or a value out of range: bad_config, naming it, its source (file and line, variable, flag)
+    // and what is accepted.
     static Result<Config> load(int* argc, char** argv);
     static Result<Config> from_toml(std::string_view text, std::string_view source_name);
 
     Result<void> set(std::string_view key, std::string_view value, std::string_view source);
 
-    bool boolean(std::string_view key) const;          // unknown keys assert: the table is the list
+    // Unknown keys and wrong types assert: the table is the list. A map look-up each: ask once, at
+    // start-up. integer() is in the setting's unit; text() also serves choices.
+    bool boolean(std::string_view key) const;
     std::int64_t integer(std::string_view key) const;
     const std::string& text(std::string_view key) const;
-    // Where the value in force came from: "default", "file x.toml:3", "SSI_LOG", "--ssi-log".
+    // Where the value in force came from: "default", "x.toml:3", "SSI_LOG_LEVEL",
+    // "--ssi-log-level".
     const std::string& source(std::string_view key) const;
 
-    std::string to_toml() const;
+    std::string to_toml() const;    // all values, with help as comments; from_toml reads it
     static std::string markdown();  // docs/configuration.md, whole
 
 private:
@@ -57,6 +71,10 @@ private:
         std::int64_t integer = 0;
         std::string source;
     };
+    const Value& value(std::string_view key, SettingType type) const;
+    Result<void> read_environment();
+    Result<void> read_flags(int* argc, char** argv);
+
     std::map<std::string, Value, std::less<>> values_;
 };
 

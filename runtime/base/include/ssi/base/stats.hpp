@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Counters and latency histograms of one node, by name; OpenMetrics text and JSON out.
 // Registration takes a lock; counting is one relaxed atomic operation. Names follow OpenMetrics:
-// `ssi_kddm_gets_total`, labels as `set="ranks"`.
+// `ssi_kddm_gets_total`, labels as `set="ranks"`. A name that ends in `_total` is a counter, a name
+// that ends in `_seconds` is a histogram, any other is a gauge (a Counter that is set).
 #pragma once
 
 #include <array>
@@ -27,13 +28,21 @@ private:
 // Log-linear histogram of nanoseconds: 64 powers of two, 4 steps each (relative error <= 25 %).
 class Histogram {
 public:
-    void record(std::int64_t nanoseconds);
+    static constexpr unsigned bucket_count = 256;
+
+    void record(std::int64_t nanoseconds);  // negative counts as 0
     std::uint64_t count() const;
     // Upper bound of the bucket that holds the given quantile (0..1); 0 when empty.
     std::int64_t quantile(double q) const;
 
+    std::uint64_t bucket(unsigned index) const {
+        return buckets_[index].load(std::memory_order_relaxed);
+    }
+    // Largest value, in nanoseconds, that falls into the bucket.
+    static std::int64_t upper_bound(unsigned index);
+
 private:
-    std::array<std::atomic<std::uint64_t>, 256> buckets_{};
+    std::array<std::atomic<std::uint64_t>, bucket_count> buckets_{};
 };
 
 class Stats {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ssi/base/clock.hpp"
@@ -34,6 +35,8 @@ struct MessageHeader {
     std::uint64_t sequence = 0;         // per (sender, receiver), from 1: duplicates are dropped
 };
 static_assert(sizeof(MessageHeader) == 16);
+
+struct Peer;
 
 enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3 };
 
@@ -78,8 +81,11 @@ public:
     const SlotTable& slot_table() const { return *membership_->slot_table; }
     const Doors& doors() const { return doors_; }
 
-    // Before the first message can arrive.
+    // Before the first message of that channel can arrive: attach, then barrier(), then send.
     void attach(ChannelId channel, Channel* handler);
+    // Who hears that the transport finds a peer unreachable (a suspicion, not a proof): the
+    // detector. Before the first poll. Called from a poll.
+    void set_suspect_handler(std::function<void(NodeId, const Failure&)> handler);
 
     // `message` starts with a MessageHeader whose channel, kind and flags the caller set; Node
     // fills the rest. Never blocks; no lock of an object shard may be held. to != id().
@@ -95,9 +101,14 @@ public:
     // Simulator only: lets duplicates through, to prove that the checkers notice.
     void accept_duplicates_for_test();
 
+    // Copies the message counts into the node's Stats.
+    void publish_stats();
+
     // Collectives over the members, binomial trees, called by one task per node at a time, in the
-    // same order everywhere. peer_lost when a member is or becomes dead.
-    Result<void> barrier();
+    // same order everywhere. peer_lost when a member is or becomes dead; mismatch when another
+    // node called something else; timed_out (barrier) when `deadline`, an instant of the node's
+    // Clock, passes first, after which no collective may be called any more.
+    Result<void> barrier(Nanoseconds deadline = sys::Waiter::forever);
     Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
     Result<void> all_reduce(std::span<double> values, ReduceOp op);
     Result<void> all_reduce(std::span<std::uint64_t> values, ReduceOp op);
@@ -112,6 +123,10 @@ public:
 
 private:
     struct Impl;
+    Peer* peer(NodeId node) const;
+    Channel* admit(NodeId from, std::span<const std::byte> bytes, bool fresh);
+    Channel* refuse(NodeId from, std::string_view why);
+
     Doors doors_;
     std::shared_ptr<const Membership> membership_;
     NodeId self_;

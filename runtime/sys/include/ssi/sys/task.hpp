@@ -11,10 +11,11 @@
 #include <string>
 
 #include "ssi/base/clock.hpp"
+#include "ssi/sys/atomic.hpp"
 
 namespace ssi::sys {
 
-class FiberScheduler;  // private to runtime/sys: runs fibers on the one thread that drives it
+class FiberScheduler;  // fiber.hpp: runs fibers on the one thread that drives it
 
 // Per-task storage: `local[i]` belongs to the layer that owns index i and is deleted by it.
 enum class TaskLocalSlot : std::uint8_t { kddm, io, sched, test };
@@ -24,29 +25,57 @@ struct Task {
         void* value = nullptr;
         void (*destroy)(void*) = nullptr;
     };
-    std::uint64_t id = 0;                  // unique in the process, ascending in creation order
+    // Unique in the process, ascending in creation order. Fibers count from 1 in each scheduler,
+    // so that a run is the same whatever ran before it; threads have the top bit set.
+    std::uint64_t id = 0;
     FiberScheduler* scheduler = nullptr;   // null for threads
     void* fiber = nullptr;                 // the scheduler's own
     Local local[4];
     Local& slot(TaskLocalSlot s) { return local[static_cast<unsigned>(s)]; }
+    Task() = default;
+    Task(const Task&) = delete;
+    Task& operator=(const Task&) = delete;
     ~Task();                               // destroys the locals
 };
 
+namespace detail {
+// initial-exec: one load relative to the thread pointer, also inside the shared library.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local Task* current;
+Task& adopt_thread();
+}  // namespace detail
+
 // The calling task; made on first use for a thread that Tasks did not spawn. Never null. Fast:
 // one thread-local load. Do not keep the reference across tasks.
-Task& current_task();
+inline Task& current_task() {
+    Task* task = detail::current;
+    return task ? *task : detail::adopt_thread();
+}
 
 // Blocks the calling task only. Not recursive. Uncontended: one atomic exchange each way.
+// lock() is a preemption point under the simulator. A Mutex is used either by threads or by the
+// fibers of one scheduler, not by both at once.
 class Mutex {
 public:
     Mutex() = default;
     Mutex(const Mutex&) = delete;
     Mutex& operator=(const Mutex&) = delete;
-    void lock();
-    bool try_lock();
-    void unlock();
+    void lock() {
+        preemption_point();
+        if (!try_lock()) [[unlikely]]
+            lock_slow();
+    }
+    bool try_lock() {
+        std::uint32_t expected = 0;
+        return state_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
+                                              std::memory_order_relaxed);
+    }
+    void unlock() {
+        if (state_.exchange(0, std::memory_order_release) == 2) [[unlikely]]
+            unlock_slow();
+    }
 
 private:
+    friend class Condition;
     void lock_slow();
     void unlock_slow();
     std::atomic<std::uint32_t> state_{0};  // 0 free, 1 held, 2 held with waiters
@@ -63,6 +92,7 @@ public:
 
 private:
     std::atomic<std::uint32_t> sequence_{0};
+    std::atomic<std::uint32_t> waiters_{0};
 };
 
 // A one-shot event that a task waits for and any task or handler signals. Lives on the waiter's
@@ -71,7 +101,8 @@ class WaitCell {
 public:
     bool ready() const noexcept { return state_.load(std::memory_order_acquire) == 1; }
     void reset() noexcept { state_.store(0, std::memory_order_relaxed); }
-    std::atomic<std::uint32_t>& state() noexcept { return state_; }  // for Waiter: 0 pending, 1 ready, 2 asleep
+    // For the Waiter: 0 pending, 1 ready, 2 and above asleep (what above 2 means is the Waiter's own).
+    std::atomic<std::uint32_t>& state() noexcept { return state_; }
 
 private:
     std::atomic<std::uint32_t> state_{0};

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "application.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "cli/checks.hpp"
+#include "exchange.hpp"
+#include "statistics.hpp"
+
+namespace pagerank {
+namespace {
+
+// What rank 0 tells the others about the input.
+struct Opened {
+    std::uint64_t vertices = 0;
+    std::uint64_t edges = 0;
+    std::uint64_t exit_code = 0;
+};
+
+ssi::Errc errc_of(graph::Problem::Kind kind) {
+    switch (kind) {
+        case graph::Problem::Kind::not_found: return ssi::Errc::not_found;
+        case graph::Problem::Kind::unreadable: return ssi::Errc::io;
+        case graph::Problem::Kind::malformed: return ssi::Errc::parse;
+        case graph::Problem::Kind::empty: return ssi::Errc::invalid_argument;
+        case graph::Problem::Kind::too_large: return ssi::Errc::too_large;
+    }
+    return ssi::Errc::internal;
+}
+
+std::uint64_t exit_code_of(ssi::Errc code) {
+    return static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
+}
+
+std::vector<graph::Edge> reversed(std::vector<graph::Edge> edges) {
+    for (graph::Edge& edge : edges) std::swap(edge.source, edge.target);
+    return edges;
+}
+
+}  // namespace
+
+Application::Application(ssi::Session& session, const cli::Options& options)
+    : session_(session), options_(options) {}
+
+int Application::run() {
+    if (const int code = open_source(); code != 0) return code;
+    progress_ = std::make_unique<Progress>(options_, first(), source_->edges(), clock_);
+    report_.program = "pagerank";
+    report_.input = source_->description();
+    report_.notes = source_->notes();
+    report_.ranks = session_.size();
+    report_.vertices = source_->vertices();
+    report_.edges = source_->edges();
+    build();
+    solve();
+    conclude();
+    progress_->finish();
+    std::uint64_t code = 0;
+    if (first()) {
+        fmt::print("{}", options_.json ? report_.json() : report_.text());
+        if (report_.verification && !report_.verification->passed())
+            code = exit_code_of(ssi::Errc::mismatch);
+        if (std::fflush(stdout) != 0) {
+            fmt::print(stderr, "pagerank: cannot write the report: {}\n", std::strerror(errno));
+            code = exit_code_of(ssi::Errc::io);
+        }
+    }
+    return static_cast<int>(session_.reduce(code, ssi::Reduce::max));
+}
+
+int Application::open_source() {
+    auto source = cli::Source::open(options_, first());
+    Opened opened;
+    if (source) {
+        opened = {source->vertices(), source->edges(), 0};
+    } else {
+        fmt::print(stderr, "pagerank: {}\n", source.error().text);
+        opened.exit_code = exit_code_of(errc_of(source.error().kind));
+    }
+    std::vector<std::byte> bytes(sizeof opened);
+    std::memcpy(bytes.data(), &opened, sizeof opened);
+    session_.broadcast(0, bytes);
+    std::memcpy(&opened, bytes.data(), sizeof opened);
+    if (opened.exit_code != 0) return static_cast<int>(opened.exit_code);
+    source_ = std::move(*source);
+    source_->set_size(static_cast<graph::Vertex>(opened.vertices), opened.edges);
+    return 0;
+}
+
+void Application::build() {
+    const double begin = seconds();
+    progress_->stage("distributing the graph");
+    std::vector<graph::Edge> edges;
+    if (first() || options_.input == cli::InputKind::rmat)
+        edges = source_->slice(session_.rank(), session_.size());
+    graph_ =
+        std::make_unique<LocalGraph>(session_, source_->vertices(), options_.block_vertices, edges);
+    ranking_ = std::make_unique<Ranking>(*graph_, clock_);
+    EdgeExchange by_target(session_, graph_->partition(), "pagerank.edges");
+    if (options_.components) {
+        components_ = std::make_unique<Components>(*graph_, clock_);
+        EdgeExchange by_source(session_, graph_->partition(), "pagerank.reversed");
+        by_source.send(reversed(edges));
+        components_->unite(by_source.received());
+        by_source.close();
+    }
+    by_target.send(std::move(edges));
+    if (components_) components_->unite(by_target.received());
+    graph_->store(by_target);
+    session_.barrier();
+    report_.build_seconds = seconds() - begin;
+    report_.block_vertices = graph_->partition().block_vertices();
+}
+
+void Application::solve() {
+    double seconds = 0;
+    std::uint32_t runs = 0;
+    while (runs < options_.repeat || seconds < options_.min_seconds) {
+        const auto run = ranking_->run(
+            options_, [&](const Ranking::Run& so_far) { progress_->iteration(runs + 1, so_far); });
+        seconds += run.seconds;
+        ++runs;
+        report_.iterations = run.iterations;
+        report_.residual = run.residual;
+        report_.converged = run.converged;
+    }
+    report_.set_time(seconds, runs);
+}
+
+void Application::conclude() {
+    std::vector<graph::Vertex> labels;
+    if (components_) {
+        progress_->stage("finding components");
+        report_.components = components_->find();
+        labels = components_->all_labels();
+        if (first()) count_components(labels, *report_.components);
+    }
+    for (const auto& entry : ranking_->top(options_.top))
+        report_.top.push_back({source_->name(entry.vertex), entry.rank});
+    for (const auto& set : {graph_->adjacency(), ranking_->ranks(), ranking_->shares()})
+        report_.kddm.push_back(sum_over_ranks(session_, set));
+    if (components_) report_.kddm.push_back(sum_over_ranks(session_, components_->labels()));
+    if (!options_.serial && !options_.verify) return;
+    progress_->stage("running serially for comparison");
+    const auto ranks = ranking_->all_ranks();
+    if (first())
+        cli::check(
+            options_, source_->vertices(), source_->whole(), ranks, labels,
+            [this] { return seconds(); }, report_);
+}
+
+}  // namespace pagerank

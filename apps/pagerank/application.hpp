@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Application: one run of pagerank, from the command line to the report. Collective throughout:
+// every rank of the session makes one and calls run(). Throws ssi::Error.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "cli/options.hpp"
+#include "cli/report.hpp"
+#include "cli/source.hpp"
+#include "components.hpp"
+#include "local_graph.hpp"
+#include "progress.hpp"
+#include "ranking.hpp"
+#include "ssi/base/clock.hpp"
+#include "ssi/ssi.hpp"
+
+namespace pagerank {
+
+class Application {
+public:
+    Application(ssi::Session& session, const cli::Options& options);
+    // The exit code, the same on every rank. Rank 0 has printed the report or the error.
+    int run();
+
+private:
+    int open_source();  // exit code; 0: source_ is there
+    void build();
+    void solve();
+    void conclude();  // labels, top, verification, statistics
+    double seconds() const { return static_cast<double>(clock_.now()) * 1e-9; }
+    bool first() const { return session_.rank() == 0; }
+
+    ssi::Session& session_;
+    const cli::Options& options_;
+    ssi::RealClock clock_;
+    std::optional<cli::Source> source_;
+    std::unique_ptr<LocalGraph> graph_;
+    std::unique_ptr<Ranking> ranking_;
+    std::unique_ptr<Components> components_;
+    std::unique_ptr<Progress> progress_;
+    cli::Report report_;
+};
+
+}  // namespace pagerank

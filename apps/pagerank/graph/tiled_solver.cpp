@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "graph/tiled_solver.hpp"
+
+namespace graph {
+
+std::vector<double> invert_degrees(std::span<const std::uint32_t> out_degree) {
+    std::vector<double> inverse(out_degree.size());
+    for (std::size_t v = 0; v < inverse.size(); ++v)
+        inverse[v] = out_degree[v] ? 1.0 / out_degree[v] : 0;
+    return inverse;
+}
+
+TiledSolver::TiledSolver(Vertex vertices, std::span<const Edge> edges, std::uint32_t block_vertices)
+    : partition_(vertices, block_vertices, 1),
+      index_(partition_.blocks()),
+      ranks_(vertices),
+      shares_(vertices),
+      sums_(vertices) {
+    const TileSorter sorter(partition_, 0, std::span(&edges, 1));
+    for (const TileSorter::Piece& piece : sorter.pieces(std::size_t{1} << 30)) {
+        pieces_.push_back(std::make_unique<std::uint32_t[]>(piece.bytes / sizeof(std::uint32_t)));
+        const auto bytes = std::as_writable_bytes(
+            std::span(pieces_.back().get(), piece.bytes / sizeof(std::uint32_t)));
+        sorter.write(piece, bytes);
+        index_.add(piece.target_block, bytes);
+    }
+    std::vector<std::uint32_t> out_degree(vertices);
+    for (const Edge& edge : edges) ++out_degree[edge.source];
+    inverse_degree_ = invert_degrees(out_degree);
+}
+
+double TiledSolver::run(double damping, std::uint32_t iterations) {
+    const std::uint64_t n = partition_.vertices();
+    StepTotals totals;
+    totals.dangling = start_block(n, inverse_degree_, ranks_, shares_);
+    for (std::uint32_t iteration = 0; iteration < iterations; ++iteration) {
+        for (std::uint32_t source = 0; source < partition_.blocks(); ++source)
+            for (const TileIndex::Tile& tile : index_.from(source))
+                accumulate(tile.codes, tile.count, &shares_[partition_.first_vertex(source)],
+                           &sums_[partition_.first_vertex(tile.target_block)]);
+        totals = finish_block(StepRule::of(n, damping, totals.dangling), inverse_degree_, sums_,
+                              ranks_, shares_);
+    }
+    return totals.residual;
+}
+
+}  // namespace graph

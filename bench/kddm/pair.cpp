@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The verbs between two nodes beside a raw UCX ping-pong: rank 0 works on objects whose home is
+// rank 1, which waits in a session barrier. 2 ranks.
+#include <mpi.h>
+
+#include <cstring>
+#include <memory>
+
+#include "table.hpp"
+#include "ucx_floor.hpp"
+
+namespace ssi::bench {
+namespace {
+
+constexpr std::uint32_t word_count = 200'000;   // with headers and entries far beyond L2
+constexpr std::uint32_t block_count = 32'768;   // 128 MiB
+
+// One round of a row: what the ranks do before, during and after the timed loop.
+struct Verb {
+    std::string name;
+    std::function<void(std::uint64_t count)> prepare;  // both ranks; barriers around it are ours
+    std::function<void(std::uint64_t i)> operation;    // rank 0, timed
+    std::function<void(std::uint64_t count)> check;    // both ranks
+};
+
+class Pair {
+public:
+    Pair(const Settings& settings, Report& report, Session& session)
+        : settings_(settings), report_(report), session_(session) {
+        const bool tcp = !settings.suffix.empty();
+        const int peer = 1 - settings.rank;
+        choice_ = fastest(am_choices(tcp), peer, {});
+        floor_ = std::make_unique<UcxFloor>(choice_, peer);
+        report.context("floor/am_roundtrip" + settings.suffix, choice_.name);
+    }
+
+    bool wants(const std::string& name) const { return settings_.wants(name + settings_.suffix); }
+
+    // Measures the verb beside a floor of `shape`.
+    Row measure(const Verb& verb, std::uint64_t table_size, UcxFloor::Shape shape, Row& floor_row) {
+        Side floor;
+        floor.run = [&](std::uint64_t rounds, std::vector<double>* samples) {
+            return floor_->ping_pong(shape, rounds, samples);
+        };
+        Side ours;
+        ours.most_operations = table_size;
+        ours.prepare = [&] {
+            verb.prepare(ours.operations);
+            session_.barrier();
+        };
+        ours.run = [&](std::uint64_t count, std::vector<double>* samples) {
+            double ns = 0;
+            if (session_.rank() == 0) {
+                linger();
+                ns = timed(count, samples, verb.operation);
+            }
+            session_.barrier();
+            return ns;
+        };
+        ours.check = [&] { verb.check(ours.operations); };
+        Row row;
+        row.name = verb.name + settings_.suffix;
+        alternate(settings_, ours, row, &floor, &floor_row);
+        return row;
+    }
+
+    // Single slices of other shapes, reported on the floor's row.
+    double floor_ns(UcxFloor::Shape shape) {
+        std::vector<double> took;
+        for (int i = 0; i < settings_.repetitions(); ++i)
+            took.push_back(floor_->ping_pong(shape, 5000, nullptr));
+        std::sort(took.begin(), took.end());
+        return took[took.size() / 2];
+    }
+
+    const Settings& settings() const { return settings_; }
+    Report& report() { return report_; }
+    Session& session() { return session_; }
+    const UcxChoice& choice() const { return choice_; }
+
+private:
+    const Settings& settings_;
+    Report& report_;
+    Session& session_;
+    UcxChoice choice_;
+    std::unique_ptr<UcxFloor> floor_;
+};
+
+// How many operations went over the network: 1 each when every access was remote as the row's name
+// says. The passes before the measured ones count too.
+double per_operation(std::uint64_t requests, std::uint64_t operations) {
+    return operations == 0 ? 0 : static_cast<double>(requests) / static_cast<double>(operations);
+}
+
+using Ship = std::function<std::int64_t(kddm::Set<std::uint64_t>&, std::uint64_t)>;
+
+template <class T>
+void get_row(Pair& pair, const std::string& name, std::uint32_t count, UcxFloor::Shape shape,
+             Row& floor_row) {
+    if (!pair.wants(name)) return;
+    RemoteTable<T> table(pair.session(), name, 1, count);
+    const bool lead = pair.session().rank() == 0;
+    std::uint64_t stamp = 0, wrong = 0;
+    std::uint64_t operations = 0;
+    Verb verb{.name = name};
+    verb.prepare = [&](std::uint64_t n) {
+        ++stamp;
+        if (!lead) table.take_back(n, 0, stamp);
+    };
+    verb.operation = [&](std::uint64_t i) {
+        wrong += !holds(*table.set().get(table.id(i)), value_of(table.id(i), stamp));
+    };
+    verb.check = [&](std::uint64_t n) {
+        if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
+        if (lead) table.read_all(n, stamp);
+        operations += n;
+    };
+    Row row = pair.measure(verb, count, shape, floor_row);
+    row.counters["requests_per_operation"] =
+        per_operation(table.set().stats().remote_gets, operations);
+    pair.report().add(std::move(row));
+}
+
+void grab_row(Pair& pair, Row& floor_row) {
+    const std::string name = "kddm/grab_remote_8B";
+    if (!pair.wants(name)) return;
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    const bool lead = pair.session().rank() == 0;
+    std::uint64_t stamp = 0, wrong = 0, written = 0;
+    std::uint64_t operations = 0;
+    Verb verb{.name = name};
+    // Odd stamps are the home's, even ones the grabber's.
+    verb.prepare = [&](std::uint64_t n) {
+        ++stamp;
+        if (!lead) {
+            table.take_back(std::min(n, written), stamp - 1, stamp);
+            table.take_back(n, 0, stamp);
+        }
+        ++stamp;
+        written = n;
+    };
+    verb.operation = [&](std::uint64_t i) {
+        auto object = table.set().grab(table.id(i));
+        wrong += *object != value_of(table.id(i), stamp - 1);
+        *object = value_of(table.id(i), stamp);
+    };
+    verb.check = [&](std::uint64_t n) {
+        if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
+        operations += n;
+    };
+    Row row = pair.measure(verb, word_count, {}, floor_row);
+    row.counters["requests_per_operation"] =
+        per_operation(table.set().stats().remote_grabs, operations);
+    pair.report().add(std::move(row));
+}
+
+void upgrade_row(Pair& pair, Row& floor_row) {
+    const std::string name = "kddm/upgrade_remote_8B";
+    if (!pair.wants(name)) return;
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    const bool lead = pair.session().rank() == 0;
+    std::uint64_t stamp = 0, wrong = 0;
+    std::uint64_t operations = 0;
+    Verb verb{.name = name};
+    verb.prepare = [&](std::uint64_t n) {
+        ++stamp;
+        if (!lead) table.take_back(n, 0, stamp);
+        pair.session().barrier();
+        if (lead) table.read_all(n, stamp);
+        pair.session().barrier();
+        if (!lead) table.read_all(n, stamp);
+    };
+    verb.operation = [&](std::uint64_t i) {
+        auto object = table.set().grab(table.id(i));
+        wrong += *object != value_of(table.id(i), stamp);
+    };
+    verb.check = [&](std::uint64_t n) {
+        if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
+        operations += n;
+    };
+    Row row = pair.measure(verb, word_count, {}, floor_row);
+    row.counters["requests_per_operation"] =
+        per_operation(table.set().stats().remote_grabs, operations);
+    pair.report().add(std::move(row));
+}
+
+// fetch_add and apply: `ship` adds 1 to the object at its home and returns what it was.
+void shipped_row(Pair& pair, const std::string& name, Row& floor_row,
+                 const Ship& ship) {
+    if (!pair.wants(name)) return;
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    const bool lead = pair.session().rank() == 0;
+    std::vector<std::uint32_t> added(word_count);
+    std::uint64_t wrong = 0, operations = 0;
+    // The home instantiates and keeps all objects.
+    if (!lead)
+        for (std::uint64_t i = 0; i < table.size(); ++i) *table.set().grab(table.id(i)) = 0;
+    Verb verb{.name = name};
+    verb.prepare = [](std::uint64_t) {};
+    verb.operation = [&](std::uint64_t i) {
+        wrong += ship(table.set(), table.id(i)) != static_cast<std::int64_t>(added[i]++);
+    };
+    verb.check = [&](std::uint64_t n) {
+        if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " results");
+        operations += n;
+    };
+    Row row = pair.measure(verb, word_count, {}, floor_row);
+    // Exactly once: the home's sum is the number of operations.
+    double sum = 0;
+    if (!lead)
+        for (std::uint64_t i = 0; i < table.size(); ++i)
+            sum += static_cast<double>(*table.set().get(table.id(i)));
+    if (sum_over_ranks(sum) != static_cast<double>(operations)) wrong_data(name + ": the sum");
+    row.counters["recalls"] =
+        sum_over_ranks(lead ? 0 : static_cast<double>(table.set().stats().recalls));
+    pair.report().add(std::move(row));
+}
+
+void register_functions(Session& session) {
+    session.register_function(
+        "bench.add", kddm::Run::inline_in_handler,
+        [](kddm::ObjectView& object, std::span<const std::byte> arguments,
+           std::vector<std::byte>& reply) -> Result<void> {
+            std::uint64_t value = 0, delta = 0;
+            std::memcpy(&value, object.bytes().data(), sizeof value);
+            std::memcpy(&delta, arguments.data(), sizeof delta);
+            reply.resize(sizeof value);
+            std::memcpy(reply.data(), &value, sizeof value);
+            value += delta;
+            std::memcpy(object.bytes().data(), &value, sizeof value);
+            return {};
+        });
+}
+
+void run(Pair& pair) {
+    const std::string& suffix = pair.settings().suffix;
+    Row floor_8b{.name = "floor/am_roundtrip_8B" + suffix};
+    Row floor_4kib{.name = "floor/am_roundtrip_4KiB"};
+    floor_8b.note = floor_4kib.note = pair.choice().name;
+    get_row<std::uint64_t>(pair, "kddm/get_remote_8B", word_count, {}, floor_8b);
+    grab_row(pair, floor_8b);
+    if (suffix.empty()) {
+        upgrade_row(pair, floor_8b);
+        shipped_row(pair, "kddm/fetch_add_remote", floor_8b,
+                    [](auto& set, std::uint64_t id) { return set.fetch_add(id, 1); });
+        shipped_row(pair, "kddm/apply_remote", floor_8b, [](auto& set, std::uint64_t id) {
+            return set.template apply<std::int64_t>(id, "bench.add", std::int64_t{1});
+        });
+        get_row<Block>(pair, "kddm/get_remote_4KiB", block_count,
+                       {.request_bytes = 4096, .reply_bytes = 4096}, floor_4kib);
+        if (!floor_4kib.slices.empty()) {
+            floor_4kib.counters["reply_only_ns"] =
+                pair.floor_ns({.request_bytes = 8, .reply_bytes = 4096});
+            floor_4kib.counters["reply_only_cold_ns"] = pair.floor_ns(
+                {.request_bytes = 8, .reply_bytes = 4096, .table_bytes = 128u << 20});
+            pair.report().add(std::move(floor_4kib));
+        }
+    }
+    if (!floor_8b.slices.empty()) pair.report().add(std::move(floor_8b));
+}
+
+}  // namespace
+}  // namespace ssi::bench
+
+int main(int argc, char** argv) {
+    using namespace ssi::bench;
+    return run_program(argc, argv, [](const Settings& settings, Report& report) {
+        if (settings.size != 2) throw std::runtime_error("needs 2 ranks");
+        MPI_Comm world = MPI_COMM_WORLD;
+        ssi::Session session = ssi::Session::from_mpi(&world);
+        register_functions(session);
+        {
+            Pair pair(settings, report, session);
+            run(pair);
+        }
+        report.context("ucx", std::string("UCX ") + ucp_get_version_string());
+        ssi::value_or_throw(session.close());
+    });
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// MpiSolver: PageRank over plain MPI with the partition, tiles and arithmetic of apps/pagerank, and
+// MPI collectives where that has KDDM sets. Every function is collective over MPI_COMM_WORLD.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "cli/options.hpp"
+#include "graph/partition.hpp"
+#include "graph/step.hpp"
+#include "graph/tiles.hpp"
+#include "graph/top.hpp"
+
+namespace peers {
+
+class MpiSolver {
+public:
+    // `edges`: this rank's share of the graph, any edges.
+    MpiSolver(const cli::Options& options, graph::Vertex vertices, std::vector<graph::Edge> edges);
+
+    struct Run {
+        std::uint32_t iterations = 0;
+        double residual = 0;
+        bool converged = false;
+        double seconds = 0;  // the slowest rank's
+    };
+    Run run();
+
+    const graph::Partition& partition() const { return partition_; }
+    std::vector<double> gather_ranks() const;                        // by vertex, on rank 0
+    std::vector<graph::Ranked> gather_top(std::size_t count) const;  // on rank 0
+
+private:
+    std::vector<graph::Edge> exchange(const std::vector<graph::Edge>& edges) const;
+    void count_degrees(const std::vector<graph::Edge>& edges);
+    void sort_tiles(std::span<const graph::Edge> edges);
+    graph::StepTotals step(graph::StepRule rule);
+    std::span<double> owned(std::vector<double>& by_vertex) const;
+
+    const cli::Options& options_;
+    int rank_ = 0;
+    int size_ = 1;
+    graph::Partition partition_;
+    std::vector<int> counts_, displacements_;  // owned vertices by rank, for MPI_Allgatherv
+    std::vector<std::unique_ptr<std::uint32_t[]>> pieces_;
+    graph::TileIndex tiles_;
+    std::vector<double> inverse_degree_;  // of the owned vertices, as ranks_ and sums_
+    std::vector<double> ranks_;
+    std::vector<double> sums_;
+    std::vector<double> shares_;  // of all vertices
+};
+
+}  // namespace peers

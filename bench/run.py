@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs a benchmark suite: its programs under mpirun, one table and one JSON file out."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+
+import results as results_module
+from targets import NODES, SUITES, UPGRADE_NODES
+
+CORES = len(os.sched_getaffinity(0))
+PART_TIMEOUT_S = 600
+TCP = "/net:tcp"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One start of one program."""
+    program: str                    # below the build directory
+    ranks: int                      # 0: not an MPI program
+    rows: tuple                     # what it measures, to skip it under --filter
+    cores: int = 0                  # fewer than this many: said so and skipped
+    environment: dict = field(default_factory=dict)
+    suffix: str = ""
+    arguments: tuple = ()
+    starts: int = 1
+    rename: dict = field(default_factory=dict)
+
+
+def kddm_parts(quick):
+    program = lambda name: f"bench/kddm/kddm_{name}"
+    no_pool = {"SSI_ARENA_WARM_BYTES": "0"}
+    starts = 3 if quick else 5
+    return [
+        Part(program("floors"), 2, ("floor/ucx_get_1MiB", "floor/memcpy", "floor/minor_fault",
+                                    "floor/memfd_fresh"), cores=2),
+        Part(program("pair"), 2, (
+            "floor/am_roundtrip_8B", "floor/am_roundtrip_4KiB", "kddm/get_remote_8B",
+            "kddm/grab_remote_8B", "kddm/upgrade_remote_8B", "kddm/fetch_add_remote",
+            "kddm/apply_remote", "kddm/get_remote_4KiB"), cores=2),
+        Part(program("cached"), 2, ("kddm/get_put_cached", "floor/shared_mutex"), cores=2),
+        Part(program("ring"), 4, ("kddm/get_remote_8B/ranks:4",), cores=2),
+        Part(program("ring"), 8, ("kddm/get_remote_8B/ranks:8",), cores=2),
+        Part(program("busy"), 2, ("kddm/get_remote_busy", "floor/wake_busy"), cores=2),
+        Part(program("memory"), 2, ("kddm/bytes_per_object",), environment=no_pool),
+        Part(program("pair"), 2, ("kddm/get_remote_8B" + TCP, "kddm/grab_remote_8B" + TCP,
+                                  "floor/am_roundtrip_8B" + TCP), cores=2, suffix=TCP,
+             environment={"UCX_TLS": "tcp", "SSI_NET_SAME_HOST": "off"}),
+        Part(program("rss_bare"), 2, ("node/idle_rss",)),
+        Part(program("session"), 2, ("node/idle_rss",), environment=no_pool),
+        Part(program("session"), 2, ("node/idle_rss",),
+             rename={"raw/rss_session": "raw/rss_session_default"}),
+        Part(program("session"), 4, ("node/start_time",), starts=starts,
+             rename={"raw/rss_session": "raw/rss_unused"}),
+    ]
+
+
+def scale_parts(_quick):
+    parts = []
+    for nodes in NODES:
+        rows = tuple(row for row in SUITES["scale"] if row.endswith(f"/nodes:{nodes}"))
+        if nodes == UPGRADE_NODES:
+            rows += tuple(row for row in SUITES["scale"] if row.startswith("scale/upgrade/"))
+        parts.append(Part("bench/scale/scale", 0, rows, arguments=("--nodes", str(nodes))))
+    return parts
+
+
+PARTS = {"kddm": kddm_parts, "scale": scale_parts}
+
+
+def mpirun(ranks):
+    """Ranks pinned one per core where cores allow."""
+    command = ["mpirun", "-n", str(ranks)]
+    if ranks <= CORES:
+        command += ["--map-by", "core", "--bind-to", "core"]
+    else:
+        command += ["--oversubscribe", "--bind-to", "none"]
+    return command
+
+
+def environment(part):
+    merged = dict(os.environ)
+    if os.geteuid() == 0:
+        merged.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    merged.update(part.environment)
+    return merged
+
+
+def run_once(part, arguments, directory):
+    """The part's rows, or a sentence on why there are none."""
+    out = os.path.join(directory, "part.json")
+    if os.path.exists(out):
+        os.unlink(out)
+    command = mpirun(part.ranks) if part.ranks else []
+    for name, value in part.environment.items():
+        if part.ranks:
+            command += ["-x", f"{name}={value}"]
+    # A floor is measured beside the rows that need it, so it takes the whole part.
+    names_a_floor = any(arguments.filter in row for row in part.rows if row.startswith("floor/"))
+    command += [os.path.join(arguments.build_dir, part.program), "--out", out,
+                "--filter", "" if names_a_floor else arguments.filter]
+    command += part.arguments
+    if arguments.quick:
+        command.append("--quick")
+    if part.suffix:
+        command += ["--suffix", part.suffix]
+    # A group of its own, so that a program that hangs is ended with all its ranks.
+    process = subprocess.Popen(command, env=environment(part), start_new_session=True)
+    try:
+        code = process.wait(timeout=PART_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        code = f"nothing after {PART_TIMEOUT_S} s"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    if code != 0:
+        return None, f"{os.path.basename(part.program)} failed: {code}"
+    part_results = results_module.read_part(out)
+    for row in part_results["rows"]:
+        row["name"] = part.rename.get(row["name"], row["name"])
+    return part_results, ""
+
+
+def run_suite(arguments):
+    collected = results_module.Results()
+    reasons = {}
+    with tempfile.TemporaryDirectory(prefix="ssi-bench-") as directory:
+        for part in PARTS[arguments.suite](arguments.quick):
+            if not any(arguments.filter in row for row in part.rows):
+                continue
+            label = " ".join((os.path.basename(part.program) + part.suffix, *part.arguments))
+            if part.cores > CORES:
+                why = f"needs {part.cores} cores, there are {CORES}"
+                print(f"{label}: skipped: {why}", file=sys.stderr)
+                reasons.update({row: why for row in part.rows})
+                continue
+            ranks = f", {part.ranks} ranks" if part.ranks else ""
+            print(f"{label}{ranks} ...", file=sys.stderr, flush=True)
+            for _ in range(part.starts):
+                part_results, why = run_once(part, arguments, directory)
+                if part_results is None:
+                    print(f"{label}: {why}", file=sys.stderr)
+                    reasons.update({row: why for row in part.rows})
+                    break
+                collected.add(part_results)
+    collected.rows.pop("raw/rss_unused", None)
+    collected.add_idle_rss()
+    return collected, reasons
+
+
+def entries_of(arguments, collected, reasons):
+    entries = []
+    for name, target in SUITES[arguments.suite].items():
+        row = collected.rows.pop(name, None)
+        if row is not None:
+            if arguments.filter in name:
+                entries.append(results_module.entry(row, target))
+        elif arguments.filter in name:
+            why = reasons.get(name, "not measured")
+            entries.append(results_module.missing_entry(name, target, why))
+    results_module.judge(entries, SUITES[arguments.suite])
+    return entries
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
+    parser.add_argument("--suite", choices=sorted(PARTS), required=True)
+    parser.add_argument("--build-dir", required=True, help="a release build of this tree")
+    parser.add_argument("--json", metavar="FILE", help="where Google Benchmark's JSON goes")
+    parser.add_argument("--quick", action="store_true",
+                        help="5 short repetitions instead of 15: a look, not a result")
+    parser.add_argument("--filter", default="", metavar="SUBSTR",
+                        help="only rows whose name contains it")
+    arguments = parser.parse_args()
+    arguments.build_dir = os.path.abspath(arguments.build_dir)
+
+    collected, reasons = run_suite(arguments)
+    context = results_module.machine_context(collected)
+    context["suite"] = arguments.suite
+    context["quick"] = arguments.quick
+    entries = entries_of(arguments, collected, reasons)
+    if not entries:
+        parser.error(f"no row of suite {arguments.suite} contains '{arguments.filter}'")
+    libraries = [context[name] for name in ("mpi", "ucx") if name in context]
+    print("\n" + ", ".join([context["machine"], f"{context['num_cpus']} cores",
+                            f"kernel {context['kernel']}", *libraries]) + "\n")
+    print(results_module.table(entries))
+    missed = [item["name"] for item in entries if item.get("target_met") is False]
+    broken = [item["name"] for item in entries if item.get("error_occurred")]
+    print(f"\n{len(entries)} rows, {len(missed)} targets missed, {len(broken)} rows not measured")
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"context": context, "benchmarks": entries}, file, indent=1)
+            file.write("\n")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// World: N simulated nodes running the shipped runtime and kddm on fibers, without faults, in an
+// order that does not depend on a seed: for counting messages and delays, not for finding bugs (the
+// model tests do that). One thread; nothing here is thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ssi/base/config.hpp"
+#include "ssi/base/log.hpp"
+#include "ssi/base/stats.hpp"
+#include "ssi/kddm/engine.hpp"
+#include "ssi/net/sim.hpp"
+#include "ssi/node/node.hpp"
+#include "ssi/sys/fiber.hpp"
+
+namespace ssi::bench {
+
+// What one operation took. `delays`: messages on the longest chain that its caller waited for;
+// `messages` counts those off the critical path too.
+struct Cost {
+    double delays = 0;
+    double messages = 0;
+    double bytes = 0;
+    double virtual_ns = 0;
+};
+
+class World {
+public:
+    explicit World(std::uint32_t nodes);
+    ~World();
+
+    std::uint32_t size() const { return size_; }
+    node::Node& node(std::uint32_t n) { return *machines_[n]->node; }
+    kddm::Engine& engine(std::uint32_t n) { return *machines_[n]->engine; }
+    const node::Membership& membership() const { return *membership_; }
+    std::size_t membership_bytes() const;
+
+    // Runs the operation as a task of node `n` until nothing moves any more.
+    Cost run(std::uint32_t n, const std::function<void()>& operation);
+    // Called by the operation of run(): the cost counts from here.
+    void count_from_here();
+    // The same on all nodes at once; delays is the longest of all.
+    Cost run_all(const std::function<void(std::uint32_t n)>& operation);
+
+private:
+    struct Machine {
+        Stats stats;
+        std::unique_ptr<node::Node> node;
+        std::unique_ptr<kddm::Engine> engine;
+    };
+    struct Mark {
+        net::SimNetwork::Usage usage;
+        Nanoseconds time = 0;
+    };
+    void settle();
+    Cost cost_since_mark() const;
+
+    std::uint32_t size_;
+    Config config_;
+    Log log_;
+    sys::FiberScheduler scheduler_;
+    net::SimNetwork network_;
+    sys::SimClock clock_;
+    sys::FiberWaiter waiter_;
+    sys::FiberTasks tasks_;
+    std::shared_ptr<const node::Membership> membership_;
+    std::vector<std::unique_ptr<Machine>> machines_;
+    Mark mark_;
+};
+
+}  // namespace ssi::bench

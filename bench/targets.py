@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What each row must reach. Rows with no requirement are reported only."""
+
+import math
+from dataclasses import dataclass
+
+MIB = 1 << 20
+KIB = 1 << 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """Limits on the ratio to a floor measured beside the row and on counters of the row."""
+    floor: str = ""             # with `times`: ours <= times * floor
+    times: float = 0.0
+    counters: tuple = ()        # pairs (name, most); a missing counter is a miss
+    flat_with: str = ""         # `messages` and `delays` at most 5 % above that row's
+
+    def text(self):
+        parts = []
+        if self.floor:
+            parts.append(f"<= {self.times:g}x {self.floor}")
+        parts += [f"{name} <= {most:g}" for name, most in self.counters]
+        if self.flat_with:
+            parts.append(f"flat with {self.flat_with}")
+        return ", ".join(parts) or "reported"
+
+    def required(self):
+        return bool(self.floor or self.counters or self.flat_with)
+
+    def met(self, entry, entries):
+        """Of an entry, given all entries by name."""
+        if entry.get("error_occurred"):
+            return False
+        if self.floor and not (entry.get("floor") == self.floor and
+                               entry["ratio"] <= self.times):
+            return False
+        if any(not entry.get(name, math.inf) <= most for name, most in self.counters):
+            return False
+        base = entries.get(self.flat_with, {}) if self.flat_with else None
+        return base is None or all(
+            entry.get(name, math.inf) <= 1.05 * base.get(name, -math.inf)
+            for name in ("messages", "delays"))
+
+
+def ratio(times, floor):
+    return Target(floor=floor, times=times)
+
+
+def counters(**most):
+    return Target(counters=tuple(most.items()))
+
+
+REPORTED = Target()
+AM_8B = "floor/am_roundtrip_8B"
+
+KDDM = {
+    "floor/am_roundtrip_8B": REPORTED,
+    "floor/am_roundtrip_4KiB": REPORTED,
+    "floor/ucx_get_1MiB": REPORTED,
+    "floor/memcpy": REPORTED,
+    "floor/shared_mutex": REPORTED,
+    "floor/minor_fault": REPORTED,
+    "floor/memfd_fresh": REPORTED,
+    "floor/wake_busy": REPORTED,
+    "kddm/get_put_cached": ratio(3.0, "floor/shared_mutex"),
+    "kddm/get_remote_8B": ratio(2.0, AM_8B),
+    "kddm/grab_remote_8B": ratio(2.0, AM_8B),
+    "kddm/upgrade_remote_8B": ratio(2.5, AM_8B),
+    "kddm/get_remote_4KiB": ratio(2.0, "floor/am_roundtrip_4KiB"),
+    "kddm/fetch_add_remote": ratio(1.5, AM_8B),
+    "kddm/apply_remote": ratio(1.5, AM_8B),
+    "kddm/get_remote_8B/ranks:4": ratio(100.0, AM_8B),
+    "kddm/get_remote_8B/ranks:8": ratio(300.0, AM_8B),
+    "kddm/get_remote_busy": ratio(1.5, "floor/wake_busy"),
+    "kddm/bytes_per_object": counters(bytes=128),
+    "floor/am_roundtrip_8B/net:tcp": REPORTED,
+    "kddm/get_remote_8B/net:tcp": REPORTED,
+    "kddm/grab_remote_8B/net:tcp": REPORTED,
+    "node/idle_rss": counters(bytes=32 * MIB),
+    "node/start_time": REPORTED,
+}
+
+NODES = (4, 64, 1024, 10000)
+# Upgrade rows run with this many nodes; N copies are all of them.
+UPGRADE_NODES = 10000
+
+
+def tree_delays(nodes):
+    """The longest way through one group's invalidation tree, down and, with the acks, up again."""
+    group = math.ceil(nodes / 512)
+    levels = math.floor(math.log2(group)) + 1
+    return 2 * levels - 1
+
+
+def collective(rounds, nodes):
+    """`rounds` passes over a binomial tree; and what a node may occupy."""
+    return counters(delays=rounds * math.ceil(math.log2(nodes)),
+                    bytes_per_node_idle=256 * KIB, bytes_per_node_active=MIB)
+
+
+SCALE = {
+    **{f"scale/{verb}/nodes:{n}": Target(counters=(("delays", 3),),
+                                         flat_with=f"scale/{verb}/nodes:4")
+       for verb in ("get", "grab") for n in NODES},
+    "scale/upgrade/copies:0": counters(delays=3),
+    "scale/upgrade/copies:4": counters(delays=3),
+    "scale/upgrade/copies:64": counters(delays=2 + tree_delays(UPGRADE_NODES)),
+    "scale/upgrade/copies:N": counters(delays=2 + tree_delays(UPGRADE_NODES)),
+    **{f"scale/barrier/nodes:{n}": collective(2, n) for n in NODES},
+    **{f"scale/broadcast/nodes:{n}": collective(1, n) for n in NODES},
+}
+
+SUITES = {"kddm": KDDM, "scale": SCALE}

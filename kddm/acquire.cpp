@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "engine_impl.hpp"
+#include "ssi/base/assert.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+namespace {
+
+std::string name_of(const SetState& set, ObjectId id) {
+    return id.hi ? fmt::format("object {}:{} of set '{}'", id.hi, id.lo, set.name)
+                 : fmt::format("object {} of set '{}'", id.lo, set.name);
+}
+
+}  // namespace
+
+// What every verb checks first: the set lives, nothing failed silently, the id exists.
+Result<void> Impl::check_verb(SetState& set, ObjectId id) {
+    if (set.destroyed.load(std::memory_order_relaxed)) [[unlikely]]
+        return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
+    if (set.has_failure.load(std::memory_order_relaxed)) [[unlikely]] {
+        std::lock_guard lock(set.mutex);
+        if (set.failure) {
+            Failure failure = std::move(*set.failure);
+            set.failure.reset();
+            set.has_failure = false;
+            return tl::unexpected<Failure>(std::move(failure));
+        }
+    }
+    const bool inside = set.options.count == 0 || (id.hi == 0 && id.lo < set.options.count);
+    if (!inside) [[unlikely]]
+        return fail(Errc::invalid_argument, fmt::format("{} is out of range: the set has {} objects",
+                                                        name_of(set, id), set.options.count));
+    return {};
+}
+
+// Guards are taken in ascending (set, id) order, so that waiting can never close a cycle.
+Result<void> Impl::check_order(const SetState& set, ObjectId id, const Held& held) const {
+    const HeldItem* top = held.greatest(&set);
+    if (!top) return {};
+    const bool ascending = top->set->id != set.id ? top->set->id < set.id : top->id < id;
+    if (ascending) return {};
+    return fail(Errc::deadlock,
+                fmt::format("{} wanted while holding {}: take guards in ascending (set, id) order, "
+                            "let go first, or use try_grab",
+                            name_of(set, id), name_of(*top->set, top->id)));
+}
+
+RawGuard Impl::make_guard(SetState& set, Entry* entry, ObjectId id, Access access) {
+    RawGuard guard;
+    guard.engine_ = set.owner;
+    guard.set_ = &set;
+    guard.entry_ = entry;
+    guard.id_ = id;
+    guard.access_ = access;
+    return guard;
+}
+
+Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
+    SSI_TRY(check_verb(set, id));
+    Held& held = Held::of_task();
+    const bool write = want.access == Access::write;
+    if (!held.empty()) [[unlikely]] {
+        if (HeldItem* item = held.find(&set, id)) return acquire_held(set, *item, want);
+        if (!want.try_only) SSI_TRY(check_order(set, id, held));
+    }
+    TaskCounters& counters = held.counters(set);
+    TaskCounters::add(write ? counters.grabs : counters.gets);
+    const std::uint64_t hash = hash_object(set.id, id);
+    Entry* entry = set.shard(hash).index.find_hint(hash);
+    if (entry && (write ? pin::try_write(entry->word) : pin::try_read(entry->word))) {
+        if (entry->id == id) [[likely]] {
+            TaskCounters::add(counters.hits);
+            held.add(&set, entry, id, want.access);
+            if (want.renew) [[unlikely]]
+                std::memset(sys::bytes_of(entry->block), 0, entry->block->length);
+            return make_guard(set, entry, id, want.access);
+        }
+        // Another object of the same tag, or a recycled entry: give the pin back.
+        const ObjectId other = entry->id;
+        if (pin::must_run(pin::drop(entry->word, want.access))) run_unpinned(set, other, entry);
+    }
+    return acquire_slow(set, id, hash, want, nullptr);
+}
+
+// A second guard on an object that this task already holds.
+Result<RawGuard> Impl::acquire_held(SetState& set, HeldItem& item, Want want) {
+    SSI_ASSERT(want.access == Access::read || item.write,
+               "grab of an object this task holds by get: use upgrade() on that guard");
+    SSI_ASSERT(want.access == Access::read,
+               "second grab of an object this task already holds: use the first guard");
+    pin::pin_again(item.entry->word);
+    ++item.read_pins;
+    TaskCounters& counters = Held::of_task().counters(set);
+    TaskCounters::add(counters.gets);
+    TaskCounters::add(counters.hits);
+    return make_guard(set, item.entry, item.id, Access::read);
+}
+
+Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
+                                    bool* value_kept) {
+    Waiter w;
+    w.want = want.access;
+    w.renew = want.renew;
+    Shard& shard = set.shard(hash);
+    {
+        Step step(*this, set, id, hash);
+        Entry& entry = step.make();
+        const bool newborn = !entry.home && entry.state == CacheState::invalid;
+        if (newborn && step.t().at_home() && !cache::instantiate(entry, step.t()))
+            return fail(Errc::out_of_memory,
+                        fmt::format("no memory for {}: raise arena.limit_bytes or run fewer ranks "
+                                    "on this host", name_of(set, id)));
+        const bool held_here = pin::count(entry.word.load(std::memory_order_relaxed)) != 0;
+        if (want.try_only && (held_here || (entry.busy && entry.busy->head)))
+            return fail(Errc::would_block, fmt::format("{} is held", name_of(set, id)));
+        cache::want(entry, w, step.t());
+    }
+    SSI_TRY(wait_granted(set, shard, w, want.try_only));
+    if (value_kept) *value_kept = w.value_kept;
+    if (want.renew) {
+        Block* block = w.entry->block;
+        if (set.fixed_length() == 0) block->length = 0;
+        std::memset(sys::bytes_of(block), 0, block->length);
+    }
+    Held::of_task().add(&set, w.entry, id, want.access);
+    return make_guard(set, w.entry, id, want.access);
+}
+
+// Waits for the machine's verdict. After the loss of a node nobody waits without a bound: what can
+// still complete does so within the grace time, the rest fails.
+Result<void> Impl::wait_granted(SetState& set, Shard& shard, Waiter& w, bool try_only) {
+    if (w.cell.ready() && w.granted) return {};
+    const auto loss_deadline = [&] {
+        return std::max(clock.now(), node.last_loss()) + loss_grace;
+    };
+    Nanoseconds deadline = sys::Waiter::forever;
+    if (try_only)
+        deadline = clock.now() + try_timeout;
+    else if (node.any_lost())
+        deadline = loss_deadline();
+    for (;;) {
+        const bool ready = waiter.wait_until(w.cell, deadline);
+        if (ready && !node.any_lost()) break;
+        const ObjectId id = w.entry->id;
+        Step step(*this, set, id, hash_object(set.id, id));
+        if (w.granted || w.error != Errc::ok) break;
+        if (!ready) {
+            step.use(w.entry);
+            cache::withdraw(*w.entry, w, step.t());
+            w.error = try_only ? Errc::would_block : Errc::peer_lost;
+            break;
+        }
+        w.recheck = false;
+        w.cell.reset();
+        if (!try_only) deadline = loss_deadline();
+    }
+    (void)shard;
+    if (w.error == Errc::ok) return {};
+    static constexpr const char* texts[] = {"its home is dead", "it waits for a node that is dead"};
+    std::string text = name_of(set, w.entry->id);
+    if (w.error == Errc::would_block) text += " is held elsewhere";
+    if (w.error == Errc::peer_lost) text += std::string(": ") + texts[w.fault == no_node];
+    if (w.error == Errc::lost) text += ": its newest value died with a node";
+    if (w.error == Errc::cancelled) text += ": the set was destroyed";
+    return fail(w.error, std::move(text), w.fault);
+}
+
+Result<void> Impl::put(RawGuard& guard) {
+    if (!guard.held()) return {};
+    SetState& set = *guard.set_;
+    Entry* entry = guard.entry_;
+    const Access access = std::exchange(guard.access_, Access::none);
+    if (access == Access::write)
+        entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
+                             std::memory_order_relaxed);
+    Held::of_task().remove(&set, guard.id_, access);
+    if (pin::must_run(pin::drop(entry->word, access))) run_unpinned(set, guard.id_, entry);
+    return {};
+}
+
+Result<bool> Impl::upgrade(RawGuard& guard) {
+    SSI_ASSERT(guard.access_ == Access::read, "upgrade() is for a guard made by get");
+    SetState& set = *guard.set_;
+    const ObjectId id = guard.id_;
+    const HeldItem* item = Held::of_task().find(&set, id);
+    SSI_ASSERT(item->read_pins == 1 && !item->write,
+               "upgrade() of an object with other guards in this task: let those go first");
+    const std::uint64_t before = guard.version();
+    SSI_TRY(put(guard));
+    SSI_TRY(check_order(set, id, Held::of_task()));
+    Held::of_task().counters(set);
+    bool value_kept = false;
+    auto grabbed = acquire_slow(set, id, hash_object(set.id, id), {Access::write}, &value_kept);
+    if (!grabbed) return tl::unexpected<Failure>(std::move(grabbed).error());
+    guard = std::move(*grabbed);
+    return guard.version() != before;
+}
+
+// Waits until nothing that this node sent home is still on its way.
+void Impl::wait_evictions(SetState& set) {
+    Nanoseconds pause = 20'000;
+    const Nanoseconds give_up = clock.now() + loss_grace;
+    for (;;) {
+        std::uint64_t evicting = 0;
+        for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
+            std::lock_guard lock(set.shards[i].mutex);
+            evicting += set.shards[i].counters.evicting;
+        }
+        if (evicting == 0 || (node.any_lost() && clock.now() > give_up)) return;
+        sys::WaitCell never;
+        waiter.wait_until(never, clock.now() + pause);
+        pause = std::min<Nanoseconds>(pause * 2, 1'000'000);
+    }
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "blocks.hpp"
+
+#include <atomic>
+#include <cstring>
+
+#include "ssi/base/assert.hpp"
+#include "ssi/base/config.hpp"
+#include "ssi/base/log.hpp"
+
+namespace ssi::kddm {
+namespace {
+
+constexpr std::uint16_t in_home_arena = 2;  // ObjectHeader::state; bit 0 is `away`
+constexpr std::size_t simulated_chunk_bytes = 64u << 10;
+
+// 0 in the configuration: no limit but the machine's.
+std::size_t limit_of(const Config& config) {
+    const auto limit = static_cast<std::size_t>(config.integer("arena.limit_bytes"));
+    return limit ? limit : SIZE_MAX;
+}
+
+sys::Arena::Options options_for(const Config& config, sys::Arena::Kind kind, bool simulated) {
+    sys::Arena::Options o;
+    o.kind = simulated ? sys::Arena::Kind::private_memory : kind;
+    o.chunk_bytes = simulated ? simulated_chunk_bytes
+                              : static_cast<std::size_t>(config.integer("arena.chunk_bytes"));
+    if (kind == sys::Arena::Kind::shared_memory)
+        o.limit_bytes = limit_of(config);
+    o.huge_pages = !simulated && config.boolean("arena.huge_pages");
+    return o;
+}
+
+}  // namespace
+
+Blocks::Blocks(const Config& config, Log& log, bool simulated)
+    : log_(log),
+      home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
+      cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {}
+
+Block* Blocks::allocate(SetId set, ObjectId id, std::uint32_t length, bool at_home) {
+    const std::size_t bytes = length ? length : 1;
+    auto block = at_home ? home_.allocate(bytes) : cache_.allocate(bytes);
+    if (!block && at_home) return nullptr;
+    if (!block) {
+        SSI_LOG(log_, error, "kddm", "no memory for {} bytes in flight: {}", length,
+                block.error().text);
+        SSI_ASSERT(false, "memory ran out: run fewer ranks on this host or smaller objects");
+    }
+    Block* b = *block;
+    b->id = id;
+    b->set = set;
+    b->length = length;
+    b->state = at_home ? in_home_arena : 0;
+    b->references = 1;
+    return b;
+}
+
+Block* Blocks::make(SetId set, ObjectId id, std::uint32_t length, bool at_home) {
+    Block* b = allocate(set, id, length, at_home);
+    if (b) std::memset(sys::bytes_of(b), 0, length);
+    return b;
+}
+
+void Blocks::keep(Block* block) {
+    std::atomic_ref(block->references).fetch_add(1, std::memory_order_relaxed);
+}
+
+void Blocks::release(Block* block) {
+    if (std::atomic_ref(block->references).fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    sys::Arena& arena = block->state & in_home_arena ? home_ : cache_;
+    arena.release(block);
+}
+
+std::size_t Blocks::bytes_in_use() const {
+    return home_.usage().reserved_bytes + cache_.usage().reserved_bytes;
+}
+
+}  // namespace ssi::kddm

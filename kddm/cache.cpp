@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "cache.hpp"
+
+#include <cstring>
+
+namespace ssi::kddm {
+
+Busy& busy_of(Entry& entry) {
+    if (!entry.busy) entry.busy = new Busy;
+    return *entry.busy;
+}
+
+namespace cache {
+namespace {
+
+Message reply_to(const Message& m, Kind kind) {
+    return make_message(kind, m.set_id(), m.object(), TxnId(m.txn), NodeId(m.requester));
+}
+
+// We were asked for a value that a dead node took with it.
+void answer_lost(const Message& m, Transition& t) {
+    Message e = reply_to(m, Kind::error);
+    e.requester = no_node.value;  // in errors: the node at fault, here unknown
+    e.acks = static_cast<std::uint32_t>(Errc::lost);
+    t.send(NodeId(m.requester), e);
+    const bool own_fetch = t.at_home() && m.kind() == Kind::fetch && !m.has(flag::want_done);
+    if (own_fetch) t.send(t.self, reply_to(m, Kind::served));
+}
+
+bool satisfies(CacheState state, Access want) {
+    if (want == Access::write) return state == CacheState::exclusive;
+    return state == CacheState::shared || state == CacheState::owner ||
+           state == CacheState::exclusive;
+}
+
+// The revocation that waits is for after our own grant, which has not come yet.
+bool waits_for_own_grant(const Busy& busy, NodeId self) {
+    return busy.txn != 0 && busy.revoke.after_node == self.value &&
+           busy.revoke.after_txn == busy.txn;
+}
+
+void drop_block(Entry& entry, Transition& t) {
+    if (entry.block) t.blocks->release(entry.block);
+    entry.block = nullptr;
+}
+
+void pop_granted(Busy& busy, Transition& t) {
+    Waiter* w = busy.head;
+    busy.head = w->next;
+    if (!busy.head) busy.tail = nullptr;
+    w->next = nullptr;
+    t.granted.push_back(w);
+}
+
+void start_request(Entry& entry, Access want, bool renew, Transition& t) {
+    Busy& busy = *entry.busy;
+    busy.txn = t.new_txn();
+    busy.requested = want;
+    busy.has_data = false;
+    busy.want_done = false;
+    busy.lost_copy = false;
+    busy.acks_missing = 0;
+    const bool write = want == Access::write;
+    Message m = make_message(write ? Kind::grab_request : Kind::get_request, SetId(entry.set),
+                             entry.id, TxnId(busy.txn), t.self);
+    m.slot_version = t.slot_version;
+    if (write) {
+        m.header.flags |= flag::write;
+        if (renew) m.header.flags |= flag::renew;
+        if (entry.state == CacheState::shared || entry.state == CacheState::owner) {
+            m.header.flags |= flag::has_copy;
+            m.version = entry.version.load(std::memory_order_relaxed);
+        }
+        ++t.counters->remote_grabs;
+    } else {
+        ++t.counters->remote_gets;
+    }
+    t.send(t.home, m);
+}
+
+bool can_ask(const Entry& entry) {
+    return entry.busy->txn == 0 && !entry.busy->revocation &&
+           entry.state != CacheState::evicting && entry.state != CacheState::given;
+}
+
+// Serves the queue from what is here: all leading readers, or one writer; then asks for more.
+// `granting`: a grant has just arrived, its waiters go before a revocation.
+void pump(Entry& entry, Transition& t, bool granting = false) {
+    Busy* busy = entry.busy;
+    if (!busy) return;
+    while (busy->head && (granting || !busy->revocation)) {
+        const bool write = busy->head->want == Access::write;
+        const bool pinned = write ? pin::try_write(entry.word, pin::blocked)
+                                  : pin::try_read(entry.word, pin::blocked);
+        if (!pinned) break;
+        busy->head->granted = true;
+        pop_granted(*busy, t);
+        if (write) break;
+    }
+    if (!busy->head) return pin::clear(entry.word, pin::waiters);
+    const Waiter& head = *busy->head;
+    if (!can_ask(entry) || satisfies(entry.state, head.want)) return;
+    const bool elsewhere = entry.state != CacheState::owner;
+    if (head.use == Waiter::Use::operation && elsewhere) ++t.counters->recalls;
+    start_request(entry, head.want, head.renew, t);
+}
+
+// Puts the revocation off until the last unpin, our own grant or the release hook.
+void put_off(Entry& entry, const Message& m) {
+    Busy& busy = busy_of(entry);
+    busy.revocation = true;
+    busy.revoke = m;
+}
+
+// True when the hook must run first; the revocation continues in released().
+bool hook_first(Entry& entry, const Message& m, Transition& t) {
+    if (!t.has_hook || entry.hooked) return false;
+    put_off(entry, m);
+    entry.busy->hook_running = true;
+    t.run_hook = true;
+    return true;
+}
+
+void serve_fetch(Entry& entry, const Message& m, Transition& t) {
+    const bool here = entry.state == CacheState::owner || entry.state == CacheState::exclusive;
+    if (!here && entry.state != CacheState::evicting) return answer_lost(m, t);
+    if (here && !pin::revoke_write(entry.word) && t.plant != Plant::early_grant)
+        return put_off(entry, m);
+    if (entry.state == CacheState::exclusive) entry.state = CacheState::owner;
+    Message d = reply_to(m, Kind::data);
+    d.header.flags = m.header.flags & flag::want_done;
+    d.version = entry.version.load(std::memory_order_relaxed);
+    d.length = entry.block->length;
+    t.counters->bytes_out += d.length;
+    if (t.plant == Plant::stale_data && (d.version & version_writes_mask) % 4 == 3) {
+        Block* old = t.blocks->make(SetId(entry.set), entry.id, d.length, false);
+        t.send(NodeId(m.requester), d, old);
+    } else {
+        t.blocks->keep(entry.block);
+        t.send(NodeId(m.requester), d, entry.block);
+    }
+    if (t.at_home() && !m.has(flag::want_done)) t.send(t.self, reply_to(m, Kind::served));
+}
+
+void serve_yield(Entry& entry, const Message& m, Transition& t) {
+    const bool here = entry.state == CacheState::owner || entry.state == CacheState::exclusive;
+    if (!here && entry.state != CacheState::evicting) return answer_lost(m, t);
+    if (here && !pin::revoke_all(entry.word)) {
+        if (t.plant != Plant::early_grant) return put_off(entry, m);
+        // The planted bug: ownership leaves under the feet of a local holder.
+        Message d = reply_to(m, Kind::data);
+        d.header.flags = flag::write;
+        d.acks = m.acks;
+        d.version = entry.version.load(std::memory_order_relaxed) + version_owner_step;
+        d.length = entry.block->length;
+        t.blocks->keep(entry.block);
+        pin::clear(entry.word, pin::revoking);
+        return t.send(NodeId(m.requester), d, entry.block);
+    }
+    if (here && hook_first(entry, m, t)) return;
+    const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
+    Message d = reply_to(m, Kind::data);
+    d.header.flags = flag::write;
+    d.acks = m.acks;
+    d.version = version + version_owner_step;
+    const bool forced = t.plant == Plant::lost_upgrade;
+    if (m.has(flag::has_copy) && (m.version == version || forced)) {
+        d.header.flags |= flag::keep;
+        drop_block(entry, t);
+    } else if (m.has(flag::renew)) {
+        d.header.flags |= flag::renew;
+        drop_block(entry, t);
+    } else {
+        d.length = entry.block->length;
+        t.counters->bytes_out += d.length;
+    }
+    ++t.counters->transfers;
+    t.send(NodeId(m.requester), d, entry.block);
+    entry.block = nullptr;
+    entry.state = here ? CacheState::invalid : CacheState::given;
+}
+
+void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
+    if (entry.state == CacheState::shared) {
+        if (!pin::revoke_all(entry.word)) return put_off(entry, m);
+        if (hook_first(entry, m, t)) return;
+        drop_block(entry, t);
+        entry.state = CacheState::invalid;
+        if (entry.busy && entry.busy->txn != 0) entry.busy->lost_copy = true;
+        ++t.counters->invalidations;
+    }
+    Message a = reply_to(m, Kind::ack);
+    a.acks = 1;
+    t.send(NodeId(m.ack_to), a);
+}
+
+void start_evict(Entry& entry, Transition& t) {
+    Busy& busy = busy_of(entry);
+    busy.txn = t.new_txn();
+    busy.requested = Access::none;
+    Message m = make_message(Kind::evict, SetId(entry.set), entry.id, TxnId(busy.txn), t.self);
+    m.slot_version = t.slot_version;
+    m.version = entry.version.load(std::memory_order_relaxed);
+    m.length = entry.block->length;
+    t.counters->bytes_out += m.length;
+    ++t.counters->evictions;
+    if (t.plant == Plant::lost_write) {
+        t.send(t.home, m, t.blocks->make(SetId(entry.set), entry.id, m.length, false));
+    } else {
+        t.blocks->keep(entry.block);
+        t.send(t.home, m, entry.block);
+    }
+    entry.state = CacheState::evicting;
+    ++t.counters->evicting;
+    if (t.plant == Plant::evict_without_ack) {
+        drop_block(entry, t);
+        entry.state = CacheState::invalid;
+        busy.txn = 0;
+        --t.counters->evicting;
+    }
+}
+
+// Gives up what is here; nobody has a pin and the word is already closed.
+void give_up(Entry& entry, Transition& t) {
+    if (entry.state == CacheState::shared) {
+        drop_block(entry, t);
+        entry.state = CacheState::invalid;
+    } else {
+        start_evict(entry, t);
+    }
+}
+
+void revoke_now(Entry& entry, const Message& message, Transition& t) {
+    const Message m = message;  // may live in entry.busy, which is rewritten
+    if (entry.busy) entry.busy->revocation = false;
+    switch (m.kind()) {
+        case Kind::fetch: serve_fetch(entry, m, t); break;
+        case Kind::yield: serve_yield(entry, m, t); break;
+        case Kind::evict: give_up(entry, t); break;
+        default: serve_invalidate(entry, m, t); break;
+    }
+    entry.hooked = false;
+    pump(entry, t);
+}
+
+void complete(Entry& entry, Transition& t) {
+    Busy& busy = *entry.busy;
+    if (!busy.has_data || busy.acks_missing != 0) return;
+    const bool write = busy.requested == Access::write;
+    if (write)
+        entry.state = CacheState::exclusive;
+    else if (entry.state != CacheState::owner && entry.state != CacheState::exclusive)
+        entry.state = CacheState::shared;
+    std::uint64_t bits = pin::readable;
+    if (entry.state == CacheState::exclusive) bits |= pin::writable;
+    if (t.home_coherence && !t.at_home()) bits |= pin::slow;
+    pin::set(entry.word, bits);
+    const std::uint64_t txn = busy.txn;
+    busy.txn = 0;
+    pump(entry, t, true);
+    if (busy.want_done) {
+        Message d = make_message(Kind::done, SetId(entry.set), entry.id, TxnId(txn), t.self);
+        t.send(t.home, d);
+    }
+    if (busy.revocation) return revoke_now(entry, busy.revoke, t);
+    // A prefetched object of a home set has no holder whose put would send it back.
+    if ((bits & pin::slow) && !busy.head && pin::try_take_all(entry.word)) give_up(entry, t);
+}
+
+}  // namespace
+
+void want(Entry& entry, Waiter& waiter, Transition& t) {
+    Busy& busy = busy_of(entry);
+    waiter.entry = &entry;
+    waiter.next = nullptr;
+    if (t.plant == Plant::unfair_queue && busy.head) {
+        waiter.next = busy.head->next;
+        busy.head->next = &waiter;
+        if (!waiter.next) busy.tail = &waiter;
+    } else {
+        (busy.tail ? busy.tail->next : busy.head) = &waiter;
+        busy.tail = &waiter;
+    }
+    pin::set(entry.word, pin::waiters);  // before trying: the last unpin must see it
+    pump(entry, t);
+}
+
+void prefetch(Entry& entry, Access access, Transition& t) {
+    busy_of(entry);
+    if (can_ask(entry) && !satisfies(entry.state, access)) start_request(entry, access, false, t);
+}
+
+bool withdraw(Entry& entry, Waiter& waiter, Transition& t) {
+    if (waiter.granted || waiter.error != Errc::ok || !entry.busy) return false;
+    Busy& busy = *entry.busy;
+    Waiter* previous = nullptr;
+    for (Waiter* w = busy.head; w; previous = w, w = w->next) {
+        if (w != &waiter) continue;
+        (previous ? previous->next : busy.head) = w->next;
+        if (busy.tail == w) busy.tail = previous;
+        pump(entry, t);
+        return true;
+    }
+    return false;
+}
+
+void unpinned(Entry& entry, Transition& t) {
+    Busy* busy = entry.busy;
+    if (busy) {
+        if (busy->revocation && !busy->hook_running && !waits_for_own_grant(*busy, t.self))
+            revoke_now(entry, busy->revoke, t);
+        else
+            pump(entry, t);
+    }
+    if (!t.home_coherence || t.at_home()) return;
+    const bool quiet = !entry.busy || entry.busy->idle();
+    if (quiet && (entry.state == CacheState::shared || entry.state == CacheState::owner ||
+                  entry.state == CacheState::exclusive))
+        flush(entry, t);
+}
+
+void on_data(Entry& entry, const Message& m, Block* block, Transition& t) {
+    Busy* busy = entry.busy;
+    if (!busy || busy->txn != m.txn || busy->has_data) {
+        if (block) t.blocks->release(block);
+        return;
+    }
+    if (m.has(flag::keep)) {
+        if (busy->head && !busy->lost_copy) busy->head->value_kept = true;
+    } else {
+        if (!block)
+            block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
+        drop_block(entry, t);
+        entry.block = block;
+        t.counters->bytes_in += m.length;
+    }
+    if (!entry.block)  // a planted lost upgrade, or memory ran out: never leave a hole
+        entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
+    entry.version.store(m.version, std::memory_order_relaxed);
+    busy->has_data = true;
+    busy->want_done = m.has(flag::want_done);
+    busy->acks_missing += static_cast<std::int32_t>(m.acks);
+    complete(entry, t);
+}
+
+void on_grant(Entry& entry, const Message& m, Transition& t) {
+    Busy* busy = entry.busy;
+    if (!busy || busy->txn != m.txn || busy->has_data) return;
+    if (entry.state != CacheState::owner && entry.state != CacheState::exclusive) {
+        // The home counts us as owner, but the bytes never came: they died with a node.
+        Message lost = m;
+        lost.acks = static_cast<std::uint32_t>(Errc::lost);
+        lost.requester = no_node.value;
+        return on_error(entry, lost, t);
+    }
+    if (busy->head) busy->head->value_kept = true;
+    busy->has_data = true;
+    busy->want_done = m.has(flag::want_done);
+    busy->acks_missing += static_cast<std::int32_t>(m.acks);
+    if (busy->requested == Access::write)
+        entry.version.fetch_add(version_owner_step, std::memory_order_relaxed);
+    complete(entry, t);
+}
+
+void on_ack(Entry& entry, const Message& m, Transition& t) {
+    Busy* busy = entry.busy;
+    if (!busy || busy->txn != m.txn) return;
+    busy->acks_missing -= static_cast<std::int32_t>(m.acks);
+    complete(entry, t);
+}
+
+void on_error(Entry& entry, const Message& m, Transition& t) {
+    Busy* busy = entry.busy;
+    if (!busy || busy->txn != m.txn) return;
+    const bool own = busy->revocation && waits_for_own_grant(*busy, t.self);
+    t.send(t.home, make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy->txn), t.self));
+    busy->txn = 0;
+    fail_waiters(entry, static_cast<Errc>(m.acks), NodeId(m.requester), t);
+    if (own) revoke_now(entry, entry.busy->revoke, t);
+}
+
+void on_revoke(Entry& entry, const Message& m, Transition& t) {
+    if (entry.busy && entry.busy->txn != 0 && m.after_node == t.self.value &&
+        m.after_txn == entry.busy->txn)
+        return put_off(entry, m);
+    revoke_now(entry, m, t);
+}
+
+void on_evict_ack(Entry& entry, const Message& m, Transition& t) {
+    Busy* busy = entry.busy;
+    const bool leaving = entry.state == CacheState::evicting || entry.state == CacheState::given;
+    if (!leaving || !busy || busy->txn != m.txn) return;
+    drop_block(entry, t);
+    entry.state = CacheState::invalid;
+    --t.counters->evicting;
+    busy->txn = 0;
+    pump(entry, t);
+}
+
+void released(Entry& entry, Transition& t) {
+    if (!entry.busy || !entry.busy->revocation || !entry.busy->hook_running) return;
+    entry.busy->hook_running = false;
+    entry.hooked = true;
+    revoke_now(entry, entry.busy->revoke, t);
+}
+
+bool flush(Entry& entry, Transition& t) {
+    if (t.at_home()) return true;
+    if (entry.busy && !entry.busy->idle()) return false;
+    if (entry.state == CacheState::invalid) return true;
+    if (!pin::try_take_all(entry.word)) return false;
+    Message m = make_message(Kind::evict, SetId(entry.set), entry.id, no_txn, t.self);
+    if (!hook_first(entry, m, t)) give_up(entry, t);
+    return true;
+}
+
+void install_evicted(Entry& entry, const Message& m, Block* block, bool copies, Transition& t) {
+    if (entry.state == CacheState::shared) {
+        // Our read copy is the same version, and may be pinned: keep it.
+        if (block) t.blocks->release(block);
+    } else {
+        drop_block(entry, t);
+        entry.block = block;
+    }
+    t.counters->bytes_in += m.length;
+    entry.version.store(m.version, std::memory_order_relaxed);
+    entry.state = copies ? CacheState::owner : CacheState::exclusive;
+    pin::set(entry.word, copies ? pin::readable : pin::readable | pin::writable);
+}
+
+bool instantiate(Entry& entry, Transition& t) {
+    entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, true);
+    if (!entry.block) return false;
+    entry.version.store(1, std::memory_order_relaxed);
+    entry.state = CacheState::exclusive;
+    pin::set(entry.word, pin::readable | pin::writable);
+    return true;
+}
+
+void destroy(Entry& entry, Transition& t) {
+    // Back to the state of birth under the write pin; then, if nobody waits, forget it.
+    if (t.fixed_length)
+        std::memset(sys::bytes_of(entry.block), 0, entry.block->length);
+    else
+        entry.block->length = 0;
+    entry.version.fetch_add(1, std::memory_order_relaxed);
+    const bool alone = !entry.home || (entry.home->busy_txn == 0 && entry.home->queue.empty() &&
+                                       entry.home->owner == t.self && entry.home->copies.empty());
+    pin::drop(entry.word, Access::write);
+    if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word)) {
+        drop_block(entry, t);
+        entry.state = CacheState::invalid;
+        delete entry.home;
+        entry.home = nullptr;
+        return;
+    }
+    unpinned(entry, t);
+}
+
+void fail_waiters(Entry& entry, Errc error, NodeId fault, Transition& t) {
+    if (!entry.busy) return;
+    while (Waiter* w = entry.busy->head) {
+        w->error = error;
+        w->fault = fault;
+        pop_granted(*entry.busy, t);
+    }
+    pin::clear(entry.word, pin::waiters);
+}
+
+void on_node_lost(Entry& entry, NodeId node, Transition& t) {
+    Busy* busy = entry.busy;
+    if (!busy) return;
+    if (t.home == node) {
+        if (busy->txn != 0) {
+            busy->txn = 0;
+            if (entry.state == CacheState::evicting || entry.state == CacheState::given) {
+                drop_block(entry, t);
+                entry.state = CacheState::invalid;
+                --t.counters->evicting;
+            }
+        }
+        return fail_waiters(entry, Errc::peer_lost, node, t);
+    }
+    // Tasks look again and give their grace; operations run for others and simply fail: they have
+    // not executed, and whether their recall can still succeed is not known.
+    const bool uncertain = busy->txn != 0;
+    Waiter* w = busy->head;
+    busy->head = busy->tail = nullptr;
+    while (w) {
+        Waiter* next = w->next;
+        w->next = nullptr;
+        if (uncertain && w->use == Waiter::Use::operation) {
+            w->error = Errc::peer_lost;
+            w->fault = node;
+        } else {
+            w->recheck = true;
+            (busy->tail ? busy->tail->next : busy->head) = w;
+            busy->tail = w;
+        }
+        t.granted.push_back(w);
+        w = next;
+    }
+    if (!busy->head) pin::clear(entry.word, pin::waiters);
+}
+
+void forget(Entry& entry, Transition& t) {
+    fail_waiters(entry, Errc::cancelled, no_node, t);
+    if (!pin::try_take_all(entry.word)) return;
+    const bool leaving = entry.state == CacheState::evicting || entry.state == CacheState::given;
+    if (leaving) --t.counters->evicting;
+    drop_block(entry, t);
+    entry.state = CacheState::invalid;
+    if (entry.busy) entry.busy->txn = 0;
+    if (entry.busy) entry.busy->revocation = false;
+    if (!entry.home) return;
+    for (const Queued& q : entry.home->queue)
+        if (q.block) t.blocks->release(q.block);
+    delete entry.home;
+    entry.home = nullptr;
+}
+
+bool idle(const Entry& entry) {
+    return !entry.busy && !entry.home && entry.state == CacheState::invalid;
+}
+
+}  // namespace cache
+}  // namespace ssi::kddm

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "directory.hpp"
+
+#include <algorithm>
+
+#include "cache.hpp"
+
+namespace ssi::kddm {
+
+Home& home_of(Entry& entry, const Transition& t) {
+    if (!entry.home) {
+        entry.home = new Home;
+        entry.home->owner = t.self;
+    }
+    return *entry.home;
+}
+
+namespace directory {
+namespace {
+
+Message forward(const Message& request, Kind kind, const Home& home, NodeId to) {
+    Message m = make_message(kind, request.set_id(), request.object(), TxnId(request.txn),
+                             NodeId(request.requester));
+    m.after_node = no_node.value;
+    if (home.open_node == to) {
+        m.after_node = to.value;
+        m.after_txn = home.open_txn;
+    }
+    m.ack_to = request.requester;
+    return m;
+}
+
+void refuse(const Message& request, Errc error, NodeId fault, Transition& t) {
+    Message e = make_message(Kind::error, request.set_id(), request.object(), TxnId(request.txn),
+                             fault);
+    e.acks = static_cast<std::uint32_t>(error);
+    t.send(NodeId(request.requester), e);
+}
+
+// A new request proves that the requester's earlier grant is complete.
+void close_open(Home& home, NodeId node) {
+    if (home.open_node == node) home.open_node = no_node;
+}
+
+void start_get(Entry& entry, const Message& m, Transition& t) {
+    Home& home = *entry.home;
+    const NodeId requester(m.requester);
+    close_open(home, requester);
+    if (home.owner == requester) {
+        Message g = make_message(Kind::grant, m.set_id(), m.object(), TxnId(m.txn), requester);
+        return t.send(requester, g);
+    }
+    const bool reader_open = home.open_node != no_node && home.open_node != home.owner;
+    const bool want_done = home.owner != t.self || reader_open;
+    if (t.plant != Plant::forget_copy || m.lo % 2 == 0)
+        home.copies.add(requester, *t.members);
+    home.busy_txn = m.txn;
+    home.busy_node = requester;
+    Message f = forward(m, Kind::fetch, home, home.owner);
+    if (want_done) f.header.flags |= flag::want_done;
+    t.send(home.owner, f);
+}
+
+// Sends the invalidations of a coarse copyset: one message per group with a member to ask.
+std::uint32_t invalidate_groups(const Message& request, const Home& home, Transition& t) {
+    const auto& members = t.members->members;
+    const auto size = Copyset::group_size(members.size());
+    const auto total = static_cast<std::uint32_t>(members.size());
+    std::uint32_t groups = 0;
+    for (std::uint32_t g = 0; g * size < total; ++g) {
+        if (!home.copies.group(g)) continue;
+        std::uint32_t lo = g * size;
+        const std::uint32_t hi = std::min(total, lo + size);
+        while (lo < hi && members[lo].node.value == request.requester) ++lo;
+        if (lo == hi) continue;
+        Message i = forward(request, Kind::invalidate_group, home, members[lo].node);
+        i.after_node = home.open_node.value;  // whoever of the group it is
+        i.after_txn = home.open_txn;
+        i.range_lo = lo;
+        i.range_hi = hi;
+        t.send(members[lo].node, i);
+        ++groups;
+    }
+    return groups;
+}
+
+std::uint32_t invalidate_copies(const Message& request, Home& home, Transition& t) {
+    if (home.copies.coarse()) return invalidate_groups(request, home, t);
+    std::uint32_t asked = 0;
+    bool skip = t.plant == Plant::skip_invalidation;
+    for (unsigned i = 0; i < home.copies.inline_size(); ++i) {
+        const NodeId reader = home.copies.at(i);
+        if (reader.value == request.requester || reader == home.owner) continue;
+        if (skip) {
+            skip = false;
+            continue;
+        }
+        t.send(reader, forward(request, Kind::invalidate, home, reader));
+        ++asked;
+    }
+    return asked;
+}
+
+void start_grab(Entry& entry, const Message& m, Transition& t) {
+    Home& home = *entry.home;
+    const NodeId requester(m.requester);
+    close_open(home, requester);
+    std::uint32_t acks = invalidate_copies(m, home, t);
+    if (t.plant == Plant::skip_invalidation_ack && acks > 0) --acks;
+    if (home.owner == requester) {
+        Message g = make_message(Kind::grant, m.set_id(), m.object(), TxnId(m.txn), requester);
+        g.header.flags = flag::write;
+        g.acks = acks;
+        t.send(requester, g);
+    } else {
+        Message y = forward(m, Kind::yield, home, home.owner);
+        y.header.flags = m.header.flags & (flag::has_copy | flag::renew);
+        y.version = m.version;
+        y.acks = acks;
+        t.send(home.owner, y);
+    }
+    home.owner = requester;
+    home.open_node = requester;
+    home.open_txn = m.txn;
+    home.copies.clear();
+}
+
+void start_evict(Entry& entry, const Message& m, Block* block, Transition& t) {
+    Home& home = *entry.home;
+    const NodeId requester(m.requester);
+    close_open(home, requester);
+    if (home.owner == requester) {
+        home.owner = t.self;
+        home.copies.remove(t.self);
+        cache::install_evicted(entry, m, block, !home.copies.empty(), t);
+    } else if (block) {
+        t.blocks->release(block);
+    }
+    t.send(requester,
+           make_message(Kind::evict_ack, m.set_id(), m.object(), TxnId(m.txn), requester));
+}
+
+void start(Entry& entry, const Message& m, Block* block, Transition& t) {
+    if (entry.home->recovering) {
+        if (block) t.blocks->release(block);
+        return refuse(m, Errc::peer_lost, entry.home->owner, t);
+    }
+    switch (m.kind()) {
+        case Kind::get_request: return start_get(entry, m, t);
+        case Kind::grab_request: return start_grab(entry, m, t);
+        default: return start_evict(entry, m, block, t);
+    }
+}
+
+void start_next(Entry& entry, Transition& t) {
+    Home& home = *entry.home;
+    while (home.busy_txn == 0 && !home.queue.empty()) {
+        const bool last = t.plant == Plant::unfair_queue;
+        const Queued next = last ? home.queue.back() : home.queue.front();
+        home.queue.erase(last ? home.queue.end() - 1 : home.queue.begin());
+        start(entry, next.message, next.block, t);
+    }
+}
+
+}  // namespace
+
+void on_request(Entry& entry, const Message& m, Block* block, Transition& t) {
+    const bool newborn = !entry.home && entry.state == CacheState::invalid;
+    if (newborn && !cache::instantiate(entry, t)) {
+        if (block) t.blocks->release(block);
+        return refuse(m, Errc::out_of_memory, t.self, t);
+    }
+    Home& home = home_of(entry, t);
+    if (home.busy_txn != 0) {
+        home.queue.push_back({m, block});
+        return;
+    }
+    start(entry, m, block, t);
+}
+
+void on_done(Entry& entry, const Message& m, Transition& t) {
+    Home* home = entry.home;
+    if (!home || home->busy_txn != m.txn || home->busy_node.value != m.requester) return;
+    home->busy_txn = 0;
+    if (m.kind() == Kind::served) {
+        home->open_node = home->busy_node;
+        home->open_txn = m.txn;
+    } else if (home->open_node == home->owner) {
+        home->open_node = no_node;  // it served this one, so its own grant is complete
+    }
+    start_next(entry, t);
+}
+
+void on_node_lost(Entry& entry, NodeId node, Transition& t) {
+    Home* home = entry.home;
+    if (!home) return;
+    home->copies.remove(node);
+    close_open(*home, node);
+    std::vector<Queued> kept;
+    for (const Queued& q : home->queue) {
+        if (NodeId(q.message.requester) != node)
+            kept.push_back(q);
+        else if (q.block)
+            t.blocks->release(q.block);
+    }
+    home->queue = std::move(kept);
+    if (home->owner == node) home->recovering = true;
+    if (home->busy_txn != 0 && (home->busy_node == node || home->recovering)) {
+        if (home->busy_node != node) {
+            Message request = make_message(Kind::get_request, SetId(entry.set), entry.id,
+                                           TxnId(home->busy_txn), home->busy_node);
+            refuse(request, Errc::peer_lost, node, t);
+        }
+        home->busy_txn = 0;
+    }
+    start_next(entry, t);
+}
+
+}  // namespace directory
+}  // namespace ssi::kddm

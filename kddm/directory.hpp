@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The directory role: what an object's home does: one transition at a time, first in first out.
+// Pure functions, called under the shard lock.
+#pragma once
+
+#include "transition.hpp"
+
+namespace ssi::kddm::directory {
+
+// get_request, grab_request, evict: starts it, or queues it behind the transition under way.
+void on_request(Entry& entry, const Message& m, Block* block, Transition& t);
+// done from the requester, or served from our own cache: opens the next.
+void on_done(Entry& entry, const Message& m, Transition& t);
+
+// A node died: forgets its copies and requests; a transition that it was to finish is closed.
+void on_node_lost(Entry& entry, NodeId node, Transition& t);
+
+}  // namespace ssi::kddm::directory

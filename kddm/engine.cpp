@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ssi/kddm/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "engine_impl.hpp"
+#include "ssi/base/assert.hpp"
+#include "ssi/base/config.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+namespace {
+
+constexpr const char* plant_names[] = {
+    "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
+    "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
+    "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
+};
+
+}  // namespace
+
+const char* plant_name(Plant plant) { return plant_names[static_cast<unsigned>(plant)]; }
+
+std::vector<Plant> all_plants() {
+    std::vector<Plant> plants;
+    for (unsigned i = 1; i < std::size(plant_names); ++i) plants.push_back(static_cast<Plant>(i));
+    return plants;
+}
+
+bool Inspection::copyset_covers(NodeId node) const {
+    if (groups.empty()) return std::find(exact.begin(), exact.end(), node) != exact.end();
+    const std::size_t g = static_cast<std::size_t>(members->index_of(node)) / group_size;
+    return (groups[g / 8] >> (g % 8)) & 1;
+}
+
+Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
+    : owner(owner_),
+      node(node_),
+      options(std::move(options_)),
+      self(node.id()),
+      log(node.doors().log),
+      waiter(node.doors().waiter),
+      clock(node.doors().clock),
+      try_timeout(node.doors().config.integer("kddm.try_timeout_us") * 1000),
+      loss_grace(node.doors().config.integer("detect.grace_ms") * 1'000'000),
+      shard_count(options.simulated
+                      ? 1u
+                      : std::bit_ceil(static_cast<std::uint32_t>(
+                            node.doors().config.integer("kddm.shards")))),
+      blocks(node.doors().config, log, options.simulated),
+      executor(node.doors().tasks,
+               static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))) {
+    if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
+    node.attach(node::ChannelId::kddm, this);
+}
+
+Impl::~Impl() {
+    executor.stop();
+    for (const auto& set : owned_sets)
+        for (std::uint32_t i = 0; i <= set->shard_mask; ++i)
+            set->shards[i].index.for_each([](Entry& e) {
+                delete e.busy;
+                delete e.home;
+            });
+    for (auto& chunk : set_chunks) delete chunk.load();
+}
+
+Engine::Engine(node::Node& node, Options options)
+    : impl_(std::make_unique<Impl>(this, node, std::move(options))) {}
+Engine::~Engine() = default;
+
+Result<RawSet> Engine::create_or_open(std::string_view name, const SetOptions& options) {
+    auto set = impl_->open_set(name, &options);
+    if (!set) return tl::unexpected<Failure>(std::move(set).error());
+    return RawSet(this, *set);
+}
+
+Result<RawSet> Engine::open(std::string_view name) {
+    auto set = impl_->open_set(name, nullptr);
+    if (!set) return tl::unexpected<Failure>(std::move(set).error());
+    return RawSet(this, *set);
+}
+
+Result<void> Engine::destroy(std::string_view name) { return impl_->destroy_set(name); }
+
+void Engine::register_function(std::string_view name, Run run, ShippedFunction function) {
+    std::lock_guard lock(impl_->sets_mutex);
+    impl_->functions[function_hash(name)] = {std::string(name), run, std::move(function)};
+}
+
+void Engine::register_placement(std::string_view name, PlacementFunction function) {
+    std::lock_guard lock(impl_->sets_mutex);
+    impl_->placements[std::string(name)] = function;
+}
+
+std::vector<RawSet> Engine::sets() const {
+    std::lock_guard lock(impl_->sets_mutex);
+    std::vector<RawSet> sets;
+    for (const auto& set : impl_->owned_sets)
+        if (!set->destroyed) sets.emplace_back(const_cast<Engine*>(this), set.get());
+    return sets;
+}
+
+void Engine::publish_stats() {
+    Stats& stats = impl_->node.doors().stats;
+    for (const RawSet& set : sets()) {
+        const SetStats s = set.stats();
+        const std::string label = fmt::format("set=\"{}\"", set.name());
+        const std::pair<const char*, std::uint64_t> values[] = {
+            {"gets", s.gets},           {"grabs", s.grabs},
+            {"hits", s.hits},           {"remote_gets", s.remote_gets},
+            {"remote_grabs", s.remote_grabs}, {"invalidations", s.invalidations},
+            {"transfers", s.transfers}, {"applies", s.applies},
+            {"recalls", s.recalls},     {"evictions", s.evictions},
+            {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
+            {"objects", s.objects}};
+        for (const auto& [name, value] : values)
+            stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
+    }
+    stats.counter("ssi_kddm_refused_slots_total").set(impl_->refused_slots.load());
+}
+
+Inspection Engine::inspect(SetId set_id, ObjectId id) const {
+    Inspection out;
+    const SetState* set = impl_->find_set(set_id);
+    if (!set) return out;
+    out.members = impl_->node.membership();
+    out.is_home = impl_->home_of(*set, id, nullptr) == impl_->self;
+    const std::uint64_t hash = hash_object(set_id, id);
+    const Shard& shard = set->shard(hash);
+    std::lock_guard lock(shard.mutex);
+    const Entry* e = shard.index.find(hash, id);
+    if (!e) return out;
+    const std::uint64_t word = e->word.load(std::memory_order_acquire);
+    out.present = e->state != CacheState::invalid;
+    out.access = word & pin::writable   ? Access::write
+                 : word & pin::readable ? Access::read
+                                        : Access::none;
+    out.owner = e->state == CacheState::owner || e->state == CacheState::exclusive ||
+                e->state == CacheState::evicting;
+    out.writer_held = word & pin::writer_held;
+    out.pins = pin::count(word);
+    out.in_transition = e->busy && !e->busy->idle();
+    out.version = e->version.load(std::memory_order_relaxed);
+    if (!e->home) {
+        if (out.is_home) out.home_owner = impl_->self;
+        return out;
+    }
+    out.home_busy = e->home->busy_txn != 0 || !e->home->queue.empty();
+    out.home_owner = e->home->owner;
+    const Copyset& copies = e->home->copies;
+    if (!copies.coarse()) {
+        for (unsigned i = 0; i < copies.inline_size(); ++i) out.exact.push_back(copies.at(i));
+        return out;
+    }
+    out.group_size = Copyset::group_size(out.members->members.size());
+    out.groups.assign(Copyset::group_bits / 8, 0);
+    for (unsigned g = 0; g < Copyset::group_bits; ++g)
+        if (copies.group(g)) out.groups[g / 8] |= static_cast<std::uint8_t>(1u << (g % 8));
+    return out;
+}
+
+void Engine::inject_stale_request(SetId set_id, ObjectId id) {
+    const SetState* set = impl_->find_set(set_id);
+    if (!set) return;
+    std::uint32_t slot_version = 0;
+    const NodeId home = impl_->home_of(*set, id, &slot_version);
+    if (home == impl_->self) return;
+    Message m = make_message(Kind::fetch_add, set_id, id, TxnId(impl_->next_txn() | Impl::rpc_bit),
+                             impl_->self);
+    m.version = 1;
+    m.slot_version = slot_version - 1;
+    impl_->send_block(home, m, nullptr);
+}
+
+std::size_t Engine::bytes_in_use() const {
+    std::size_t bytes = impl_->blocks.bytes_in_use();
+    std::lock_guard lock(impl_->sets_mutex);
+    for (const auto& set : impl_->owned_sets) {
+        bytes += sizeof(SetState) + impl_->shard_count * sizeof(Shard);
+        for (std::uint32_t i = 0; i <= set->shard_mask; ++i) {
+            const Shard& shard = set->shards[i];
+            std::lock_guard shard_lock(shard.mutex);
+            bytes += shard.index.bytes() + shard.counters.objects * sizeof(Entry);
+        }
+    }
+    return bytes;
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Engine::Impl: the shell around the sans-I/O machine: locks, memory, messages, waiting. One file
+// per concern: acquire.cpp (verbs on guards), step.cpp (runs the machine), receive.cpp (messages),
+// operations.cpp (apply, fetch_add, remove), set_control.cpp (names), groups.cpp (coarse
+// invalidation trees), loss.cpp (dead nodes).
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "blocks.hpp"
+#include "cache.hpp"
+#include "directory.hpp"
+#include "executor.hpp"
+#include "set_state.hpp"
+#include "ssi/kddm/engine.hpp"
+
+namespace ssi::kddm {
+
+// A request whose answer is not about cached bytes. Lives on the caller's stack.
+struct Rpc {
+    std::uint64_t txn = 0;
+    NodeId to = no_node;
+    Rpc* next = nullptr;
+    sys::WaitCell cell;
+    Message answer;
+    std::vector<std::byte> bytes;
+    Errc error = Errc::ok;
+    NodeId fault = no_node;
+};
+
+// A shipped operation waiting for exclusive access at the home. Owned by the machine's queue, then
+// by run_operation.
+struct Operation final : Waiter {
+    SetState* set = nullptr;
+    Message request;
+    std::vector<std::byte> arguments;
+};
+
+struct RegisteredFunction {
+    std::string name;
+    Run run;
+    ShippedFunction function;
+};
+
+// Acks of a group invalidation that this node collects for its parent in the tree.
+struct FanIn {
+    SetId set;
+    ObjectId id;
+    std::uint32_t requester;
+    std::uint64_t txn;
+    NodeId parent;
+    std::uint32_t missing;
+};
+
+struct Engine::Impl final : node::Channel {
+    Impl(Engine* owner, node::Node& node, Options options);
+    ~Impl() override;
+
+    // -- node::Channel
+    std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                        std::size_t length) override;
+    void on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
+                    bool owned) override;
+    void on_large_failed(NodeId from, std::byte* memory) override;
+    void on_node_lost(NodeId node) override;
+
+    // -- acquire.cpp
+    struct Want {
+        Access access;
+        bool renew = false;
+        bool try_only = false;
+    };
+    Result<RawGuard> acquire(SetState& set, ObjectId id, Want want);
+    Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
+                                  bool* value_kept);
+    Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
+    Result<void> wait_granted(SetState& set, Shard& shard, Waiter& waiter, bool try_only);
+    RawGuard make_guard(SetState& set, Entry* entry, ObjectId id, Access access);
+    Result<void> put(RawGuard& guard);
+    Result<bool> upgrade(RawGuard& guard);
+    Result<void> resize(SetState& set, Entry& entry, std::size_t length);
+    void wait_evictions(SetState& set);
+    Result<void> check_verb(SetState& set, ObjectId id);
+    Result<void> check_order(const SetState& set, ObjectId id, const Held& held) const;
+
+    // -- step.cpp: one critical section over an object's state machine
+    class Step;
+    NodeId home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const;
+    SlotId slot_of(const SetState& set, ObjectId id) const;
+    void run_unpinned(SetState& set, ObjectId id, Entry* entry);
+    void send_block(NodeId to, Message& message, Block* block);
+    void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes);
+
+    // -- receive.cpp
+    void receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
+                 Block* block);
+    Block* block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
+                     Block* owned);
+
+    // -- operations.cpp
+    void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
+    void run_operation(Operation* operation);
+    Result<void> execute(SetState& set, Entry& entry, const Message& m,
+                         std::span<const std::byte> arguments, Message& answer,
+                         std::vector<std::byte>& bytes);
+    void answer_operation(const Message& request, Message& answer, const Result<void>& result,
+                          std::vector<std::byte>& bytes);
+    Result<void> call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc);
+    void complete_rpc(const Message& m, std::span<const std::byte> payload);
+    std::uint64_t new_rpc(Rpc& rpc, NodeId to);
+    Result<void> operate(SetState& set, ObjectId id, Message& m,
+                         std::span<const std::byte> arguments, std::vector<std::byte>& bytes);
+    const RegisteredFunction* function(std::uint64_t hash) const;
+
+    // -- set_control.cpp, set_destroy.cpp
+    NodeId manager() const { return node.membership()->members.front().node; }
+    SetState* find_set(SetId id) const;
+    Result<Placement> parse_placement(const SetOptions& options) const;
+    Result<SetState*> open_set(std::string_view name, const SetOptions* create);
+    Result<SetState*> install_set(SetId id, std::string_view name, const SetOptions& options);
+    Result<SetState*> learn_set(SetId id, std::string_view name, const SetOptions& options);
+    void receive_control(NodeId from, const Message& m, std::span<std::byte> payload);
+    void answer_open(NodeId from, const Message& m, std::span<const std::byte> payload);
+    Errc manage_open(std::string_view name, const SetOptions* create, SetId& id,
+                     SetOptions& options);
+    void send_set_info(NodeId to, std::uint64_t txn, SetId id, std::string_view name,
+                       const SetOptions& options);
+    void park(NodeId from, const Message& m, std::span<const std::byte> payload);
+    Result<void> destroy_set(std::string_view name);
+    void start_destroy(std::string_view name, NodeId from, std::uint64_t txn);
+    void receive_set_gone(NodeId from, const Message& m);
+    void set_gone_acknowledged(NodeId from, std::uint64_t number);
+    void clear_set(SetState& set);
+
+    // -- loss.cpp
+    void fail_rpcs(NodeId lost);
+
+    // -- groups.cpp
+    bool tell_subtree(const Message& m, std::uint32_t lo, std::uint32_t hi, Transition& t);
+    void receive_group(const Message& m, Transition& t);
+    void receive_group_ack(const Message& m, Transition& t);
+
+    static constexpr std::uint64_t rpc_bit = 1ull << 63;
+    std::uint64_t next_txn() { return ++last_txn; }
+
+    Engine* const owner;
+    node::Node& node;
+    const Options options;
+    const NodeId self;
+    Log& log;
+    sys::Waiter& waiter;
+    const Clock& clock;
+    const Nanoseconds try_timeout;
+    const Nanoseconds loss_grace;
+    const std::uint32_t shard_count;
+    Blocks blocks;
+    Executor executor;
+    std::atomic<std::uint64_t> last_txn{0};
+    std::atomic<std::uint64_t> refused_slots{0};
+
+    static constexpr std::size_t set_chunk = 256;
+    struct SetChunk {
+        std::atomic<SetState*> sets[set_chunk]{};
+    };
+    std::atomic<SetChunk*> set_chunks[set_chunk]{};
+    mutable sys::Mutex sets_mutex;       // of what follows
+    std::vector<std::unique_ptr<SetState>> owned_sets;
+    std::map<std::string, SetState*, std::less<>> by_name;
+    std::map<std::uint64_t, RegisteredFunction> functions;
+    std::map<std::string, PlacementFunction, std::less<>> placements;
+    struct ManagedSet {
+        SetId id;
+        SetOptions options;
+    };
+    std::map<std::string, ManagedSet, std::less<>> managed;  // at the manager only
+    std::uint32_t last_set_id = 0;                           // at the manager only
+    struct Destruction {
+        SetId set;
+        NodeId requester;
+        std::uint64_t txn = 0;
+        std::uint64_t number = 0;
+        std::vector<NodeId> missing;     // not yet acknowledged
+    };
+    std::vector<Destruction> destructions;                   // at the manager only
+    struct Parked {
+        NodeId from;
+        Message message;
+        std::vector<std::byte> payload;
+    };
+    std::map<std::uint32_t, std::vector<Parked>> parked;     // for sets not known yet
+
+    sys::Mutex rpc_mutex;
+    Rpc* rpcs = nullptr;
+    sys::Mutex fan_in_mutex;
+    std::vector<FanIn> fan_ins;
+};
+
+// One critical section: locks the shard, runs the machine on events of one object, and, when it
+// ends, unlocks and carries out what the machine decided.
+class Engine::Impl::Step {
+public:
+    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash);
+    ~Step();
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
+
+    Entry* find() { return entry_ ? entry_ : entry_ = shard_.index.find(hash_, id_); }
+    Entry& make();                       // find or make
+    void use(Entry* entry) { entry_ = entry; }
+    Transition& t() { return t_; }
+    Shard& shard() { return shard_; }
+    void event(const Message& m, Block* block);   // a message for this object
+    void finish();                       // unlock and carry out; idempotent
+
+private:
+    void dispatch(const Message& m, Block* block);
+    void settle();
+    void carry_out();
+
+    Impl& impl_;
+    SetState& set_;
+    ObjectId id_;
+    std::uint64_t hash_;
+    Shard& shard_;
+    Entry* entry_ = nullptr;
+    Transition t_;
+    boost::container::small_vector<Operation*, 2> operations_;
+    bool locked_ = true;
+};
+
+std::uint64_t function_hash(std::string_view name);
+
+}  // namespace ssi::kddm

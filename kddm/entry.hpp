@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Entry: all that a node knows about one object: the pin word, the cached bytes and, at the home,
+// the directory's part. 64 bytes; what only a transition needs hangs off `busy` and `home`.
+// Memory is type-stable: an entry is recycled within its shard, never returned, so that a lock-free
+// reader may pin first and check the name afterwards.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "copyset.hpp"
+#include "pin_word.hpp"
+#include "ssi/base/ids.hpp"
+#include "ssi/sys/arena.hpp"
+#include "ssi/sys/task.hpp"
+#include "wire.hpp"
+
+namespace ssi::kddm {
+
+using Block = sys::ObjectHeader;
+
+// The cache's state of an object on one node; the pin word's readable and writable bits follow it.
+enum class CacheState : std::uint8_t {
+    invalid,    // nothing here
+    shared,     // a read copy
+    owner,      // the newest value; read copies may exist elsewhere
+    exclusive,  // the newest value, and no copies
+    evicting,   // bytes on their way home; they still answer fetch and yield
+    given,      // evicting, but a yield took the bytes meanwhile
+};
+
+// Versions: the low 40 bits count writes (equal: equal bytes), the high 24 count changes of owner,
+// so that a copy invalidated by an owner who wrote nothing is still recognised as lost.
+inline constexpr std::uint64_t version_writes_mask = (1ull << 40) - 1;
+inline constexpr std::uint64_t version_owner_step = 1ull << 40;
+
+struct Entry;
+
+// Something queued for local access to an object: a task (on its stack), or an operation that runs
+// here for another node (on the heap). All fields are protected by the shard lock until `cell` is
+// notified.
+struct Waiter {
+    enum class Use : std::uint8_t { task, operation };
+    Use use = Use::task;
+    Access want = Access::read;
+    bool renew = false;        // grab_new
+    bool granted = false;
+    bool recheck = false;      // woken by the loss of a node: look again
+    bool value_kept = false;   // upgrade: the copy was never given up
+    Errc error = Errc::ok;
+    NodeId fault = no_node;
+    Waiter* next = nullptr;
+    Entry* entry = nullptr;
+    sys::WaitCell cell;
+};
+
+// A message waiting for its turn, with the bytes that came with it.
+struct Queued {
+    Message message;
+    Block* block = nullptr;
+};
+
+// The cache's part of a transition. Exists while local tasks queue, a request is under way or a
+// revocation waits.
+struct Busy {
+    Waiter* head = nullptr;
+    Waiter* tail = nullptr;
+    // our request to the home
+    std::uint64_t txn = 0;
+    Access requested = Access::none;
+    bool has_data = false;
+    bool want_done = false;
+    bool lost_copy = false;      // an invalidation met our pending upgrade
+    std::int32_t acks_missing = 0;  // expected minus received; valid as a sum once has_data
+    std::uint64_t evict_version = 0;
+    // a revocation that waits for the last unpin, our own grant or the release hook
+    bool revocation = false;
+    bool hook_running = false;
+    Message revoke;
+
+    bool idle() const { return !head && txn == 0 && !revocation; }
+};
+
+// The directory's part, at the home only. Null while the home owns the object and nobody else ever
+// had it. Room for later: a backup node and a recovering state.
+struct Home {
+    NodeId owner = no_node;
+    // A grant that was not asked to report `done`: whoever is next told about this object must
+    // finish it first (Message::after_txn).
+    NodeId open_node = no_node;
+    std::uint64_t open_txn = 0;
+    // The transition that is under way and reports `done` (or `served`).
+    std::uint64_t busy_txn = 0;
+    NodeId busy_node = no_node;
+    bool recovering = false;     // reserved: the owner died, a backup is being asked
+    NodeId backup = no_node;     // reserved
+    Copyset copies;
+    std::vector<Queued> queue;   // FIFO
+};
+
+struct alignas(64) Entry {
+    pin::Word word{0};
+    ObjectId id{};
+    std::uint32_t set = 0;
+    CacheState state = CacheState::invalid;
+    bool hooked = false;        // the release hook has run for this revocation
+    std::uint16_t reserved = 0;
+    Block* block = nullptr;
+    Busy* busy = nullptr;
+    Home* home = nullptr;
+    std::atomic<std::uint64_t> version{0};
+};
+static_assert(sizeof(Entry) == 64);
+
+}  // namespace ssi::kddm

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a node does when another is dead. Surviving a loss is a later release's business: here every
+// operation that needs the dead node fails with peer_lost, and none waits for ever.
+#include "engine_impl.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+void Impl::on_node_lost(NodeId lost) {
+    std::vector<SetState*> sets;
+    {
+        std::lock_guard lock(sets_mutex);
+        for (const auto& set : owned_sets) sets.push_back(set.get());
+    }
+    for (SetState* set : sets) {
+        for (std::uint32_t i = 0; i <= set->shard_mask; ++i) {
+            std::vector<ObjectId> touched;
+            {
+                std::lock_guard lock(set->shards[i].mutex);
+                set->shards[i].index.for_each([&](const Entry& e) {
+                    if (e.busy || e.home) touched.push_back(e.id);
+                });
+            }
+            for (const ObjectId id : touched) {
+                Step step(*this, *set, id, hash_object(set->id, id));
+                Entry* entry = step.find();
+                if (!entry) continue;
+                directory::on_node_lost(*entry, lost, step.t());
+                cache::on_node_lost(*entry, lost, step.t());
+            }
+        }
+    }
+    fail_rpcs(lost);
+    set_gone_acknowledged(lost, 0);
+}
+
+void Impl::fail_rpcs(NodeId lost) {
+    std::vector<std::uint64_t> txns;
+    {
+        std::lock_guard lock(rpc_mutex);
+        for (Rpc* rpc = rpcs; rpc; rpc = rpc->next)
+            if (rpc->to == lost) txns.push_back(rpc->txn);
+    }
+    for (const std::uint64_t txn : txns) {
+        Message e = make_message(Kind::error, SetId(0), 0, TxnId(txn), lost);
+        e.acks = static_cast<std::uint32_t>(Errc::peer_lost);
+        complete_rpc(e, {});
+    }
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Shipped operations: apply, fetch_add and remove run at the object's home with the write pin, as
+// if a task of the home had grabbed the object. The fast path runs in the handler without a lock.
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <cstring>
+
+#include "engine_impl.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+namespace {
+
+constexpr std::size_t max_reply_bytes = 64u << 10;
+
+// What a shipped function sees.
+class EntryView final : public ObjectView {
+public:
+    EntryView(Impl& impl, SetState& set, Entry& entry) : impl_(impl), set_(set), entry_(entry) {}
+    ObjectId id() const override { return entry_.id; }
+    std::span<std::byte> bytes() override {
+        return {sys::bytes_of(entry_.block), entry_.block->length};
+    }
+    Result<void> resize(std::size_t length) override { return impl_.resize(set_, entry_, length); }
+
+private:
+    Impl& impl_;
+    SetState& set_;
+    Entry& entry_;
+};
+
+}  // namespace
+
+std::uint64_t function_hash(std::string_view name) {
+    return XXH3_64bits(name.data(), name.size());
+}
+
+const RegisteredFunction* Impl::function(std::uint64_t hash) const {
+    std::lock_guard lock(sets_mutex);
+    const auto it = functions.find(hash);
+    return it == functions.end() ? nullptr : &it->second;
+}
+
+Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
+    Block* block = entry.block;
+    if (length == block->length) return {};
+    if (set.options.kind == ObjectKind::fixed)
+        return fail(Errc::invalid_argument,
+                    fmt::format("set '{}' has objects of fixed size: they cannot be resized",
+                                set.name));
+    if (length > max_object_bytes)
+        return fail(Errc::too_large, fmt::format("object of {} bytes: the limit is {}", length,
+                                                 max_object_bytes));
+    const auto wanted = static_cast<std::uint32_t>(length);
+    if (length > block->capacity) {
+        const bool at_home = block->state & 2;
+        Block* bigger = blocks.allocate(set.id, entry.id, wanted, at_home);
+        if (!bigger)
+            return fail(Errc::out_of_memory,
+                        fmt::format("no memory for an object of {} bytes: raise arena.limit_bytes",
+                                    length));
+        std::memcpy(sys::bytes_of(bigger), sys::bytes_of(block), block->length);
+        bigger->length = block->length;
+        entry.block = bigger;
+        blocks.release(block);
+        block = bigger;
+    }
+    if (wanted > block->length)
+        std::memset(sys::bytes_of(block) + block->length, 0, wanted - block->length);
+    block->length = wanted;
+    return {};
+}
+
+// Runs the operation on an object whose write pin we have. Fills version (fetch_add) or bytes.
+Result<void> Impl::execute(SetState& set, Entry& entry, const Message& m,
+                           std::span<const std::byte> arguments, Message& answer,
+                           std::vector<std::byte>& bytes) {
+    if (m.kind() == Kind::fetch_add) {
+        if (m.acks % 8 != 0 || m.acks + 8ull > entry.block->length)
+            return fail(Errc::invalid_argument,
+                        fmt::format("fetch_add at offset {} of an object of {} bytes: needs 8 "
+                                    "aligned bytes", m.acks, entry.block->length));
+        std::byte* place = sys::bytes_of(entry.block) + m.acks;
+        std::uint64_t before;
+        std::memcpy(&before, place, 8);
+        const std::uint64_t after = before + m.version;
+        std::memcpy(place, &after, 8);
+        answer.version = before;  // `answer` may be `m`
+        return {};
+    }
+    const RegisteredFunction* f = function(m.version);
+    if (!f)
+        return fail(Errc::not_found, fmt::format("no function with hash {:x} is registered at "
+                                                 "node {}", m.version, self.value));
+    EntryView view(*this, set, entry);
+    set.applies.fetch_add(1, std::memory_order_relaxed);
+    Result<void> result;
+    try {
+        result = f->function(view, arguments, bytes);
+    } catch (const std::exception& e) {
+        result = fail(Errc::function_failed, e.what());
+    } catch (...) {
+        result = fail(Errc::function_failed, "it threw something that is no std::exception");
+    }
+    if (!result)
+        return fail(Errc::function_failed,
+                    fmt::format("function '{}' at node {}: {}", f->name, self.value,
+                                result.error().text));
+    if (bytes.size() > max_reply_bytes)
+        return fail(Errc::too_large, fmt::format("function '{}' replied {} bytes: the limit is {}",
+                                                 f->name, bytes.size(), max_reply_bytes));
+    return {};
+}
+
+void Impl::answer_operation(const Message& request, Message& answer, const Result<void>& result,
+                            std::vector<std::byte>& bytes) {
+    if (!result) {
+        answer.header.kind = static_cast<std::uint8_t>(Kind::error);
+        answer.acks = static_cast<std::uint32_t>(result.error().code);
+        answer.requester = result.error().node.value;
+        const auto text = std::as_bytes(std::span(result.error().text));
+        bytes.assign(text.begin(), text.end());
+    }
+    send_bytes(NodeId(request.requester), answer, bytes);
+}
+
+void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byte> payload) {
+    const std::uint64_t hash = hash_object(set.id, m.object());
+    const RegisteredFunction* f = m.kind() == Kind::apply ? function(m.version) : nullptr;
+    const bool here = m.kind() != Kind::remove && !(f && f->run == Run::on_executor);
+    Entry* entry = here ? set.shard(hash).index.find_hint(hash) : nullptr;
+    if (entry && pin::try_write(entry->word)) {
+        const ObjectId found = entry->id;
+        if (found == m.object()) {
+            Message answer = make_message(Kind::reply, m.set_id(), found, TxnId(m.txn), self);
+            std::vector<std::byte> bytes;
+            const Result<void> result = execute(set, *entry, m, payload, answer, bytes);
+            entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
+                                 std::memory_order_relaxed);
+            const auto before = pin::drop(entry->word, Access::write);
+            answer_operation(m, answer, result, bytes);
+            if (pin::must_run(before)) run_unpinned(set, found, entry);
+            return;
+        }
+        if (pin::must_run(pin::drop(entry->word, Access::write))) run_unpinned(set, found, entry);
+    }
+    auto* operation = new Operation;
+    operation->use = Waiter::Use::operation;
+    operation->want = Access::write;
+    operation->set = &set;
+    operation->request = m;
+    operation->arguments.assign(payload.begin(), payload.end());
+    Step step(*this, set, m.object(), hash);
+    Entry& e = step.make();
+    const bool newborn = !e.home && e.state == CacheState::invalid;
+    if (newborn && !cache::instantiate(e, step.t())) {
+        operation->error = Errc::out_of_memory;
+        step.finish();
+        return run_operation(operation);
+    }
+    cache::want(e, *operation, step.t());
+}
+
+// The operation has the write pin (or failed). Called without a lock.
+void Impl::run_operation(Operation* operation) {
+    std::unique_ptr<Operation> owned(operation);
+    const Message& m = operation->request;
+    SetState& set = *operation->set;
+    Message answer = make_message(Kind::reply, m.set_id(), m.object(), TxnId(m.txn), self);
+    std::vector<std::byte> bytes;
+    if (!operation->granted) {
+        const Result<void> failed =
+            fail(operation->error, "the operation was not executed: its object is out of reach",
+                 operation->fault);
+        return answer_operation(m, answer, failed, bytes);
+    }
+    Entry* entry = operation->entry;
+    if (m.kind() == Kind::remove) {
+        Step step(*this, set, m.object(), hash_object(set.id, m.object()));
+        step.use(entry);
+        cache::destroy(*entry, step.t());
+        step.finish();
+        return answer_operation(m, answer, {}, bytes);
+    }
+    const Result<void> result = execute(set, *entry, m, operation->arguments, answer, bytes);
+    entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
+    const auto before = pin::drop(entry->word, Access::write);
+    answer_operation(m, answer, result, bytes);
+    if (pin::must_run(before)) run_unpinned(set, m.object(), entry);
+}
+
+std::uint64_t Impl::new_rpc(Rpc& rpc, NodeId to) {
+    rpc.txn = next_txn() | rpc_bit;
+    rpc.to = to;
+    std::lock_guard lock(rpc_mutex);
+    rpc.next = rpcs;
+    rpcs = &rpc;
+    return rpc.txn;
+}
+
+void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
+    std::lock_guard lock(rpc_mutex);
+    for (Rpc** link = &rpcs; *link; link = &(*link)->next) {
+        Rpc* rpc = *link;
+        if (rpc->txn != m.txn) continue;
+        *link = rpc->next;
+        rpc->answer = m;
+        if (!payload.empty()) rpc->bytes.assign(payload.begin(), payload.end());
+        if (m.kind() == Kind::error) {
+            rpc->error = static_cast<Errc>(m.acks);
+            rpc->fault = NodeId(m.requester);
+        }
+        return waiter.notify(rpc->cell);
+    }
+}
+
+// Sends a request whose txn new_rpc gave and waits for its answer.
+Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc) {
+    if (node.lost(to)) {
+        Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), to);
+        e.acks = static_cast<std::uint32_t>(Errc::peer_lost);
+        complete_rpc(e, {});
+    } else {
+        send_bytes(to, m, bytes);
+    }
+    waiter.wait(rpc.cell);
+    if (rpc.error == Errc::ok) return {};
+    std::string text(reinterpret_cast<const char*>(rpc.bytes.data()), rpc.bytes.size());
+    if (text.empty()) text = fmt::format("the request to node {} failed", to.value);
+    return fail(rpc.error, std::move(text), rpc.fault);
+}
+
+// apply, fetch_add or remove from this node: in place, as a local grab at the home, or shipped.
+Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
+                           std::span<const std::byte> arguments, std::vector<std::byte>& bytes) {
+    SSI_TRY(check_verb(set, id));
+    Held& held = Held::of_task();
+    if (HeldItem* item = held.find(&set, id)) {
+        if (!item->write || m.kind() == Kind::remove)
+            return fail(Errc::deadlock, "the operation needs its object exclusively, but this task "
+                                        "holds it: let go first (or grab it, for apply)");
+        return execute(set, *item->entry, m, arguments, m, bytes);
+    }
+    SSI_TRY(check_order(set, id, held));
+    std::uint32_t slot_version = 0;
+    const NodeId home = home_of(set, id, &slot_version);
+    if (home == self) {
+        auto guard = acquire(set, id, {Access::write});
+        if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
+        if (m.kind() != Kind::remove) return execute(set, *guard->entry_, m, arguments, m, bytes);
+        Entry* entry = guard->entry_;
+        guard->access_ = Access::none;
+        held.remove(&set, id, Access::write);
+        Step step(*this, set, id, hash_object(set.id, id));
+        step.use(entry);
+        cache::destroy(*entry, step.t());
+        return {};
+    }
+    m.slot_version = slot_version;
+    Rpc rpc;
+    m.txn = new_rpc(rpc, home);
+    SSI_TRY(call(home, m, arguments, rpc));
+    m.version = rpc.answer.version;
+    bytes = std::move(rpc.bytes);
+    return {};
+}
+
+Result<void> RawSet::remove(ObjectId id) {
+    auto& impl = engine_->impl();
+    Message m = make_message(Kind::remove, set_->id, id, no_txn, impl.self);
+    std::vector<std::byte> bytes;
+    return impl.operate(*set_, id, m, {}, bytes);
+}
+
+Result<std::vector<std::byte>> RawSet::apply(ObjectId id, std::string_view name,
+                                             std::span<const std::byte> arguments) {
+    auto& impl = engine_->impl();
+    Message m = make_message(Kind::apply, set_->id, id, no_txn, impl.self);
+    m.version = function_hash(name);
+    if (!impl.function(m.version))
+        return ssi::fail(Errc::not_found, fmt::format("no function '{}' is registered: call "
+                                                      "register_function on every node", name));
+    if (arguments.size() > max_object_bytes)
+        return ssi::fail(Errc::too_large, fmt::format("apply: {} bytes of arguments: the limit "
+                                                      "is {}", arguments.size(), max_object_bytes));
+    std::vector<std::byte> bytes;
+    if (auto done = impl.operate(*set_, id, m, arguments, bytes); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return bytes;
+}
+
+Result<std::int64_t> RawSet::fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset) {
+    auto& impl = engine_->impl();
+    Message m = make_message(Kind::fetch_add, set_->id, id, no_txn, impl.self);
+    m.version = static_cast<std::uint64_t>(delta);
+    m.acks = offset;
+    std::vector<std::byte> bytes;
+    if (auto done = impl.operate(*set_, id, m, {}, bytes); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return static_cast<std::int64_t>(m.version);
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The pin word: one atomic in front of the state machine of a cached object. Tasks pin and unpin
+// by one compare-and-swap or subtraction, without a lock; the machine (under the shard lock)
+// changes the other bits, always by read-modify-write, so that pins are never lost.
+//
+//   bit 0 readable      local tasks may take read pins
+//   bit 1 writable      a local task may take the write pin (implies readable)
+//   bit 2 writer held   the pins belong to a writer (and its nested reads)
+//   bit 3 revoking      another node waits: no new pins, the last unpin runs the machine
+//   bit 4 waiters       local tasks queue: no barging, the last unpin runs the machine
+//   bit 5 slow          home coherence, watch, snapshot: every pin goes through the machine
+//   bits 8-15           cut generation (checkpoints)
+//   bits 32-63          number of pins
+#pragma once
+
+#include <cstdint>
+
+#include "ssi/kddm/raw_set.hpp"
+#include "ssi/sys/atomic.hpp"
+
+namespace ssi::kddm::pin {
+
+using Word = sys::Atomic<std::uint64_t>;
+
+inline constexpr std::uint64_t readable = 1;
+inline constexpr std::uint64_t writable = 2;
+inline constexpr std::uint64_t writer_held = 4;
+inline constexpr std::uint64_t revoking = 8;
+inline constexpr std::uint64_t waiters = 16;
+inline constexpr std::uint64_t slow = 32;
+inline constexpr std::uint64_t blocked = revoking | waiters | slow;
+inline constexpr std::uint64_t one = 1ull << 32;
+
+inline std::uint32_t count(std::uint64_t v) { return static_cast<std::uint32_t>(v >> 32); }
+
+// Fast path of get: succeeds only when nothing is queued or revoked.
+inline bool try_read(Word& word, std::uint64_t ignored = 0) {
+    std::uint64_t v = word.load(std::memory_order_relaxed);
+    do {
+        if ((v & (readable | writer_held | (blocked & ~ignored))) != readable) return false;
+    } while (!word.compare_exchange(v, v + one, std::memory_order_acquire,
+                                    std::memory_order_relaxed));
+    return true;
+}
+
+// Fast path of grab.
+inline bool try_write(Word& word, std::uint64_t ignored = 0) {
+    std::uint64_t v = word.load(std::memory_order_relaxed);
+    do {
+        if ((v & (writable | (blocked & ~ignored))) != writable || count(v) != 0) return false;
+    } while (!word.compare_exchange(v, (v + one) | writer_held, std::memory_order_acquire,
+                                    std::memory_order_relaxed));
+    return true;
+}
+
+// Another pin for a task that already has one.
+inline void pin_again(Word& word) { word.fetch_add(one, std::memory_order_relaxed); }
+
+// Lets go; returns the word before. The caller runs the machine when must_run says so.
+inline std::uint64_t drop(Word& word, Access access) {
+    return word.fetch_sub(access == Access::write ? one + writer_held : one,
+                          std::memory_order_acq_rel);
+}
+inline bool must_run(std::uint64_t before) { return count(before) == 1 && (before & blocked); }
+
+// Takes all access away if nobody has a pin; otherwise marks the word so that the last unpin runs
+// the machine.
+inline bool revoke_all(Word& word) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    for (;;) {
+        const bool free = count(v) == 0;
+        const std::uint64_t next = free ? v & ~(readable | writable | revoking) : v | revoking;
+        if (word.compare_exchange(v, next, std::memory_order_acq_rel, std::memory_order_acquire))
+            return free;
+    }
+}
+
+// Takes write access away if no writer has a pin; readers may stay.
+inline bool revoke_write(Word& word) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    for (;;) {
+        const bool free = !(v & writer_held);
+        const std::uint64_t next = free ? v & ~(writable | revoking) : v | revoking;
+        if (word.compare_exchange(v, next, std::memory_order_acq_rel, std::memory_order_acquire))
+            return free;
+    }
+}
+
+// Takes all access away if nobody has a pin; else changes nothing.
+inline bool try_take_all(Word& word) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    do {
+        if (count(v) != 0) return false;
+    } while (!word.compare_exchange(v, v & ~(readable | writable), std::memory_order_acq_rel,
+                                    std::memory_order_acquire));
+    return true;
+}
+
+inline void set(Word& word, std::uint64_t bits) {
+    word.fetch_or(bits, std::memory_order_acq_rel);
+}
+inline void clear(Word& word, std::uint64_t bits) {
+    word.fetch_and(~bits, std::memory_order_acq_rel);
+}
+
+}  // namespace ssi::kddm::pin

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ssi/kddm/raw_set.hpp"
+
+#include "engine_impl.hpp"
+#include "ssi/base/assert.hpp"
+
+namespace ssi::kddm {
+
+RawGuard::~RawGuard() {
+    if (held()) (void)engine_->impl().put(*this);
+}
+
+std::span<const std::byte> RawGuard::bytes() const {
+    SSI_ASSERT(held(), "the guard was let go or moved from");
+    return {sys::bytes_of(entry_->block), entry_->block->length};
+}
+
+std::span<std::byte> RawGuard::writable() {
+    SSI_ASSERT(access_ == Access::write, "writing needs a guard made by grab, or upgrade()");
+    return {sys::bytes_of(entry_->block), entry_->block->length};
+}
+
+std::uint64_t RawGuard::version() const {
+    SSI_ASSERT(held(), "the guard was let go or moved from");
+    return entry_->version.load(std::memory_order_relaxed) & version_writes_mask;
+}
+
+Result<void> RawGuard::resize(std::size_t length) {
+    SSI_ASSERT(access_ == Access::write, "resizing needs a guard made by grab, or upgrade()");
+    return engine_->impl().resize(*set_, *entry_, length);
+}
+
+Result<void> RawGuard::put() {
+    if (!held()) return {};
+    return engine_->impl().put(*this);
+}
+
+Result<bool> RawGuard::upgrade() { return engine_->impl().upgrade(*this); }
+
+void RawGuard::fail(Failure failure) {
+    if (!held()) return;
+    {
+        std::lock_guard lock(set_->mutex);
+        if (!set_->failure) set_->failure = std::move(failure);
+        set_->has_failure = true;
+    }
+    (void)put();
+}
+
+SetId RawSet::id() const { return set_->id; }
+const std::string& RawSet::name() const { return set_->name; }
+const SetOptions& RawSet::options() const { return set_->options; }
+
+Result<RawGuard> RawSet::get(ObjectId id) {
+    return engine_->impl().acquire(*set_, id, {Access::read});
+}
+Result<RawGuard> RawSet::grab(ObjectId id) {
+    return engine_->impl().acquire(*set_, id, {Access::write});
+}
+Result<RawGuard> RawSet::grab_new(ObjectId id) {
+    return engine_->impl().acquire(*set_, id, {Access::write, true, false});
+}
+Result<RawGuard> RawSet::try_grab(ObjectId id) {
+    return engine_->impl().acquire(*set_, id, {Access::write, false, true});
+}
+
+Access RawSet::find(ObjectId id) const {
+    const std::uint64_t hash = hash_object(set_->id, id);
+    const Shard& shard = set_->shard(hash);
+    std::lock_guard lock(shard.mutex);
+    const Entry* entry = shard.index.find(hash, id);
+    if (!entry) return Access::none;
+    const std::uint64_t word = entry->word.load(std::memory_order_relaxed);
+    if (word & pin::writable) return Access::write;
+    return word & pin::readable ? Access::read : Access::none;
+}
+
+NodeId RawSet::home(ObjectId id) const { return engine_->impl().home_of(*set_, id, nullptr); }
+
+Result<void> RawSet::prefetch(ObjectId id, Access access) {
+    auto& impl = engine_->impl();
+    SSI_TRY(impl.check_verb(*set_, id));
+    const std::uint64_t hash = hash_object(set_->id, id);
+    Engine::Impl::Step step(impl, *set_, id, hash);
+    Entry& entry = step.make();
+    const bool newborn = !entry.home && entry.state == CacheState::invalid;
+    if (newborn && step.t().at_home()) return {};
+    cache::prefetch(entry, access, step.t());
+    return {};
+}
+
+Result<void> RawSet::flush(ObjectId id) {
+    auto& impl = engine_->impl();
+    SSI_TRY(impl.check_verb(*set_, id));
+    Engine::Impl::Step step(impl, *set_, id, hash_object(set_->id, id));
+    Entry* entry = step.find();
+    if (!entry || cache::flush(*entry, step.t())) return {};
+    return ssi::fail(Errc::would_block, "flush of an object that is held or in transition here");
+}
+
+Result<void> RawSet::sync() {
+    auto& impl = engine_->impl();
+    impl.wait_evictions(*set_);
+    return impl.check_verb(*set_, 0);
+}
+
+void RawSet::on_release(std::function<void(ObjectId, std::span<const std::byte>)> hook) {
+    std::lock_guard lock(set_->mutex);
+    set_->hook = std::move(hook);
+    set_->has_hook = static_cast<bool>(set_->hook);
+}
+
+SetStats RawSet::stats() const {
+    SetStats s;
+    {
+        std::lock_guard lock(set_->mutex);
+        for (const auto& c : set_->task_counters) {
+            s.gets += c->gets.load(std::memory_order_relaxed);
+            s.grabs += c->grabs.load(std::memory_order_relaxed);
+            s.hits += c->hits.load(std::memory_order_relaxed);
+        }
+    }
+    for (std::uint32_t i = 0; i <= set_->shard_mask; ++i) {
+        const Shard& shard = set_->shards[i];
+        std::lock_guard lock(shard.mutex);
+        s.remote_gets += shard.counters.remote_gets;
+        s.remote_grabs += shard.counters.remote_grabs;
+        s.invalidations += shard.counters.invalidations;
+        s.transfers += shard.counters.transfers;
+        s.recalls += shard.counters.recalls;
+        s.evictions += shard.counters.evictions;
+        s.bytes_in += shard.counters.bytes_in;
+        s.bytes_out += shard.counters.bytes_out;
+        s.objects += shard.counters.objects;
+    }
+    s.applies = set_->applies.load(std::memory_order_relaxed);
+    return s;
+}
+
+}  // namespace ssi::kddm

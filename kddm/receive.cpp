@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cstring>
+
+#include "engine_impl.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+namespace {
+
+bool is_request(Kind kind) {
+    return kind == Kind::get_request || kind == Kind::grab_request || kind == Kind::evict ||
+           kind == Kind::fetch_add || kind == Kind::apply || kind == Kind::remove;
+}
+bool is_control(Kind kind) { return kind >= Kind::set_open; }
+bool is_operation(Kind kind) {
+    return kind == Kind::fetch_add || kind == Kind::apply || kind == Kind::remove;
+}
+bool carries_object(Kind kind) { return kind == Kind::data || kind == Kind::evict; }
+
+}  // namespace
+
+// Large payloads land where they will stay when they are object bytes.
+std::byte* Impl::on_large(NodeId, std::span<const std::byte> header, std::size_t length) {
+    Message m;
+    if (!decode(header, m) || length > max_object_bytes) return nullptr;
+    const SetState* set = find_set(m.set_id());
+    const bool at_home = set && carries_object(m.kind()) &&
+                         home_of(*set, m.object(), nullptr) == self;
+    const auto bytes = static_cast<std::uint32_t>(length);
+    Block* block = blocks.allocate(m.set_id(), m.object(), bytes, at_home);
+    if (!block) block = blocks.allocate(m.set_id(), m.object(), bytes, false);
+    return sys::bytes_of(block);
+}
+
+void Impl::on_large_failed(NodeId, std::byte* memory) { blocks.release(block_of(memory)); }
+
+void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
+                      bool owned) {
+    Message m;
+    Block* block = owned ? block_of(payload.data()) : nullptr;
+    if (!decode(header, m) || payload.size() != m.length) {
+        SSI_LOG(log, error, "kddm", "malformed message of {} bytes and {} of payload from node {}",
+                header.size(), payload.size(), from.value);
+        if (block) blocks.release(block);
+        return;
+    }
+    const bool for_rpc = (m.kind() == Kind::reply || m.kind() == Kind::error ||
+                          m.kind() == Kind::set_info) && (m.txn & rpc_bit);
+    SetState* set = nullptr;
+    if (for_rpc) {
+        complete_rpc(m, payload);
+    } else if (is_control(m.kind())) {
+        receive_control(from, m, payload);
+    } else if ((set = find_set(m.set_id()))) {
+        const bool object = carries_object(m.kind());
+        receive(from, *set, m, payload, object ? block : nullptr);
+        if (object) block = nullptr;
+    } else {
+        park(from, m, payload);
+    }
+    if (block) blocks.release(block);
+}
+
+// The bytes of a data or evict message as a block of the right arena.
+Block* Impl::block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
+                       Block* owned) {
+    if (owned) return owned;
+    const bool empty = m.kind() == Kind::data && (m.has(flag::keep) || m.has(flag::renew));
+    if (empty || !carries_object(m.kind())) return nullptr;
+    const bool at_home = home_of(set, m.object(), nullptr) == self;
+    Block* block = blocks.allocate(set.id, m.object(), m.length, at_home);
+    if (!block) block = blocks.allocate(set.id, m.object(), m.length, false);
+    std::memcpy(sys::bytes_of(block), payload.data(), payload.size());
+    return block;
+}
+
+void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
+                   Block* owned) {
+    const bool request = is_request(m.kind());
+    Errc refusal = Errc::ok;
+    if (set.destroyed.load(std::memory_order_acquire)) {
+        refusal = Errc::not_found;
+    } else if (request) {
+        std::uint32_t slot_version = 0;
+        const bool ours = home_of(set, m.object(), &slot_version) == self;
+        if (!ours || (slot_version != m.slot_version && options.plant != Plant::stale_slot))
+            refusal = Errc::stale_slot;
+    }
+    if (refusal != Errc::ok) {
+        if (owned) blocks.release(owned);
+        if (!request) return;
+        if (refusal == Errc::stale_slot) refused_slots.fetch_add(1, std::memory_order_relaxed);
+        Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), self);
+        e.acks = static_cast<std::uint32_t>(refusal);
+        return send_block(from, e, nullptr);
+    }
+    if (is_operation(m.kind())) return receive_operation(set, m, payload);
+    Block* block = block_for(set, m, payload, owned);
+    Step step(*this, set, m.object(), hash_object(set.id, m.object()));
+    step.event(m, block);
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ssi/kddm/session.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+
+#include "ssi/base/config.hpp"
+#include "ssi/kddm/engine.hpp"
+#include "ssi/node/process_node.hpp"
+
+namespace ssi {
+
+namespace {
+
+// What Session::exit must know about a session that is gone: whether a peer died in it.
+std::atomic<bool> lost_a_peer{false};
+
+node::ReduceOp op_of(Reduce op) {
+    switch (op) {
+        case Reduce::min: return node::ReduceOp::min;
+        case Reduce::max: return node::ReduceOp::max;
+        default: return node::ReduceOp::sum;
+    }
+}
+
+}  // namespace
+
+struct Session::Impl {
+    std::unique_ptr<node::ProcessNode> process;
+    std::unique_ptr<kddm::Engine> engine;
+
+    static std::unique_ptr<Impl> start(Config config, const void* comm) {
+        auto impl = std::make_unique<Impl>();
+        impl->process = value_or_throw(node::ProcessNode::start(std::move(config), comm));
+        impl->engine = std::make_unique<kddm::Engine>(impl->process->node(), kddm::Engine::Options{});
+        // Nobody may send before everybody can receive.
+        value_or_throw(impl->process->node().barrier());
+        return impl;
+    }
+
+    Result<void> stop() {
+        if (!process) return {};
+        engine->publish_stats();
+        Result<void> stopped = process->stop();
+        if (process->must_exit_hard()) lost_a_peer = true;
+        engine.reset();
+        process.reset();
+        return stopped;
+    }
+};
+
+Session::Session(int& argc, char** argv)
+    : impl_(Impl::start(value_or_throw(Config::load(&argc, argv)), nullptr)) {}
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+Session Session::from_mpi(const void* mpi_comm) {
+    int argc = 0;
+    return Session(Impl::start(value_or_throw(Config::load(&argc, nullptr)), mpi_comm));
+}
+
+Session::~Session() {
+    if (!impl_ || !impl_->process) return;
+    if (auto stopped = impl_->stop(); !stopped) {
+        // The log went with the process node; the failure is still worth a line.
+        std::fprintf(stderr, "ssi: close: %s\n", stopped.error().to_string().c_str());
+    }
+}
+
+Result<void> Session::close() { return impl_->stop(); }
+
+Result<kddm::RawSet> Session::raw_set(std::string_view name, const kddm::SetOptions& options) {
+    return impl_->engine->create_or_open(name, options);
+}
+Result<kddm::RawSet> Session::open(std::string_view name) { return impl_->engine->open(name); }
+Result<void> Session::destroy(std::string_view name) { return impl_->engine->destroy(name); }
+
+void Session::register_function(std::string_view name, kddm::Run run,
+                                kddm::ShippedFunction function) {
+    impl_->engine->register_function(name, run, std::move(function));
+}
+void Session::register_placement(std::string_view name, kddm::PlacementFunction function) {
+    impl_->engine->register_placement(name, function);
+}
+
+NodeId Session::node() const { return impl_->process->node().id(); }
+int Session::rank() const { return impl_->process->node().rank(); }
+int Session::size() const { return impl_->process->node().size(); }
+
+void Session::barrier() { value_or_throw(impl_->process->node().barrier()); }
+
+void Session::broadcast(int root, std::vector<std::byte>& bytes) {
+    const auto& members = impl_->process->node().membership()->members;
+    if (root < 0 || root >= size())
+        throw Error(Failure{Errc::invalid_argument, 0, no_node,
+                            "broadcast from a rank outside the session"});
+    value_or_throw(
+        impl_->process->node().broadcast(members[static_cast<std::size_t>(root)].node, bytes));
+}
+
+double Session::reduce(double value, Reduce op) {
+    value_or_throw(impl_->process->node().all_reduce(std::span(&value, 1), op_of(op)));
+    return value;
+}
+std::uint64_t Session::reduce(std::uint64_t value, Reduce op) {
+    value_or_throw(impl_->process->node().all_reduce(std::span(&value, 1), op_of(op)));
+    return value;
+}
+
+const Config& Session::config() const { return impl_->process->config(); }
+Stats& Session::stats() { return impl_->process->stats(); }
+node::Node& Session::internal_node() { return impl_->process->node(); }
+
+void Session::exit(int code) {
+    if (!lost_a_peer) std::exit(code);
+    std::fflush(nullptr);
+    ::_exit(error_info(Errc::peer_lost).exit_code);
+}
+
+}  // namespace ssi

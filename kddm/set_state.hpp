@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SetState: one set on one node: options, placement, shards of entries, counters. Lives as long as
+// the engine, also after the set is destroyed, because guards and hints point into it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "held.hpp"
+#include "index.hpp"
+#include "ssi/kddm/types.hpp"
+#include "ssi/sys/task.hpp"
+#include "transition.hpp"
+
+namespace ssi::kddm {
+
+struct alignas(64) Shard {
+    mutable sys::Mutex mutex;
+    Index index;
+    Entry* free_entries = nullptr;   // linked through Entry::busy
+    std::vector<std::unique_ptr<Entry[]>> slabs;
+    std::size_t next_slab_entries = 8;
+    ShardCounters counters;
+
+    // The entry of that name, made when there is none. Null: out of memory. Under `mutex`.
+    Entry* find_or_make(std::uint64_t hash, SetId set, ObjectId id);
+    void recycle(std::uint64_t hash, Entry* entry);
+};
+
+// How a set maps objects to slots; parsed once from SetOptions::placement.
+struct Placement {
+    enum class Kind : std::uint8_t { hashed, node, blocked, high_bits, function };
+    Kind kind = Kind::hashed;
+    NodeId node = no_node;
+    PlacementFunction function = nullptr;
+};
+
+struct SetState {
+    const void* engine = nullptr;        // guards of different engines are not ordered
+    Engine* owner = nullptr;
+    SetId id;
+    std::string name;
+    SetOptions options;
+    Placement placement;
+    std::uint64_t uid = 0;               // unique in the process
+    std::unique_ptr<Shard[]> shards;
+    std::uint32_t shard_mask = 0;
+    std::atomic<bool> destroyed{false};
+    std::atomic<bool> has_failure{false};
+    std::atomic<bool> has_hook{false};
+    std::atomic<std::uint64_t> applies{0};
+
+    mutable sys::Mutex mutex;            // of what follows
+    std::optional<Failure> failure;      // of a put that nobody could be told about
+    std::function<void(ObjectId, std::span<const std::byte>)> hook;
+    std::vector<std::shared_ptr<TaskCounters>> task_counters;
+
+    Shard& shard(std::uint64_t hash) { return shards[(hash >> 40) & shard_mask]; }
+    const Shard& shard(std::uint64_t hash) const { return shards[(hash >> 40) & shard_mask]; }
+    std::uint32_t fixed_length() const {
+        return options.kind == ObjectKind::fixed ? options.object_bytes : 0;
+    }
+};
+
+}  // namespace ssi::kddm

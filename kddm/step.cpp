@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cstring>
+
+#include "engine_impl.hpp"
+#include "ssi/base/assert.hpp"
+
+namespace ssi::kddm {
+namespace {
+
+std::uint64_t next_txn_of(void* impl) { return static_cast<Engine::Impl*>(impl)->next_txn(); }
+
+struct SendReference {
+    Blocks* blocks;
+    Block* block;
+    static void drop(void* context) {
+        std::unique_ptr<SendReference> reference(static_cast<SendReference*>(context));
+        reference->blocks->release(reference->block);
+    }
+};
+
+}  // namespace
+
+using Impl = Engine::Impl;
+
+SlotId Impl::slot_of(const SetState& set, ObjectId id) const {
+    const auto slots = node.slot_table().size();
+    switch (set.placement.kind) {
+        case Placement::Kind::hashed:
+            return SlotId(static_cast<std::uint32_t>((hash_object(set.id, id) >> 16) % slots));
+        case Placement::Kind::high_bits: return SlotId(static_cast<std::uint32_t>(id.hi % slots));
+        case Placement::Kind::function: return set.placement.function(set.id, id, slots);
+        default: return SlotId(0);
+    }
+}
+
+NodeId Impl::home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const {
+    const auto& table = node.slot_table();
+    const auto& members = node.membership()->members;
+    if (slot_version) *slot_version = static_cast<std::uint32_t>(table.version);
+    if (set.placement.kind == Placement::Kind::node) return set.placement.node;
+    if (set.placement.kind == Placement::Kind::blocked) {
+        const std::uint64_t n = members.size();
+        const std::uint64_t per_node = (set.options.count + n - 1) / n;
+        return members[std::min<std::uint64_t>(id.lo / per_node, n - 1)].node;
+    }
+    const auto& slot = table.at(slot_of(set, id));
+    if (slot_version) *slot_version = slot.version;
+    return slot.node;
+}
+
+Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash)
+    : impl_(impl), set_(set), id_(id), hash_(hash), shard_(set.shard(hash)) {
+    t_.self = impl.self;
+    t_.home = impl.home_of(set, id, &t_.slot_version);
+    t_.fixed_length = set.fixed_length();
+    t_.home_coherence = set.options.coherence == Coherence::home;
+    t_.has_hook = set.has_hook.load(std::memory_order_acquire);
+    t_.plant = impl.options.plant;
+    t_.members = impl.node.membership().get();
+    t_.blocks = &impl.blocks;
+    t_.counters = &shard_.counters;
+    t_.next_txn = next_txn_of;
+    t_.next_txn_context = &impl;
+    shard_.mutex.lock();
+}
+
+Impl::Step::~Step() { finish(); }
+
+Entry& Impl::Step::make() {
+    if (!find()) {
+        entry_ = shard_.find_or_make(hash_, set_.id, id_);
+        SSI_ASSERT(entry_, "memory ran out: run fewer ranks on this host or fewer objects");
+    }
+    return *entry_;
+}
+
+void Impl::Step::event(const Message& m, Block* block) {
+    dispatch(m, block);
+    settle();
+}
+
+void Impl::Step::dispatch(const Message& m, Block* block) {
+    Entry& entry = make();
+    switch (m.kind()) {
+        case Kind::get_request:
+        case Kind::grab_request:
+        case Kind::evict: return directory::on_request(entry, m, block, t_);
+        case Kind::done:
+        case Kind::served: return directory::on_done(entry, m, t_);
+        case Kind::fetch:
+        case Kind::yield:
+        case Kind::invalidate: return cache::on_revoke(entry, m, t_);
+        case Kind::data: return cache::on_data(entry, m, block, t_);
+        case Kind::grant: return cache::on_grant(entry, m, t_);
+        case Kind::ack:
+            if (NodeId(m.requester) != impl_.self) return impl_.receive_group_ack(m, t_);
+            return cache::on_ack(entry, m, t_);
+        case Kind::evict_ack: return cache::on_evict_ack(entry, m, t_);
+        case Kind::error: return cache::on_error(entry, m, t_);
+        case Kind::invalidate_group: return impl_.receive_group(m, t_);
+        default: return;
+    }
+}
+
+// Feeds messages to ourselves back into the machine, then wakes who was granted. Under the lock:
+// a waiter may look at its state under it, so it must not outrun its own notification.
+void Impl::Step::settle() {
+    for (std::size_t i = 0; i < t_.local.size(); ++i) {
+        const Queued next = t_.local[i];
+        dispatch(next.message, next.block);
+    }
+    t_.local.clear();
+    for (Waiter* w : t_.granted) {
+        if (w->use == Waiter::Use::operation) {
+            if (!w->recheck) operations_.push_back(static_cast<Operation*>(w));
+            w->recheck = false;
+        } else {
+            impl_.waiter.notify(w->cell);
+        }
+    }
+    t_.granted.clear();
+    if (impl_.options.on_step) impl_.options.on_step(set_.id, id_);
+}
+
+void Impl::Step::finish() {
+    if (!locked_) return;
+    settle();
+    bool hook = t_.run_hook;
+    Block* block = nullptr;
+    if (hook) {
+        block = entry_->block;
+        impl_.blocks.keep(block);
+    }
+    if (entry_ && entry_->busy && entry_->busy->idle()) {
+        delete entry_->busy;
+        entry_->busy = nullptr;
+    }
+    if (entry_ && cache::idle(*entry_)) shard_.recycle(hash_, entry_);
+    locked_ = false;
+    shard_.mutex.unlock();
+    carry_out();
+    if (!hook) return;
+    impl_.executor.post([&impl = impl_, &set = set_, id = id_, hash = hash_, block] {
+        std::function<void(ObjectId, std::span<const std::byte>)> call;
+        {
+            std::lock_guard lock(set.mutex);
+            call = set.hook;
+        }
+        if (call) call(id, {sys::bytes_of(block), block->length});
+        impl.blocks.release(block);
+        Step step(impl, set, id, hash);
+        if (step.find()) cache::released(*step.find(), step.t());
+    });
+}
+
+void Impl::Step::carry_out() {
+    for (Outgoing& o : t_.out) impl_.send_block(o.to, o.message, o.block);
+    t_.out.clear();
+    for (Operation* operation : operations_) {
+        const RegisteredFunction* f = operation->request.kind() == Kind::apply
+                                          ? impl_.function(operation->request.version)
+                                          : nullptr;
+        if (f && f->run == Run::on_executor && operation->granted)
+            impl_.executor.post([&impl = impl_, operation] { impl.run_operation(operation); });
+        else
+            impl_.run_operation(operation);
+    }
+    operations_.clear();
+}
+
+void Impl::send_block(NodeId to, Message& m, Block* block) {
+    const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
+    if (!block || block->length == 0) {
+        if (auto sent = node.send(to, header); !sent)
+            SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
+                    static_cast<int>(m.kind()), to.value, sent.error().text);
+        if (block) blocks.release(block);
+        return;
+    }
+    net::Payload payload{sys::bytes_of(block), block->length, nullptr, nullptr};
+    const bool copied = payload.length <= net::max_copied_payload;
+    if (!copied) {
+        payload.release = SendReference::drop;
+        payload.context = new SendReference{&blocks, block};
+    }
+    if (auto sent = node.send(to, header, payload); !sent)
+        SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
+                static_cast<int>(m.kind()), to.value, sent.error().text);
+    if (copied) blocks.release(block);
+}
+
+// For answers and arguments that are not object bytes: copied when large.
+void Impl::send_bytes(NodeId to, Message& m, std::span<const std::byte> bytes) {
+    m.length = static_cast<std::uint32_t>(bytes.size());
+    if (bytes.size() <= net::max_copied_payload) {
+        const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
+        if (auto sent = node.send(to, header, {bytes.data(), bytes.size(), nullptr, nullptr}); !sent)
+            SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
+                    static_cast<int>(m.kind()), to.value, sent.error().text);
+        return;
+    }
+    Block* block = blocks.allocate(m.set_id(), m.object(), m.length, false);
+    std::memcpy(sys::bytes_of(block), bytes.data(), bytes.size());
+    send_block(to, m, block);
+}
+
+void Impl::run_unpinned(SetState& set, ObjectId id, Entry* entry) {
+    Step step(*this, set, id, hash_object(set.id, id));
+    if (step.find() == entry) cache::unpinned(*entry, step.t());
+}
+
+Entry* Shard::find_or_make(std::uint64_t hash, SetId set, ObjectId id) {
+    if (Entry* found = index.find(hash, id)) return found;
+    if (!free_entries) {
+        auto slab = std::make_unique<Entry[]>(next_slab_entries);
+        for (std::size_t i = 0; i < next_slab_entries; ++i) {
+            slab[i].busy = reinterpret_cast<Busy*>(free_entries);
+            free_entries = &slab[i];
+        }
+        slabs.push_back(std::move(slab));
+        next_slab_entries = std::min<std::size_t>(next_slab_entries * 2, 1024);
+    }
+    Entry* entry = free_entries;
+    free_entries = reinterpret_cast<Entry*>(entry->busy);
+    entry->busy = nullptr;
+    entry->id = id;
+    entry->set = set.value;
+    entry->hooked = false;
+    if (!index.insert(hash, entry)) {
+        entry->busy = reinterpret_cast<Busy*>(free_entries);
+        free_entries = entry;
+        return nullptr;
+    }
+    ++counters.objects;
+    return entry;
+}
+
+void Shard::recycle(std::uint64_t hash, Entry* entry) {
+    index.erase(hash, entry);
+    pin::clear(entry->word, pin::readable | pin::writable | pin::revoking | pin::waiters |
+                                pin::slow);
+    entry->busy = reinterpret_cast<Busy*>(free_entries);
+    free_entries = entry;
+    --counters.objects;
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// KDDM's messages (docs/protocol.md is the table). One struct, sent truncated: a kind that needs
+// no route or range fields leaves them off. Little endian, as every machine we run on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ssi/base/ids.hpp"
+#include "ssi/node/node.hpp"
+
+namespace ssi::kddm {
+
+enum class Kind : std::uint8_t {
+    // requester -> home
+    get_request = 1,   // a shared copy
+    grab_request,      // ownership, everybody else invalidated
+    evict,             // the owner's bytes come home
+    done,              // the transition is complete, open the next
+    fetch_add,         // operation shipped to the home
+    apply,
+    remove,
+    // home -> owner or reader
+    fetch,             // send a copy to the requester
+    yield,             // send ownership to the requester
+    invalidate,        // drop your copy, ack to the requester
+    invalidate_group,  // the same for members [range_lo, range_hi), down a tree
+    // -> requester
+    data,              // bytes, or "keep yours"
+    grant,             // you own it already; wait for the acks
+    ack,               // `acks` copies (or groups) are gone
+    evict_ack,
+    reply,             // result of a shipped operation
+    error,             // the request failed: code in `acks`
+    served,            // to itself: the home's own copy answered a fetch
+    // sets
+    set_open,          // to the manager: name and options
+    set_info,          // id, name, options
+    set_needed,        // "I do not know this set: tell me"
+    set_destroy,       // to the manager
+    set_gone,          // manager -> all
+    last = set_gone,
+};
+
+namespace flag {
+inline constexpr std::uint16_t write = 1;      // data: exclusive; grant, error: of a grab
+inline constexpr std::uint16_t want_done = 2;  // tell the home when it is complete
+inline constexpr std::uint16_t has_copy = 4;   // request: the requester holds `version`
+inline constexpr std::uint16_t keep = 8;       // data: no bytes, the requester's copy is current
+inline constexpr std::uint16_t renew = 16;     // grab_new: no bytes wanted, start from zero
+inline constexpr std::uint16_t create = 32;    // set_open
+}  // namespace flag
+
+struct Message {
+    node::MessageHeader header;
+    std::uint32_t set = 0;
+    std::uint32_t requester = 0;     // node that the transition is for
+    std::uint64_t hi = 0;
+    std::uint64_t lo = 0;
+    std::uint64_t txn = 0;           // of the requester
+    std::uint64_t version = 0;       // held or sent; operand or result of fetch_add; function of apply
+    std::uint32_t acks = 0;          // expected or delivered; offset of fetch_add; code of error
+    std::uint32_t length = 0;        // of the object bytes that follow
+    // 64 bytes: enough for answers
+    std::uint32_t slot_version = 0;  // the requester's view of the object's slot
+    std::uint32_t after_node = 0;    // this node completes its transition `after_txn` first
+    // 72: enough for requests
+    std::uint64_t after_txn = 0;
+    std::uint32_t range_lo = 0;      // member indexes
+    std::uint32_t range_hi = 0;
+    std::uint32_t ack_to = 0;        // who collects the acks of an invalidation
+    std::uint32_t reserved = 0;
+    // 96
+
+    Kind kind() const { return static_cast<Kind>(header.kind); }
+    bool has(std::uint16_t bits) const { return (header.flags & bits) == bits; }
+    SetId set_id() const { return SetId(set); }
+    ObjectId object() const { return ObjectId(hi, lo); }
+};
+static_assert(sizeof(Message) == 96);
+
+inline std::size_t wire_bytes(Kind kind) {
+    switch (kind) {
+        case Kind::data:
+        case Kind::grant:
+        case Kind::ack:
+        case Kind::evict_ack:
+        case Kind::reply:
+        case Kind::error:
+        case Kind::done: return 64;
+        case Kind::fetch:
+        case Kind::yield:
+        case Kind::invalidate:
+        case Kind::invalidate_group: return 96;
+        default: return 72;
+    }
+}
+
+// False when the bytes cannot be a message of ours.
+bool decode(std::span<const std::byte> bytes, Message& message);
+
+inline Message make_message(Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester) {
+    Message m;
+    m.header.channel = static_cast<std::uint8_t>(node::ChannelId::kddm);
+    m.header.kind = static_cast<std::uint8_t>(kind);
+    m.set = set.value;
+    m.hi = id.hi;
+    m.lo = id.lo;
+    m.txn = txn.value;
+    m.requester = requester.value;
+    return m;
+}
+
+}  // namespace ssi::kddm

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The table of settings. A new setting is one row here and nothing else; `ssi config --markdown`
+// then rewrites docs/configuration.md. Keep the rows of a TOML table together. A key without a dot
+// must not be the name of a table: TOML could not hold both.
+#include <array>
+#include <cstdint>
+
+#include "ssi/base/config.hpp"
+
+namespace ssi {
+namespace {
+
+constexpr std::int64_t kib = 1024;
+constexpr std::int64_t mib = 1024 * kib;
+constexpr std::int64_t tib = 1024 * 1024 * mib;
+
+constexpr Setting flag(const char* key, const char* value, const char* help) {
+    return {key, SettingType::boolean, "", value, "", 0, 0, help};
+}
+constexpr Setting text(const char* key, const char* value, const char* help) {
+    return {key, SettingType::text, "", value, "", 0, 0, help};
+}
+constexpr Setting choice(const char* key, const char* value, const char* choices,
+                         const char* help) {
+    return {key, SettingType::choice, "", value, choices, 0, 0, help};
+}
+constexpr Setting number(const char* key, const char* unit, const char* value,
+                         std::int64_t minimum, std::int64_t maximum, const char* help) {
+    return {key, SettingType::integer, unit, value, "", minimum, maximum, help};
+}
+
+constexpr std::array table{
+    choice("progress", "auto", "auto|spin|yield|block",
+           "How a task waits for the network. `auto` spins, yields and at last sleeps, by how many "
+           "threads there are for the cores; `spin` never gives up its core: only with a core for "
+           "every thread; `yield` polls and yields; `block` sleeps at once."),
+
+    choice("log.level", "warn", "off|error|warn|info|debug|trace|data",
+           "What is logged. `debug` grows with the number of objects, `trace` with requests, "
+           "`data` with messages."),
+    text("log.file", "",
+         "Log lines are appended to this file too, besides standard error. Empty: no file."),
+
+    number("wait.spin_iterations", "", "2000", 0, 1'000'000'000,
+           "Polls that a waiter makes before it starts to yield its core."),
+    number("wait.backoff_us", "us", "500", 1, 1'000'000,
+           "How long the progress thread lets pass without any poll before it takes over."),
+
+    choice("net.same_host", "on", "on|off",
+           "`off` treats nodes of one host like nodes of two: no mapped arenas, all by messages."),
+    number("net.keepalive_ms", "ms", "200", 10, 60'000,
+           "Period of the transport's keepalive. Over shared memory it is what notices a peer that "
+           "has gone."),
+    text("net.ucx_tls", "",
+         "UCX transports to use, as in UCX_TLS, such as `tcp` or `sm,self`. Empty: UCX's own "
+         "choice, or UCX_TLS where that is set."),
+
+    flag("detect.enabled", "true",
+         "Whether dead nodes are detected and declared lost. Off, operations that need a dead node "
+         "wait for ever."),
+    number("detect.interval_ms", "ms", "200", 10, 60'000,
+           "How often a node looks whether silent peers are alive."),
+    number("detect.grace_ms", "ms", "1000", 0, 600'000,
+           "How long operations in flight when a node dies may still complete before they fail "
+           "with peer_lost."),
+
+    number("arena.chunk_bytes", "bytes", "2M", 64 * kib, 1024 * mib,
+           "Arenas grow by this much at a time. Rounded up to a multiple of 64K."),
+    number("arena.limit_bytes", "bytes", "0", 0, 64 * tib,
+           "Most bytes that the objects of one node may take in memory. 0: no limit but the "
+           "machine's. Reaching it fails with out_of_memory."),
+    number("arena.warm_bytes", "bytes", "16M", 0, 64 * tib,
+           "Memory that is touched ahead of its use, as the first touch of fresh memory is slow. "
+           "Counts towards what an idle node occupies."),
+    flag("arena.huge_pages", "true",
+         "Ask for transparent huge pages for objects that no other process maps."),
+
+    number("kddm.shards", "", "16", 1, 4096,
+           "Parts with a lock each that a node's object table has. More serve more threads; "
+           "rounded up to a power of two."),
+    number("kddm.executor_threads", "", "1", 1, 1024,
+           "Threads that run release hooks and shipped functions not marked inline."),
+    number("kddm.try_timeout_us", "us", "2000", 0, 60'000'000,
+           "How long try_grab waits for an answer from another node before it gives up with "
+           "would_block."),
+
+    text("session.name", "",
+         "Name of the session in logs and contact files. Empty: made from the launcher's job id."),
+    number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
+           "How long nodes wait for each other while a session starts."),
+
+    text("stats.file", "",
+         "At the end of a session each node writes its statistics here as OpenMetrics text; read "
+         "it with `ssi stat`. `%n` stands for the node id. Empty: not written."),
+};
+
+}  // namespace
+
+std::span<const Setting> settings_table() { return table; }
+
+}  // namespace ssi

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Endpoints: made on first use, closed by force when their peer is dead. All under the token.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "ucx_worker.hpp"
+
+namespace ssi::net {
+
+void UcxWorker::set_receiver(Receiver* receiver) {
+    receiver_ = receiver;
+    for (auto [id, callback] : {std::pair{am_message, &UcxWorker::on_am},
+                                std::pair{am_address, &UcxWorker::on_address}}) {
+        ucp_am_handler_param_t param{};
+        param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
+                           UCP_AM_HANDLER_PARAM_FIELD_ARG;
+        param.id = id;
+        param.cb = callback;
+        param.arg = this;
+        if (const auto status = ucp_worker_set_am_recv_handler(context_->worker, &param);
+            status != UCS_OK)
+            SSI_LOG(log_, error, "net", "no handler for messages; {}", describe(status));
+    }
+}
+
+UcxEndpoint& UcxWorker::endpoint(NodeId node) {
+    if (UcxEndpoint* known = endpoints_.find(node)) [[likely]]
+        return *known;
+    UcxEndpoint& made = endpoints_.find_or_make(node);
+    made.worker = this;
+    return made;
+}
+
+// Leaves `ep` null when the address is not known yet and has been asked for.
+Result<void> UcxWorker::connect(UcxEndpoint& peer) {
+    if (peer.address.empty()) {
+        if (std::exchange(peer.asked, true)) return {};
+        if (!options_.want_address)
+            return fail(Errc::transport,
+                        fmt::format("the address of node {} is unknown", peer.node.value),
+                        peer.node);
+        options_.want_address(peer.node);
+        return {};
+    }
+    ucp_ep_params_t params{};
+    params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                        UCP_EP_PARAM_FIELD_ERR_HANDLER;
+    params.address = reinterpret_cast<const ucp_address_t*>(peer.address.data());
+    params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+    params.err_handler.cb = &UcxWorker::on_ep_error;
+    params.err_handler.arg = &peer;
+    const ucs_status_t status = ucp_ep_create(context_->worker, &params, &peer.ep);
+    if (status != UCS_OK) {
+        peer.ep = nullptr;
+        peer.error = status;
+        if (!std::exchange(peer.broken, true)) broken_.push_back(&peer);
+        return fail(Errc::transport, fmt::format("no connection to node {}; {}", peer.node.value,
+                                                 describe(status)),
+                    peer.node);
+    }
+    endpoints_made_.fetch_add(1, std::memory_order_relaxed);
+    if (!peer.knows_us) send_address(peer);
+    return {};
+}
+
+void UcxWorker::learn(NodeId node, std::span<const std::byte> address) {
+    UcxEndpoint& peer = endpoint(node);
+    if (!peer.address.empty() || peer.forgotten) return;
+    peer.address.assign(address.begin(), address.end());
+    for (Outgoing* op : std::exchange(peer.parked, {}))
+        if (auto sent = submit(peer, op); !sent)
+            SSI_LOG(log_, debug, "net", "{}", sent.error().text);
+}
+
+void UcxWorker::disconnect(UcxEndpoint& peer, bool force) {
+    if (!peer.ep) return;
+    ucp_request_param_t param{};
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK |
+                         UCP_OP_ATTR_FIELD_USER_DATA;
+    param.flags = force ? UCP_EP_CLOSE_FLAG_FORCE : 0;
+    param.cb.send = &UcxWorker::on_ep_closed;
+    param.user_data = this;
+    ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(peer.ep, nullptr), &param);
+    if (UCS_PTR_IS_PTR(request))
+        ++closing_;
+    else if (request)
+        SSI_LOG(log_, debug, "net", "closing the connection to node {}; {}", peer.node.value,
+                describe(UCS_PTR_STATUS(request)));
+}
+
+void UcxWorker::on_ep_closed(void* request, ucs_status_t, void* self) {
+    --static_cast<UcxWorker*>(self)->closing_;
+    ucp_request_free(request);
+}
+
+// Inside progress: UCX must not lose an endpoint here, so remember and act after.
+void UcxWorker::on_ep_error(void* endpoint, ucp_ep_h ep, ucs_status_t status) {
+    auto* peer = static_cast<UcxEndpoint*>(endpoint);
+    if (peer->ep != ep || std::exchange(peer->broken, true)) return;
+    peer->error = status;
+    peer->worker->broken_.push_back(peer);
+}
+
+void UcxWorker::handle_broken() {
+    for (UcxEndpoint* peer : std::exchange(broken_, {})) {
+        peer->broken = false;
+        // Gone or not, this connection is: the next message makes a fresh one.
+        disconnect(*peer, true);
+        if (peer->forgotten || closing_all_) continue;
+        receiver_->on_peer_suspect(
+            peer->node,
+            Failure{Errc::transport, 0, peer->node,
+                    fmt::format("the connection broke; {}", describe(peer->error))});
+    }
+}
+
+void UcxWorker::forget_now(UcxEndpoint& peer) {
+    if (std::exchange(peer.forgotten, true)) return;
+    for (Outgoing* op : std::exchange(peer.parked, {})) finish(op);
+    disconnect(peer, true);
+    // UCX may still write to their memory until the endpoint is closed.
+    if (!peer.incoming.empty()) to_fail_.push_back(&peer);
+    after_progress();
+}
+
+void UcxWorker::fail_incoming(UcxEndpoint& peer) {
+    for (LargeReceive* large : peer.incoming) {
+        if (std::exchange(large->abandoned, true)) continue;
+        receiver_->on_large_failed(peer.node, large->memory);
+    }
+}
+
+void UcxWorker::close_now(bool force) {
+    closing_all_ = true;
+    endpoints_.for_each([this, force](UcxEndpoint& peer) {
+        for (Outgoing* op : std::exchange(peer.parked, {})) finish(op);
+        disconnect(peer, force || peer.forgotten);
+    });
+    after_progress();
+}
+
+}  // namespace ssi::net

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The poller token and the queue of those that found it taken.
+//
+// Rules that hold everywhere in this class: the UCX worker is only touched under the token; nobody
+// waits for the token; the holder drains the queue after it has let the token go for as long as
+// there is something in it and nobody else took the token; so what is queued never waits for a poll
+// that does not come.
+#include "ucx_worker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ssi/base/assert.hpp"
+
+namespace ssi::net {
+UcxWorker::UcxWorker(std::unique_ptr<UcxContext> context, UcxOptions options, Log& log)
+    : context_(std::move(context)), options_(std::move(options)), log_(log) {}
+
+UcxWorker::~UcxWorker() {
+    // Whoever destroys a transport in use has peers that died: nothing is waited for. A process
+    // that is about to end may also destroy a worker whose endpoints never closed.
+    endpoints_.for_each([this](UcxEndpoint& peer) {
+        for (Outgoing* op : peer.parked) finish(op);
+        for (LargeReceive* large : peer.incoming)
+            if (!large->abandoned) receiver_->on_large_failed(peer.node, large->memory);
+    });
+    Outgoing* op = queue_.exchange(nullptr);
+    while (op) finish(std::exchange(op, op->next));
+    while (free_) delete std::exchange(free_, free_->next);
+}
+
+bool UcxWorker::try_token() {
+    if (token_.load(std::memory_order_relaxed)) return false;
+    if (token_.exchange(true, std::memory_order_acquire)) return false;
+    holder_.store(&sys::current_task(), std::memory_order_relaxed);
+    return true;
+}
+
+void UcxWorker::drop_token() {
+    for (;;) {
+        holder_.store(nullptr, std::memory_order_relaxed);
+        // A full barrier: whoever queues after the look below finds the token free and drains.
+        token_.exchange(false, std::memory_order_seq_cst);
+        if (!queue_.load(std::memory_order_seq_cst)) [[likely]]
+            return;
+        if (!try_token()) return;  // the new holder looks as well
+        drain();
+    }
+}
+
+bool UcxWorker::poll() {
+    if (!try_token()) return false;
+    const bool handled = ucp_worker_progress(context_->worker) != 0;
+    poll_count_.store(poll_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    after_progress();
+    drop_token();
+    return handled;
+}
+
+// What must not happen inside ucp_worker_progress.
+void UcxWorker::after_progress() {
+    if (!broken_.empty()) [[unlikely]]
+        handle_broken();
+    if (!to_fail_.empty() && closing_ == 0) [[unlikely]] {
+        for (UcxEndpoint* peer : std::exchange(to_fail_, {})) fail_incoming(*peer);
+    }
+    if (closing_all_ && closing_ == 0 && in_flight_ == 0) [[unlikely]]
+        closed_.store(true, std::memory_order_release);
+}
+
+bool UcxWorker::arm() {
+    if (context_->event_fd < 0 || !try_token()) return false;
+    // A send that UCX has not finished may need polls that no event announces.
+    const bool armed = in_flight_ == 0 && closing_ == 0 && !queue_.load() &&
+                       ucp_worker_arm(context_->worker) == UCS_OK;
+    armed_.store(armed, std::memory_order_relaxed);
+    drop_token();
+    return armed;
+}
+
+void UcxWorker::enqueue(Outgoing* op) {
+    queued_.fetch_add(1, std::memory_order_relaxed);
+    Outgoing* head = queue_.load(std::memory_order_relaxed);
+    do {
+        op->next = head;
+    } while (!queue_.compare_exchange_weak(head, op, std::memory_order_seq_cst,
+                                           std::memory_order_relaxed));
+    // The holder may have looked before: then the token is free by now, or about to be looked at.
+    if (try_token()) {
+        drain();
+        drop_token();
+    }
+}
+
+void UcxWorker::drain() {
+    Outgoing* list = queue_.exchange(nullptr, std::memory_order_acquire);
+    Outgoing* in_order = nullptr;
+    while (list) {
+        Outgoing* op = std::exchange(list, list->next);
+        op->next = std::exchange(in_order, op);
+    }
+    while (in_order) execute(std::exchange(in_order, in_order->next));
+}
+
+void UcxWorker::execute(Outgoing* op) {
+    switch (op->kind) {
+        case Outgoing::Kind::message:
+        case Outgoing::Kind::address:
+            // The sender is gone: a failure here is the suspicion that UCX reports by itself.
+            if (auto sent = submit(endpoint(op->to), op); !sent)
+                SSI_LOG(log_, debug, "net", "{}", sent.error().text);
+            return;
+        case Outgoing::Kind::learn:
+            learn(op->to, {op->buffer.data(), op->head_length});
+            break;
+        case Outgoing::Kind::forget:
+            forget_now(endpoint(op->to));
+            break;
+        case Outgoing::Kind::close:
+            close_now(op->force);
+            break;
+    }
+    finish(op);
+}
+
+// ---- operations from any thread
+
+void UcxWorker::forget(NodeId peer) {
+    auto* op = new Outgoing;
+    op->kind = Outgoing::Kind::forget;
+    op->to = peer;
+    // Always queued: it may be called from a handler, and UCX must not lose an endpoint under one.
+    enqueue(op);
+}
+
+void UcxWorker::learn_address(NodeId node, std::span<const std::byte> address) {
+    SSI_ASSERT(address.size() <= op_buffer_bytes, "that is no UCX address");
+    auto* op = new Outgoing;
+    op->kind = Outgoing::Kind::learn;
+    op->to = node;
+    op->head_length = address.size();
+    std::copy(address.begin(), address.end(), op->buffer.begin());
+    enqueue(op);
+}
+
+void UcxWorker::close(bool force) {
+    auto* op = new Outgoing;
+    op->kind = Outgoing::Kind::close;
+    op->force = force;
+    enqueue(op);
+}
+
+UcxTransport::Counts UcxWorker::counts() const {
+    return {endpoints_made_.load(std::memory_order_relaxed),
+            deferred_.load(std::memory_order_relaxed), queued_.load(std::memory_order_relaxed)};
+}
+
+Result<std::unique_ptr<UcxTransport>> make_ucx_transport(UcxOptions options, const Config& config,
+                                                         Log& log) {
+    auto context = UcxContext::make(config, options.keepalive);
+    if (!context) return tl::unexpected(std::move(context).error());
+    return std::make_unique<UcxWorker>(std::move(*context), std::move(options), log);
+}
+
+}  // namespace ssi::net

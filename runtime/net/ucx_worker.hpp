@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The UCX half of the ucx twin. A worker belongs to whoever holds the poller token; the queue takes
+// what the others want done. Private to runtime/net.
+#pragma once
+
+#include <ucp/api/ucp.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ssi/net/peer_map.hpp"
+#include "ssi/net/ucx.hpp"
+#include "ssi/sys/task.hpp"
+
+namespace ssi::net {
+
+// In front of every message's header. Little endian, 8 bytes, so that headers stay aligned.
+struct WirePrefix {
+    std::uint32_t from = 0;
+    std::uint16_t header_length = 0;
+    std::uint16_t reserved = 0;
+};
+static_assert(sizeof(WirePrefix) == 8);
+
+enum AmId : unsigned { am_message = 1, am_address = 2 };
+
+// Longest message sent as one piece of the shared FIFO. The FIFO's elements are 256 bytes (see
+// ucx_context.cpp); what UCX needs of them is taken off.
+inline constexpr std::size_t max_short_bytes = 220;
+inline constexpr std::size_t op_buffer_bytes =
+    sizeof(WirePrefix) + max_header_bytes + max_copied_payload;
+
+struct UcxEndpoint;
+class UcxWorker;
+
+// One thing to send, as long as UCX or the queue needs its bytes. Recycled by its worker.
+struct Outgoing {
+    enum class Kind : std::uint8_t { message, address, forget, learn, close };
+    Kind kind = Kind::message;
+    bool force = false;                     // of close
+    UcxWorker* worker = nullptr;
+    NodeId to = no_node;
+    Outgoing* next = nullptr;               // in the queue, or in the list of free ones
+    Payload payload;                        // lent, or `copy`
+    std::unique_ptr<std::byte[]> copy;      // of a large payload that was not lent
+    std::size_t head_length = 0;            // prefix and header, in buffer
+    std::size_t body_length = 0;            // payload bytes that follow them in buffer
+    std::array<std::byte, op_buffer_bytes> buffer;
+};
+
+// A large payload on its way in.
+struct LargeReceive {
+    UcxWorker* worker = nullptr;
+    UcxEndpoint* peer = nullptr;
+    std::byte* memory = nullptr;
+    std::size_t length = 0;
+    bool abandoned = false;                 // its sender is dead and the receiver knows
+    std::size_t header_length = 0;
+    std::array<std::byte, max_header_bytes> header;
+};
+
+// A peer as UCX sees it. Everything but `node` is under the token.
+struct UcxEndpoint {
+    explicit UcxEndpoint(NodeId id) : node(id) {}
+    const NodeId node;
+    bool forgotten = false;
+    bool asked = false;                     // for its address
+    bool knows_us = false;                  // it sent us its address, so it has met us
+    bool broken = false;                    // UCX reported an error; handled after the progress call
+    ucs_status_t error = UCS_OK;
+    ucp_ep_h ep = nullptr;
+    UcxWorker* worker = nullptr;
+    std::vector<std::byte> address;
+    std::vector<Outgoing*> parked;          // until the address comes
+    std::vector<LargeReceive*> incoming;
+};
+
+// Context and worker, with what must be set in UCX for us. Destroyed last.
+struct UcxContext {
+    ucp_context_h context = nullptr;
+    ucp_worker_h worker = nullptr;
+    int event_fd = -1;
+    std::vector<std::byte> address;
+    ~UcxContext();
+    static Result<std::unique_ptr<UcxContext>> make(const Config& config, bool keepalive);
+};
+
+// "no such device (UCX: ...)"
+std::string describe(ucs_status_t status);
+
+class UcxWorker final : public UcxTransport {
+public:
+    UcxWorker(std::unique_ptr<UcxContext> context, UcxOptions options, Log& log);
+    ~UcxWorker() override;
+
+    NodeId self() const override { return options_.self; }
+    void set_receiver(Receiver* receiver) override;
+    Result<void> send(NodeId to, std::span<const std::byte> header, Payload payload) override;
+    bool poll() override;
+    void forget(NodeId peer) override;
+    int event_fd() const override { return context_->event_fd; }
+    bool arm() override;
+    std::uint64_t poll_count() const override {
+        return poll_count_.load(std::memory_order_relaxed);
+    }
+
+    std::span<const std::byte> address() const override { return context_->address; }
+    void learn_address(NodeId node, std::span<const std::byte> address) override;
+    void close(bool force) override;
+    bool closed() const override { return closed_.load(std::memory_order_acquire); }
+    Counts counts() const override;
+
+private:
+    // ---- token and queue (ucx_worker.cpp)
+    bool try_token();
+    void drop_token();
+    bool token_is_mine() const {
+        return holder_.load(std::memory_order_relaxed) == &sys::current_task();
+    }
+    void enqueue(Outgoing* op);
+    void drain();
+    void execute(Outgoing* op);
+    void after_progress();
+
+    // ---- sending (ucx_send.cpp), under the token
+    Result<void> send_now(NodeId to, std::span<const std::byte> header, const Payload& payload);
+    bool send_short(UcxEndpoint& peer, std::span<const std::byte> header, const Payload& payload);
+    Outgoing* pack(NodeId to, std::span<const std::byte> header, const Payload& payload);
+    Result<void> submit(UcxEndpoint& peer, Outgoing* op);
+    void send_address(UcxEndpoint& peer);
+    void finish(Outgoing* op);
+    Outgoing* take_op();
+    static void on_sent(void* request, ucs_status_t status, void* op);
+
+    // ---- receiving (ucx_receive.cpp), from progress
+    static ucs_status_t on_am(void* self, const void* header, std::size_t header_length,
+                              void* data, std::size_t length, const ucp_am_recv_param_t* param);
+    static ucs_status_t on_address(void* self, const void* header, std::size_t header_length,
+                                   void* data, std::size_t length,
+                                   const ucp_am_recv_param_t* param);
+    static void on_large_done(void* request, ucs_status_t status, std::size_t length, void* large);
+    ucs_status_t receive_large(NodeId from, std::span<const std::byte> header, void* descriptor,
+                               std::size_t length);
+    void finish_large(LargeReceive* large, ucs_status_t status);
+    bool malformed(const char* why);
+
+    // ---- endpoints (ucx_endpoint.cpp), under the token
+    UcxEndpoint& endpoint(NodeId node);
+    Result<void> connect(UcxEndpoint& peer);
+    void disconnect(UcxEndpoint& peer, bool force);
+    void learn(NodeId node, std::span<const std::byte> address);
+    void forget_now(UcxEndpoint& peer);
+    void fail_incoming(UcxEndpoint& peer);
+    void handle_broken();
+    void close_now(bool force);
+    static void on_ep_error(void* endpoint, ucp_ep_h ep, ucs_status_t status);
+    static void on_ep_closed(void* request, ucs_status_t status, void* self);
+
+    const std::unique_ptr<UcxContext> context_;
+    const UcxOptions options_;
+    Log& log_;
+    Receiver* receiver_ = nullptr;
+    PeerMap<UcxEndpoint> endpoints_;
+
+    alignas(64) std::atomic<bool> token_{false};
+    std::atomic<const sys::Task*> holder_{nullptr};
+    std::atomic<std::uint64_t> poll_count_{0};
+    std::atomic<Outgoing*> queue_{nullptr};   // last in first; order does not matter to anybody
+    std::atomic<bool> armed_{false};
+    std::atomic<bool> closed_{false};
+    std::atomic<std::uint64_t> endpoints_made_{0}, deferred_{0}, queued_{0};
+
+    // Under the token:
+    alignas(64) std::vector<UcxEndpoint*> broken_;
+    std::vector<UcxEndpoint*> to_fail_;       // forgotten: their large receives fail when closed
+    Outgoing* free_ = nullptr;
+    std::size_t free_count_ = 0;
+    std::size_t in_flight_ = 0;               // sends that UCX has not finished
+    std::size_t closing_ = 0;                 // endpoints being closed
+    bool closing_all_ = false;
+};
+
+}  // namespace ssi::net

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Collectives: barrier, broadcast and all_reduce over the members of a session, on binomial trees.
+// Owned by its Node. Every node numbers its collectives; a message carries the number, so messages
+// may overtake each other and a fast node may be collectives ahead: what comes early is kept.
+// One task of a node calls at a time (asserted); messages arrive from any poll.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ssi/node/node.hpp"
+
+namespace ssi::node {
+
+class Collectives final : public Channel {
+public:
+    Collectives(Node& node, NodeId self);
+
+    // Before Node::any_lost() tells anybody: names the dead for the failures to come.
+    void note_lost(NodeId node);
+
+    Result<void> barrier(Nanoseconds deadline);
+    Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
+    template <class T>
+    Result<void> all_reduce(std::span<T> values, ReduceOp op);
+
+    std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                        std::size_t length) override;
+    void on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
+                    bool owned) override;
+    void on_large_failed(NodeId from, std::byte* memory) override;
+    void on_node_lost(NodeId node) override;
+
+private:
+    enum class Operation : std::uint8_t { barrier, broadcast, reduce };
+    enum class Way : std::uint8_t { up, down };
+
+    struct Header {
+        MessageHeader message;      // kind: Way, flags: Operation
+        std::uint64_t number = 0;   // of the collective, the same on every node
+    };
+    static_assert(sizeof(Header) == 24);
+
+    struct Bytes {
+        std::unique_ptr<std::byte[]> data;
+        std::size_t length = 0;
+        std::span<std::byte> span() const { return {data.get(), length}; }
+    };
+    struct Arrival {
+        Operation operation = Operation::barrier;
+        Bytes bytes;
+    };
+    struct Key {
+        std::uint64_t number = 0;
+        Way way = Way::up;
+        NodeId from;
+        auto operator<=>(const Key&) const = default;
+    };
+    // The calling task while it waits for one message; on its stack.
+    struct Waiting {
+        Key key;
+        Arrival arrival;
+        bool arrived = false;
+        sys::WaitCell cell;
+    };
+    // This node's place in the tree with the given root.
+    struct Place {
+        NodeId parent = no_node;
+        std::vector<NodeId> children;  // ascending distance
+    };
+    struct Call;  // marks a collective as under way
+
+    Place place_for(int root_rank) const;
+    Result<Arrival> receive(Key key, Operation operation, Nanoseconds deadline);
+    Result<void> send(NodeId to, Way way, Operation operation, std::span<const std::byte> bytes);
+    Result<void> send_down(const Place& place, Operation operation, std::span<const std::byte>);
+    void deliver(NodeId from, const Header& header, Bytes bytes);
+    Failure lost_failure() const;
+
+    Node& node_;
+    const NodeId self_;
+    Place world_;                      // the tree that the first member roots
+    std::uint64_t number_ = 0;         // of the collective under way; only its caller touches it
+    std::atomic<bool> busy_{false};
+
+    mutable sys::Mutex mutex_;
+    std::map<Key, Arrival> early_;     // arrived before anybody waited for them
+    Waiting* waiting_ = nullptr;
+    std::atomic<std::uint32_t> first_lost_{no_node.value};
+};
+
+}  // namespace ssi::node

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ssi/node/poll_waiter.hpp"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace ssi::node {
+namespace {
+
+constexpr int crowded_spins = 20;
+constexpr int polls_per_yield = 2;
+// A sleeper looks for itself this often, should nobody else poll.
+constexpr Nanoseconds longest_sleep_ns = 50'000'000;
+
+enum : std::uint32_t { pending = 0, ready = 1, asleep = 2 };
+
+void futex_sleep(std::atomic<std::uint32_t>& word, Nanoseconds duration) {
+    timespec limit{duration / 1'000'000'000, duration % 1'000'000'000};
+    syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, asleep, &limit, nullptr, 0);
+}
+
+}  // namespace
+
+WaitPolicy WaitPolicy::from_config(const Config& config, int usable_cores, int ranks_on_host) {
+    WaitPolicy policy;
+    const std::string& mode = config.text("progress");
+    policy.mode = mode == "spin"    ? Mode::spin
+                  : mode == "yield" ? Mode::yield
+                  : mode == "block" ? Mode::block
+                                    : Mode::automatic;
+    policy.spin_iterations = static_cast<int>(config.integer("wait.spin_iterations"));
+    policy.usable_cores = usable_cores;
+    policy.ranks_on_host = ranks_on_host;
+    return policy;
+}
+
+PollWaiter::PollWaiter(net::Transport& transport, const Clock& clock, sys::Tasks& tasks,
+                       WaitPolicy policy)
+    : transport_(transport), clock_(clock), tasks_(tasks), policy_(policy) {}
+
+// Spinning while others need the core makes everybody slower by the length of a time slice.
+bool PollWaiter::crowded() const {
+    return waiters_.load(std::memory_order_relaxed) * policy_.ranks_on_host >
+           policy_.usable_cores;
+}
+
+bool PollWaiter::wait_until(sys::WaitCell& cell, Nanoseconds deadline) {
+    if (cell.ready()) return true;
+    waiters_.fetch_add(1, std::memory_order_relaxed);
+    bool done = false;
+    switch (policy_.mode) {
+        case WaitPolicy::Mode::spin:
+            done = spin(cell, deadline, -1);
+            break;
+        case WaitPolicy::Mode::block:
+            done = spin(cell, deadline, 1) || sleep(cell, deadline);
+            break;
+        case WaitPolicy::Mode::yield:
+        case WaitPolicy::Mode::automatic:
+            done = spin(cell, deadline, crowded() ? crowded_spins : policy_.spin_iterations) ||
+                   yield(cell, deadline) || sleep(cell, deadline);
+            break;
+    }
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    return done;
+}
+
+// Negative iterations: without end. True when the cell is ready.
+bool PollWaiter::spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations) const {
+    for (int i = 0; i != iterations; i = (i + 1) & 0x3fffffff) {
+        transport_.poll();
+        if (cell.ready()) return true;
+        if ((i & 63) == 63 && deadline != forever && clock_.now() >= deadline) return cell.ready();
+    }
+    return false;
+}
+
+// Ends when nothing arrived for as long as patience lasts; in mode yield only at the deadline.
+bool PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline) {
+    const bool may_sleep = policy_.mode == WaitPolicy::Mode::automatic;
+    const Nanoseconds patience =
+        crowded() ? policy_.crowded_patience_ns : policy_.patience_ns;
+    Nanoseconds quiet_since = clock_.now();
+    for (;;) {
+        bool arrived = false;
+        for (int i = 0; i < polls_per_yield; ++i) {
+            arrived = transport_.poll() || arrived;
+            if (cell.ready()) return true;
+        }
+        const Nanoseconds now = clock_.now();
+        if (now >= deadline) return cell.ready();
+        if (arrived)
+            quiet_since = now;
+        else if (may_sleep && now - quiet_since > patience)
+            return false;
+        tasks_.yield();
+    }
+}
+
+bool PollWaiter::sleep(sys::WaitCell& cell, Nanoseconds deadline) {
+    std::atomic<std::uint32_t>& state = cell.state();
+    // A sleeper does not poll: others that wait may have the core it leaves.
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
+    for (;;) {
+        std::uint32_t expected = pending;
+        if (!state.compare_exchange_strong(expected, asleep, std::memory_order_acq_rel)) break;
+        const Nanoseconds now = clock_.now();
+        if (now < deadline) futex_sleep(state, std::min(deadline - now, longest_sleep_ns));
+        expected = asleep;
+        if (!state.compare_exchange_strong(expected, pending, std::memory_order_acq_rel)) break;
+        transport_.poll();
+        if (cell.ready() || clock_.now() >= deadline) break;
+    }
+    waiters_.fetch_add(1, std::memory_order_relaxed);
+    return cell.ready();
+}
+
+void PollWaiter::notify(sys::WaitCell& cell) {
+    std::atomic<std::uint32_t>& state = cell.state();
+    // From here on the cell may be gone: the wake-up below goes by address and touches nothing.
+    if (state.exchange(ready, std::memory_order_acq_rel) == asleep)
+        syscall(SYS_futex, &state, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace ssi::node

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""usage: install_suite.py SOURCE_ROOT BUILD_DIR COMPILER...
+
+Installs the build to a staging directory and, configured anew, to a prefix without root; then
+builds programs outside the tree with nothing but pkg-config, and runs them. Prints TAP."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+README_SAYS = "sum 499500"  # what the example in README.md prints
+
+
+class Tap:
+    def __init__(self):
+        self.number, self.good = 0, True
+
+    def check(self, condition, name, output=""):
+        self.number += 1
+        self.good &= bool(condition)
+        print(f"{'ok' if condition else 'not ok'} {self.number} - {name}", flush=True)
+        if not condition:
+            for line in output.strip().split("\n")[-40:]:
+                print(line, file=sys.stderr)
+        return bool(condition)
+
+
+def run(command, limit=120, folder=None, **environment):
+    """Exit code and everything printed."""
+    for name in ("LD_LIBRARY_PATH", "PKG_CONFIG_PATH"):
+        environment.setdefault(name, "")
+    try:
+        done = subprocess.run(command, env={**os.environ, **environment}, cwd=folder, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit,
+                              stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as error:
+        return 124, str(error)
+    return done.returncode, done.stdout
+
+
+def mpirun(program, ranks, library_path=""):
+    return run(["mpirun", "-n", str(ranks), program], limit=60, LD_LIBRARY_PATH=library_path)
+
+
+def readme_example(root, path):
+    """The C++ program that README.md shows, as a file."""
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"```cpp\n(.*?)```", file.read(), re.S)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(blocks[0] if blocks else "#error README.md shows no C++ program\n")
+
+
+class Prefix:
+    """An installation, asked only through pkg-config."""
+
+    def __init__(self, folder):
+        found = glob.glob(f"{folder}/**/ssi.pc", recursive=True)
+        self.folder = folder
+        self.pc_path = os.path.dirname(found[0]) if found else folder
+
+    def ask(self, *what):
+        code, text = run(["pkg-config", *what, "ssi"], PKG_CONFIG_PATH=self.pc_path)
+        return text.split() if code == 0 else [f"--pkg-config-says: {text}"]
+
+    @property
+    def library_folder(self):
+        return os.path.realpath(" ".join(self.ask("--variable=libdir")))
+
+    def build(self, compiler, source, output, *more):
+        return run([*compiler, source, "-o", output, *self.ask("--cflags"), *self.ask("--libs"),
+                    *more])
+
+
+def check_files(tap, prefix, root):
+    libs = prefix.library_folder
+    tap.check(os.path.isfile(f"{libs}/libssi.so"), f"pkg-config finds libssi.so in {libs}",
+              "\n".join(os.listdir(prefix.folder)))
+    code, text = run(["ldd", f"{libs}/libssi.so"])
+    tap.check(code == 0 and "not found" not in text, "the library finds its own libraries", text)
+    code, text = run(["readelf", "-d", f"{libs}/libssi.so"])
+    tap.check(code == 0 and not re.search(r"R(UN)?PATH.*" + re.escape(root), text),
+              "the library does not point into the build tree", text)
+    with open(f"{prefix.pc_path}/ssi.pc", encoding="utf-8") as file:
+        text = file.read()
+    tap.check(root not in text, "the pkg-config file does not name the source tree", text)
+
+
+def check_headers(tap, prefix, compiler, work):
+    include = " ".join(prefix.ask("--variable=includedir"))
+    headers = sorted(os.path.relpath(h, include)
+                     for h in glob.glob(f"{include}/ssi/**/*.hpp", recursive=True))
+    source = os.path.join(work, "all.cpp")
+    with open(source, "w", encoding="utf-8") as file:
+        file.writelines(f"#include <{header}>\n" for header in headers)
+        file.write("int main() {}\n")
+    code, text = prefix.build(compiler, source, os.path.join(work, "all"), "-Wall", "-Wextra",
+                              "-Werror", "-Wno-missing-field-initializers")
+    tap.check(code == 0 and len(headers) > 10,
+              f"{len(headers)} installed headers compile together", text)
+
+
+def check_programs(tap, prefix, compiler, root, work):
+    for name in ("readme", "typed"):
+        source = os.path.join(work, name + ".cpp")
+        if name == "readme":
+            readme_example(root, source)
+        else:
+            shutil.copy(os.path.join(root, "tests/install/typed.cpp"), source)
+        program = os.path.join(work, name)
+        code, text = prefix.build(compiler, source, program)
+        if not tap.check(code == 0, f"{name}: builds with pkg-config --cflags --libs ssi", text):
+            continue
+        code, text = mpirun(program, 2, prefix.library_folder)
+        wanted = README_SAYS if name == "readme" else "lines 2 of 2"
+        tap.check(code == 0 and wanted in text, f"{name}: mpirun -n 2 prints `{wanted}`", text)
+
+
+def check_cmake(tap, prefix, root, work):
+    project = os.path.join(work, "project")
+    shutil.copytree(os.path.join(root, "tests/install/cmake"), project)
+    readme_example(root, os.path.join(project, "example.cpp"))
+    code, text = run(["cmake", "-S", project, "-B", f"{project}/b"], PKG_CONFIG_PATH=prefix.pc_path)
+    if code == 0:
+        code, text = run(["cmake", "--build", f"{project}/b"], PKG_CONFIG_PATH=prefix.pc_path)
+    if tap.check(code == 0, "a CMake project builds through PkgConfig::SSI", text):
+        code, text = mpirun(f"{project}/b/example", 2)
+        tap.check(code == 0 and README_SAYS in text, "and runs", text)
+
+
+def check_tools(tap, prefix):
+    """Installed programs find the library beside them: no LD_LIBRARY_PATH."""
+    programs = sorted(glob.glob(f"{prefix.folder}/bin/*"))
+    for program in programs:
+        code, text = run([program, "--help"], limit=30)
+        tap.check(code == 0, f"{os.path.basename(program)} --help runs where it was installed",
+                  text)
+    tap.check(programs, "programs are installed")
+
+
+def staged(tap, root, build, compiler, work):
+    stage = os.path.join(work, "stage")
+    code, text = run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", stage])
+    if not tap.check(code == 0, "installs to a DESTDIR", text):
+        return
+    # Somewhere else than it was configured for, as a container or a module tree would have it.
+    found = glob.glob(f"{stage}/**/ssi.pc", recursive=True)
+    folder = found[0].rsplit("/lib/", 1)[0] if found else stage
+    moved = os.path.join(work, "moved")
+    shutil.move(folder, moved)
+    prefix = Prefix(moved)
+    check_files(tap, prefix, root)
+    check_headers(tap, prefix, compiler, work)
+    check_programs(tap, prefix, compiler, root, work)
+    check_cmake(tap, prefix, root, work)
+    check_tools(tap, prefix)
+
+
+def prefixed(tap, root, build, compiler, work):
+    """Configured for a prefix of the user's. The build directory stays: the next time is quick."""
+    target, folder = os.path.join(work, "prefix"), build.rstrip("/") + "-install"
+    again = ["--reconfigure"] if os.path.exists(f"{folder}/build.ninja") else []
+    code, text = run(["meson", "setup", *again, "-Dtests=disabled", "-Dbench=disabled",
+                      f"--prefix={target}", folder, root], limit=200)
+    if code == 0:
+        code, text = run(["meson", "install", "-C", folder], limit=900)
+    if not tap.check(code == 0, "configures and installs to a prefix without root", text):
+        return
+    prefix = Prefix(target)
+    source, program = os.path.join(work, "readme.cpp"), os.path.join(work, "with_rpath")
+    code, text = prefix.build(compiler, source, program, f"-Wl,-rpath,{prefix.library_folder}")
+    if tap.check(code == 0, "links with the prefix's library directory as rpath", text):
+        code, text = mpirun(program, 2)
+        tap.check(code == 0 and README_SAYS in text, "and runs without LD_LIBRARY_PATH", text)
+
+
+def main(arguments):
+    if len(arguments) < 3:
+        print(__doc__)
+        return 2
+    root, build, compiler = arguments[0], arguments[1], arguments[2:]
+    tap = Tap()
+    with tempfile.TemporaryDirectory(prefix="ssi-install-") as work:
+        staged(tap, root, build, compiler, work)
+        prefixed(tap, root, build, compiler, work)
+    print(f"1..{tap.number}")
+    return 0 if tap.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ssi-sim: see help_text() in options.cpp.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "options.hpp"
+#include "run.hpp"
+
+int main(int argc, char** argv) {
+    using namespace ssi;
+    const auto options = model::parse_options(std::vector<std::string>(argv + 1, argv + argc));
+    if (!options) {
+        std::fprintf(stderr, "ssi-sim: %s\n", options.error().text.c_str());
+        return 2;
+    }
+    if (options->help) {
+        std::fputs(model::help_text().c_str(), stdout);
+        return 0;
+    }
+    if (options->list_plants) {
+        for (const kddm::Plant plant : kddm::all_plants()) std::puts(kddm::plant_name(plant));
+        return 0;
+    }
+    for (std::uint64_t seed = options->first_seed;; ++seed) {
+        if (const int code = model::run_seed(*options, seed); code != 0) return code;
+        if (seed == options->last_seed) return 0;
+    }
+}

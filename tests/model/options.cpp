@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace ssi::model {
+namespace {
+
+Result<std::uint64_t> number(std::string_view option, std::string_view text, std::uint64_t least,
+                             std::uint64_t most) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < least || value > most)
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} takes a number from {} to {}, not '{}'", option, least, most,
+                                text));
+    return value;
+}
+
+Result<void> parse_seed(std::string_view text, Options& options) {
+    const auto dots = text.find("..");
+    const auto first = number("--seed", text.substr(0, dots), 0, UINT64_MAX);
+    if (!first) return tl::unexpected(first.error());
+    const auto last = dots == std::string_view::npos
+                          ? first
+                          : number("--seed", text.substr(dots + 2), *first, UINT64_MAX);
+    if (!last) return tl::unexpected(last.error());
+    options.first_seed = *first;
+    options.last_seed = *last;
+    return {};
+}
+
+Result<void> parse_faults(std::string_view text, Options& options) {
+    options.faults_given = true;
+    options.faults = {};
+    while (!text.empty()) {
+        const auto comma = text.find(',');
+        const std::string_view fault = text.substr(0, comma);
+        text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+        if (fault == "delay") options.faults.delay = true;
+        else if (fault == "reorder") options.faults.reorder = true;
+        else if (fault == "duplicate") options.faults.duplicate = true;
+        else if (fault == "kill") options.faults.kill = true;
+        else if (fault != "none")
+            return fail(Errc::invalid_argument,
+                        fmt::format("--faults takes a list of delay, reorder, duplicate and kill, "
+                                    "or none; not '{}'",
+                                    fault));
+    }
+    return {};
+}
+
+Result<void> parse_plant(std::string_view text, Options& options) {
+    for (const kddm::Plant plant : kddm::all_plants())
+        if (text == kddm::plant_name(plant)) {
+            options.plant = plant;
+            return {};
+        }
+    return fail(Errc::invalid_argument,
+                fmt::format("no plant is called '{}': --list-plants lists them", text));
+}
+
+// Options that take a number.
+struct NumberOption {
+    const char* name;
+    std::uint64_t least;
+    std::uint64_t most;
+    void (*set)(Options&, std::uint64_t);
+};
+constexpr NumberOption number_options[] = {
+    {"--nodes", 1, 100'000, [](Options& o, std::uint64_t v) { o.nodes = static_cast<std::uint32_t>(v); }},
+    {"--ops", 0, 1'000'000'000, [](Options& o, std::uint64_t v) { o.ops = v; }},
+    {"--objects", 1, 1'000'000, [](Options& o, std::uint64_t v) { o.objects = static_cast<std::uint32_t>(v); }},
+    {"--tasks", 1, 1000, [](Options& o, std::uint64_t v) { o.tasks = static_cast<std::uint32_t>(v); }},
+    {"--preempt", 0, 1'000'000, [](Options& o, std::uint64_t v) { o.preempt_every = static_cast<std::uint32_t>(v); }},
+};
+
+struct FlagOption {
+    const char* name;
+    bool Options::*flag;
+};
+constexpr FlagOption flag_options[] = {
+    {"--sequential", &Options::sequential}, {"--trace", &Options::trace},
+    {"--json", &Options::json},             {"--list-plants", &Options::list_plants},
+    {"--help", &Options::help},
+};
+
+Result<void> parse_value(std::string_view name, std::string_view value, Options& options) {
+    if (name == "--seed") return parse_seed(value, options);
+    if (name == "--faults") return parse_faults(value, options);
+    if (name == "--plant") return parse_plant(value, options);
+    for (const NumberOption& option : number_options) {
+        if (name != option.name) continue;
+        const auto parsed = number(name, value, option.least, option.most);
+        if (!parsed) return tl::unexpected(parsed.error());
+        option.set(options, *parsed);
+    }
+    return {};
+}
+
+bool takes_value(std::string_view name) {
+    return name == "--seed" || name == "--faults" || name == "--plant" ||
+           std::any_of(std::begin(number_options), std::end(number_options),
+                       [&](const NumberOption& option) { return name == option.name; });
+}
+
+Result<void> check_together(Options& options) {
+    // A plant without faults would often have nothing to break.
+    if (options.plant != kddm::Plant::none && !options.faults_given)
+        options.faults = {.delay = true, .reorder = true, .duplicate = true};
+    if (options.faults.kill && options.nodes < 3)
+        return fail(Errc::invalid_argument, "--faults kill needs --nodes of at least 3");
+    if (options.faults.kill && options.sequential)
+        return fail(Errc::invalid_argument, "--sequential counts undisturbed operations: it goes "
+                                            "with no fault kill");
+    return {};
+}
+
+}  // namespace
+
+std::uint32_t Options::cold_objects() const {
+    return objects != 0 ? objects : std::clamp<std::uint32_t>(2 * nodes, 32, 4096);
+}
+
+Result<Options> parse_options(const std::vector<std::string>& arguments) {
+    Options options;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        std::string name = arguments[i];
+        const auto flag = std::find_if(std::begin(flag_options), std::end(flag_options),
+                                       [&](const FlagOption& f) { return name == f.name; });
+        if (flag != std::end(flag_options)) {
+            options.*(flag->flag) = true;
+            continue;
+        }
+        std::string value;
+        const auto equals = name.find('=');
+        const bool attached = equals != std::string::npos;
+        if (attached) {
+            value = name.substr(equals + 1);
+            name.resize(equals);
+        }
+        if (!takes_value(name))
+            return fail(Errc::invalid_argument,
+                        fmt::format("no option is called '{}': --help lists them", arguments[i]));
+        if (!attached) {
+            if (++i == arguments.size())
+                return fail(Errc::invalid_argument, fmt::format("{} needs a value", name));
+            value = arguments[i];
+        }
+        if (auto parsed = parse_value(name, value, options); !parsed)
+            return tl::unexpected(parsed.error());
+    }
+    if (auto fits = check_together(options); !fits) return tl::unexpected(fits.error());
+    return options;
+}
+
+std::string help_text() {
+    return R"(ssi-sim runs many nodes of libssi in one process, in virtual time, and checks what they do.
+
+  --nodes N         nodes, 1 to 100000 (default 4)
+  --ops N           operations in all (default 5000)
+  --seed S|A..B     one seed, or each of a range in turn (default 1); same seed, same run
+  --faults LIST     delay, reorder, duplicate, kill, separated by commas (default none)
+  --plant BUG       break the protocol on purpose; without --faults this implies
+                    delay,reorder,duplicate
+  --list-plants     print the names that --plant takes
+  --objects K       cold objects of the largest set (default twice the nodes, 32 to 4096)
+  --tasks T         concurrent operations of each node (default 2)
+  --preempt K       suspend a task at one in K atomic operations, 0 never (default 200)
+  --sequential      one operation at a time in the whole world: counts messages, bytes and delays
+                    of operations that nobody disturbs
+  --trace           print every event, one a line
+  --json            print the summary as one JSON object a seed
+  --help            print this
+
+Exit code 0: all checkers agree. 3: one failed; the end of the trace is printed, then the line
+`checker NAME seed S`. 2: the command line cannot be used.
+)";
+}
+
+}  // namespace ssi::model

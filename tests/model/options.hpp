@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a run of the simulator is asked to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ssi/base/result.hpp"
+#include "ssi/kddm/engine.hpp"
+
+namespace ssi::model {
+
+struct Faults {
+    bool delay = false;
+    bool reorder = false;
+    bool duplicate = false;
+    bool kill = false;
+};
+
+struct Options {
+    std::uint32_t nodes = 4;
+    std::uint64_t ops = 5000;
+    std::uint64_t first_seed = 1;
+    std::uint64_t last_seed = 1;
+    Faults faults;
+    bool faults_given = false;
+    kddm::Plant plant = kddm::Plant::none;
+    std::uint32_t objects = 0;      // cold objects of the largest set; 0: twice the nodes, 32..4096
+    std::uint32_t tasks = 2;        // concurrent operations of a node
+    std::uint32_t preempt_every = 200;
+    bool sequential = false;        // one operation at a time in the whole world: for counting
+    bool trace = false;
+    bool json = false;
+    bool list_plants = false;
+    bool help = false;
+
+    std::uint32_t cold_objects() const;
+    bool any_fault() const {
+        return faults.delay || faults.reorder || faults.duplicate || faults.kill;
+    }
+};
+
+// invalid_argument names the option and what is accepted.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+std::string help_text();
+
+}  // namespace ssi::model

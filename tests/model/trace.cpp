@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reads kddm's messages with kddm's own private header: a trace that shows bare numbers helps nobody.
+#include "trace.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "wire.hpp"
+
+namespace ssi::model {
+namespace {
+
+using Happening = net::SimNetwork::Happening;
+
+constexpr const char* kind_names[] = {
+    "?",          "get_request", "grab_request",     "evict",    "done",       "fetch_add",
+    "apply",      "remove",      "fetch",            "yield",    "invalidate", "invalidate_group",
+    "data",       "grant",       "ack",              "evict_ack", "reply",     "error",
+    "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
+};
+static_assert(std::size(kind_names) == static_cast<std::size_t>(kddm::Kind::last) + 1,
+              "a message of kddm/wire.hpp has no name here");
+
+constexpr const char* happening_names[] = {"sent", "delivered", "duplicated", "dropped"};
+
+std::string format(const TraceEvent& e) {
+    switch (e.what) {
+        case TraceEvent::What::message: {
+            const bool named = e.channel == static_cast<std::uint8_t>(node::ChannelId::kddm) &&
+                               e.kind < std::size(kind_names);
+            const std::string name = named ? kind_names[e.kind]
+                                           : fmt::format("channel {} kind {}", e.channel, e.kind);
+            return fmt::format("{:>12} node {} to node {}: {} set {} object {}:{} txn {} version {} "
+                               "{}, {} bytes, operation {}\n",
+                               e.time, e.node, e.peer, name, e.set.value, e.id.hi, e.id.lo, e.value,
+                               e.version, happening_names[static_cast<int>(e.happening)], e.bytes,
+                               e.op);
+        }
+        case TraceEvent::What::operation:
+            return fmt::format("{:>12} node {} operation {} {} set {} object {}:{} {}, value {} "
+                               "version {}\n",
+                               e.time, e.node, e.op, e.text, e.set.value, e.id.hi, e.id.lo, e.phase,
+                               e.value, e.version);
+        case TraceEvent::What::node:
+            return fmt::format("{:>12} node {} {}\n", e.time, e.node, e.text);
+    }
+    return {};
+}
+
+}  // namespace
+
+void Trace::add(const TraceEvent& event) {
+    if (print_) {
+        const std::string line = format(event);
+        std::fwrite(line.data(), 1, line.size(), stdout);
+    }
+    ring_[count_++ % ring_events] = event;
+}
+
+void Trace::add_message(Nanoseconds now, const net::SimNetwork::Record& record) {
+    TraceEvent event;
+    event.time = now;
+    event.what = TraceEvent::What::message;
+    event.happening = record.what;
+    event.node = record.from.value;
+    event.peer = record.to.value;
+    event.op = record.cause.operation;
+    event.bytes = static_cast<std::uint32_t>(record.header.size() + record.payload_bytes);
+    node::MessageHeader header;
+    if (record.header.size() >= sizeof(header)) {
+        std::memcpy(&header, record.header.data(), sizeof(header));
+        event.channel = header.channel;
+        event.kind = header.kind;
+    }
+    kddm::Message message;
+    const bool ours = event.channel == static_cast<std::uint8_t>(node::ChannelId::kddm);
+    if (ours && kddm::decode(record.header, message)) {
+        event.set = message.set_id();
+        event.id = message.object();
+        event.value = message.txn;
+        event.version = message.version;
+    }
+    add(event);
+}
+
+std::string Trace::tail(std::size_t lines) const {
+    const std::uint64_t kept = std::min<std::uint64_t>({count_, ring_events, lines});
+    std::string text;
+    for (std::uint64_t i = count_ - kept; i < count_; ++i) text += format(ring_[i % ring_events]);
+    return text;
+}
+
+}  // namespace ssi::model

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The serial algorithms against each other and against results known by other means.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "graph/reference.hpp"
+#include "graph/rmat.hpp"
+#include "graph/tiled_solver.hpp"
+#include "graph/top.hpp"
+#include "graph/union_find.hpp"
+
+namespace {
+
+using graph::Edge;
+using graph::Vertex;
+
+std::vector<Edge> rmat_edges(unsigned scale) {
+    const graph::Rmat rmat(scale, 8, 11);
+    std::vector<Edge> edges;
+    rmat.generate(0, rmat.edges(), edges);
+    return edges;
+}
+
+// 0 -> 1 -> 2 -> 0: everybody is equal.
+TEST(Reference, gives_equal_ranks_on_a_cycle) {
+    const std::vector<Edge> edges{{0, 1}, {1, 2}, {2, 0}};
+    const auto result = graph::reference_pagerank(graph::InEdges(3, edges), 0.85, 50);
+    for (const double rank : result.ranks) EXPECT_NEAR(rank, 1.0 / 3, 1e-15);
+}
+
+// Two vertices, 0 -> 1, 1 dangling. Fixed point of r0 = (1-d)/2 + d r1/2, r1 = r0 + d r0.
+TEST(Reference, spreads_the_rank_of_dangling_vertices) {
+    const double d = 0.85;
+    const auto result =
+        graph::reference_pagerank(graph::InEdges(2, std::vector<Edge>{{0, 1}}), d, 200);
+    EXPECT_NEAR(result.ranks[1] / result.ranks[0], 1 + d, 1e-12);
+    EXPECT_NEAR(result.ranks[0] + result.ranks[1], 1, 1e-12);
+}
+
+TEST(Reference, counts_repeated_edges_as_often_as_given) {
+    // 0 sends two thirds of its share to 1 and one third to 2.
+    const auto result = graph::reference_pagerank(
+        graph::InEdges(3, std::vector<Edge>{{0, 1}, {0, 1}, {0, 2}, {1, 0}, {2, 0}}), 0.5, 200);
+    const double base = 0.5 / 3;
+    EXPECT_NEAR((result.ranks[1] - base) / (result.ranks[2] - base), 2, 1e-9);
+}
+
+TEST(Reference, keeps_the_sum_at_one) {
+    const auto edges = rmat_edges(10);
+    const auto result = graph::reference_pagerank(graph::InEdges(1 << 10, edges), 0.85, 30);
+    EXPECT_NEAR(std::accumulate(result.ranks.begin(), result.ranks.end(), 0.0), 1, 1e-12);
+}
+
+TEST(TiledSolver, agrees_with_the_textbook_at_every_block_size) {
+    const auto edges = rmat_edges(11);
+    const auto reference = graph::reference_pagerank(graph::InEdges(1 << 11, edges), 0.85, 20);
+    for (const std::uint32_t block : {0u, 64u, 512u, 65536u}) {
+        graph::TiledSolver solver(1 << 11, edges, block);
+        const double residual = solver.run(0.85, 20);
+        EXPECT_LT(graph::max_relative_difference(solver.ranks(), reference.ranks), 1e-12) << block;
+        EXPECT_NEAR(residual, reference.residual, 1e-12);
+    }
+}
+
+TEST(TiledSolver, starts_afresh_at_every_run) {
+    const auto edges = rmat_edges(8);
+    graph::TiledSolver solver(1 << 8, edges, 0);
+    solver.run(0.85, 7);
+    const std::vector<double> first(solver.ranks().begin(), solver.ranks().end());
+    solver.run(0.85, 7);
+    EXPECT_TRUE(std::equal(first.begin(), first.end(), solver.ranks().begin()));
+}
+
+TEST(TiledSolver, ranks_a_graph_without_edges_equally) {
+    graph::TiledSolver solver(5, {}, 0);
+    EXPECT_EQ(solver.run(0.85, 3), 0);
+    for (const double rank : solver.ranks()) EXPECT_DOUBLE_EQ(rank, 0.2);
+}
+
+TEST(Difference, is_relative_and_sees_what_is_not_a_number) {
+    const std::vector<double> a{1, 2e-9, 0};
+    EXPECT_EQ(graph::max_relative_difference(a, a), 0);
+    EXPECT_NEAR(graph::max_relative_difference(a, std::vector<double>{1, 1e-9, 0}), 0.5, 1e-12);
+    EXPECT_GT(graph::max_relative_difference(a, std::vector<double>{1, 2e-9, NAN}), 1e300);
+}
+
+TEST(ReferenceComponents, ignore_directions_and_name_the_smallest_vertex) {
+    const std::vector<Edge> edges{{5, 3}, {1, 5}, {2, 4}, {6, 6}};
+    EXPECT_EQ(graph::reference_components(8, edges), (std::vector<Vertex>{0, 1, 2, 1, 2, 1, 6, 7}));
+}
+
+TEST(UnionFind, represents_each_set_by_its_smallest_member) {
+    const auto edges = rmat_edges(9);
+    const std::span<const Edge> some = std::span(edges).first(300);
+    graph::UnionFind sets(1 << 9);
+    for (const Edge& edge : some) sets.unite(edge.source, edge.target);
+    const auto expected = graph::reference_components(1 << 9, some);
+    for (Vertex v = 0; v < 1 << 9; ++v) EXPECT_EQ(sets.find(v), expected[v]);
+}
+
+TEST(Top, lists_the_highest_first_and_breaks_ties_by_vertex) {
+    std::vector<graph::Ranked> all{{0.1, 0}, {0.5, 1}, {0.2, 2}, {0.5, 3}};
+    std::swap(all[1], all[3]);
+    auto top = all;
+    graph::keep_top(top, 3);
+    ASSERT_EQ(top.size(), 3u);
+    EXPECT_EQ(top[0].vertex, 1u);
+    EXPECT_EQ(top[1].vertex, 3u);
+    EXPECT_EQ(top[2].vertex, 2u);
+    graph::keep_top(all, 100);
+    EXPECT_EQ(all.size(), 4u);
+    graph::keep_top(all, 0);
+    EXPECT_TRUE(all.empty());
+}
+
+}  // namespace
