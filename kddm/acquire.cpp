@@ -21,14 +21,14 @@ std::string name_of(const SetState& set, ObjectId id) {
 
 // What every verb checks first: the set lives, nothing failed silently, the id exists.
 Result<void> Impl::check_verb(SetState& set, ObjectId id) {
-    if (set.destroyed.load(std::memory_order_relaxed)) [[unlikely]]
-        return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
-    if (set.has_failure.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (set.troubled.load(std::memory_order_acquire)) [[unlikely]] {
         std::lock_guard lock(set.mutex);
+        if (set.destroyed)
+            return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
         if (set.failure) {
             Failure failure = std::move(*set.failure);
             set.failure.reset();
-            set.has_failure = false;
+            set.troubled = false;
             return tl::unexpected<Failure>(std::move(failure));
         }
     }
@@ -61,31 +61,40 @@ RawGuard Impl::make_guard(SetState& set, Entry* entry, ObjectId id, Access acces
     return guard;
 }
 
+void unpin_stranger(SetState& set, Entry* entry, Access access) {
+    const ObjectId other = entry->id;
+    if (pin::must_run(pin::drop(entry->word, access)))
+        set.owner->impl().run_unpinned(set, other, entry);
+}
+
+// All that the fast path does not do: order, nested guards, waiting, errors.
 Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
     SSI_TRY(check_verb(set, id));
     Held& held = Held::of_task();
-    const bool write = want.access == Access::write;
-    if (!held.empty()) [[unlikely]] {
+    if (!held.empty()) {
         if (HeldItem* item = held.find(&set, id)) return acquire_held(set, *item, want);
         if (!want.try_only) SSI_TRY(check_order(set, id, held));
     }
-    TaskCounters& counters = held.counters(set);
-    TaskCounters::add(write ? counters.grabs : counters.gets);
+    held.counters(set, set.uid).count(want.access);
     const std::uint64_t hash = hash_object(set.id, id);
     Entry* entry = set.shard(hash).index.find_hint(hash);
+    const bool write = want.access == Access::write;
     if (entry && (write ? pin::try_write(entry->word) : pin::try_read(entry->word))) {
-        if (entry->id == id) [[likely]] {
-            TaskCounters::add(counters.hits);
+        if (entry->id == id) {
             held.add(&set, entry, id, want.access);
-            if (want.renew) [[unlikely]]
-                std::memset(sys::bytes_of(entry->block), 0, entry->block->length);
+            if (want.renew) renew(set, *entry);
             return make_guard(set, entry, id, want.access);
         }
-        // Another object of the same tag, or a recycled entry: give the pin back.
-        const ObjectId other = entry->id;
-        if (pin::must_run(pin::drop(entry->word, want.access))) run_unpinned(set, other, entry);
+        unpin_stranger(set, entry, want.access);
     }
     return acquire_slow(set, id, hash, want, nullptr);
+}
+
+// grab_new: whatever the object was, it starts from nothing.
+void Impl::renew(SetState& set, Entry& entry) {
+    Block* block = entry.block;
+    if (set.fixed_length() == 0) block->length = 0;
+    std::memset(sys::bytes_of(block), 0, block->length);
 }
 
 // A second guard on an object that this task already holds.
@@ -96,9 +105,7 @@ Result<RawGuard> Impl::acquire_held(SetState& set, HeldItem& item, Want want) {
                "second grab of an object this task already holds: use the first guard");
     pin::pin_again(item.entry->word);
     ++item.read_pins;
-    TaskCounters& counters = Held::of_task().counters(set);
-    TaskCounters::add(counters.gets);
-    TaskCounters::add(counters.hits);
+    Held::of_task().counters(set, set.uid).count(Access::read);
     return make_guard(set, item.entry, item.id, Access::read);
 }
 
@@ -120,14 +127,11 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
         if (want.try_only && (held_here || (entry.busy && entry.busy->head)))
             return fail(Errc::would_block, fmt::format("{} is held", name_of(set, id)));
         cache::want(entry, w, step.t());
+        if (!w.granted) ++shard.counters.misses;
     }
     SSI_TRY(wait_granted(set, shard, w, want.try_only));
     if (value_kept) *value_kept = w.value_kept;
-    if (want.renew) {
-        Block* block = w.entry->block;
-        if (set.fixed_length() == 0) block->length = 0;
-        std::memset(sys::bytes_of(block), 0, block->length);
-    }
+    if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);
     return make_guard(set, w.entry, id, want.access);
 }
@@ -179,7 +183,7 @@ Result<void> Impl::put(RawGuard& guard) {
     if (access == Access::write)
         entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
                              std::memory_order_relaxed);
-    Held::of_task().remove(&set, guard.id_, access);
+    Held::of_task().remove(entry, access);
     if (pin::must_run(pin::drop(entry->word, access))) run_unpinned(set, guard.id_, entry);
     return {};
 }
@@ -194,7 +198,7 @@ Result<bool> Impl::upgrade(RawGuard& guard) {
     const std::uint64_t before = guard.version();
     SSI_TRY(put(guard));
     SSI_TRY(check_order(set, id, Held::of_task()));
-    Held::of_task().counters(set);
+    Held::of_task().counters(set, set.uid).count(Access::write);
     bool value_kept = false;
     auto grabbed = acquire_slow(set, id, hash_object(set.id, id), {Access::write}, &value_kept);
     if (!grabbed) return tl::unexpected<Failure>(std::move(grabbed).error());

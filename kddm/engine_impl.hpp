@@ -81,6 +81,7 @@ struct Engine::Impl final : node::Channel {
                                   bool* value_kept);
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
     Result<void> wait_granted(SetState& set, Shard& shard, Waiter& waiter, bool try_only);
+    void renew(SetState& set, Entry& entry);
     RawGuard make_guard(SetState& set, Entry* entry, ObjectId id, Access access);
     Result<void> put(RawGuard& guard);
     Result<bool> upgrade(RawGuard& guard);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "held.hpp"
 
-#include <algorithm>
 #include <mutex>
 
 #include "set_state.hpp"
@@ -15,8 +14,8 @@ void Held::make(sys::Task::Local& slot) {
 }
 
 HeldItem* Held::find(const SetState* set, ObjectId id) {
-    for (auto& item : items_)
-        if (item.set == set && item.id == id) return &item;
+    for (std::size_t i = 0; i < count_; ++i)
+        if (items_[i].set == set && items_[i].id == id) return &items_[i];
     return nullptr;
 }
 
@@ -25,42 +24,32 @@ const HeldItem* Held::greatest(const SetState* set) const {
     const auto less = [](const HeldItem& a, const HeldItem& b) {
         return a.set->id != b.set->id ? a.set->id < b.set->id : a.id < b.id;
     };
-    for (const auto& item : items_) {
-        if (item.set->engine != set->engine) continue;
-        if (!best || less(*best, item)) best = &item;
+    for (std::size_t i = 0; i < count_; ++i) {
+        if (items_[i].set->owner != set->owner) continue;
+        if (!best || less(*best, items_[i])) best = &items_[i];
     }
     return best;
 }
 
-void Held::add(const SetState* set, Entry* entry, ObjectId id, Access access) {
-    const bool write = access == Access::write;
-    items_.push_back({set, entry, id, write ? 0u : 1u, write});
-}
-
-void Held::remove(const SetState* set, ObjectId id, Access access) {
-    auto it = std::find_if(items_.rbegin(), items_.rend(), [&](const HeldItem& item) {
-        return item.set == set && item.id == id;
-    });
-    SSI_ASSERT(it != items_.rend(), "a guard must be let go by the task that acquired it");
+void Held::remove_any(Entry* entry, Access access) {
+    std::size_t i = count_;
+    while (i > 0 && items_[i - 1].entry != entry) --i;
+    SSI_ASSERT(i > 0, "a guard must be let go by the task that acquired it");
+    HeldItem& item = items_[i - 1];
     if (access == Access::write)
-        it->write = false;
+        item.write = false;
     else
-        --it->read_pins;
-    if (!it->write && it->read_pins == 0) items_.erase(std::next(it).base());
+        --item.read_pins;
+    if (item.write || item.read_pins != 0) return;
+    for (; i < count_; ++i) items_[i - 1] = items_[i];
+    --count_;
 }
 
-TaskCounters& Held::counters(SetState& set) {
-    Known& known = recent_[set.uid % recent_.size()];
-    if (known.set_uid != set.uid) [[unlikely]]
-        known = {set.uid, &find_counters(set)};
-    return *known.counters;
-}
-
-TaskCounters& Held::find_counters(SetState& set) {
-    for (auto& [uid, counters] : all_)
-        if (uid == set.uid) return *counters;
+TaskCounters& Held::find_counters(SetState& set, std::uint64_t uid) {
+    for (auto& [known, counters] : all_)
+        if (known == uid) return *counters;
     auto counters = std::make_shared<TaskCounters>();
-    all_.emplace_back(set.uid, counters);
+    all_.emplace_back(uid, counters);
     std::lock_guard lock(set.mutex);
     set.task_counters.push_back(counters);
     return *counters;

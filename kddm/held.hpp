@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "entry.hpp"
@@ -20,10 +21,10 @@ struct SetState;
 struct TaskCounters {
     std::atomic<std::uint64_t> gets{0};
     std::atomic<std::uint64_t> grabs{0};
-    std::atomic<std::uint64_t> hits{0};
     static void add(std::atomic<std::uint64_t>& c) {  // single writer: no locked instruction
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
+    void count(Access access) { add(access == Access::write ? grabs : gets); }
 };
 
 struct HeldItem {
@@ -36,15 +37,34 @@ struct HeldItem {
 
 class Held {
 public:
-    bool empty() const { return items_.empty(); }
+    bool empty() const { return count_ == 0; }
     HeldItem* find(const SetState* set, ObjectId id);
     // The held object with the greatest (set, id), of the same engine; null when none.
     const HeldItem* greatest(const SetState* set) const;
-    void add(const SetState* set, Entry* entry, ObjectId id, Access access);
-    void remove(const SetState* set, ObjectId id, Access access);
-    std::size_t size() const { return items_.size(); }
 
-    TaskCounters& counters(SetState& set);
+    void add(const SetState* set, Entry* entry, ObjectId id, Access access) {
+        if (count_ == items_.size()) [[unlikely]]
+            items_.resize(items_.size() * 2);
+        const bool write = access == Access::write;
+        items_[count_++] = {set, entry, id, write ? 0u : 1u, write};
+    }
+    void remove(Entry* entry, Access access) {
+        if (count_ != 0) [[likely]] {
+            const HeldItem& last = items_[count_ - 1];
+            if (last.entry == entry && last.read_pins + last.write == 1) {
+                --count_;
+                return;
+            }
+        }
+        remove_any(entry, access);
+    }
+
+    TaskCounters& counters(SetState& set, std::uint64_t uid) {
+        Known& known = recent_[uid % recent_.size()];
+        if (known.set_uid != uid) [[unlikely]]
+            known = {uid, &find_counters(set, uid)};
+        return *known.counters;
+    }
 
     static Held& of_task() {
         auto& slot = sys::current_task().slot(sys::TaskLocalSlot::kddm);
@@ -55,9 +75,11 @@ public:
 
 private:
     static void make(sys::Task::Local& slot);
-    TaskCounters& find_counters(SetState& set);
+    void remove_any(Entry* entry, Access access);
+    TaskCounters& find_counters(SetState& set, std::uint64_t uid);
 
-    std::vector<HeldItem> items_;
+    std::size_t count_ = 0;
+    std::vector<HeldItem> items_ = std::vector<HeldItem>(8);
     struct Known {
         std::uint64_t set_uid = 0;
         TaskCounters* counters = nullptr;

@@ -254,7 +254,7 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         if (m.kind() != Kind::remove) return execute(set, *guard->entry_, m, arguments, m, bytes);
         Entry* entry = guard->entry_;
         guard->access_ = Access::none;
-        held.remove(&set, id, Access::write);
+        held.remove(entry, Access::write);
         Step step(*this, set, id, hash_object(set.id, id));
         step.use(entry);
         cache::destroy(*entry, step.t());

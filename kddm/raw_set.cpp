@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ssi/kddm/raw_set.hpp"
 
+#include <algorithm>
+
 #include "engine_impl.hpp"
+#include "fast_path.hpp"
 #include "ssi/base/assert.hpp"
 
 namespace ssi::kddm {
 
-RawGuard::~RawGuard() {
-    if (held()) (void)engine_->impl().put(*this);
-}
+void RawGuard::release() noexcept { (void)engine_->impl().put(*this); }
 
 std::span<const std::byte> RawGuard::bytes() const {
     SSI_ASSERT(held(), "the guard was let go or moved from");
@@ -42,7 +43,7 @@ void RawGuard::fail(Failure failure) {
     {
         std::lock_guard lock(set_->mutex);
         if (!set_->failure) set_->failure = std::move(failure);
-        set_->has_failure = true;
+        set_->troubled = true;
     }
     (void)put();
 }
@@ -51,12 +52,20 @@ SetId RawSet::id() const { return set_->id; }
 const std::string& RawSet::name() const { return set_->name; }
 const SetOptions& RawSet::options() const { return set_->options; }
 
-Result<RawGuard> RawSet::get(ObjectId id) {
-    return engine_->impl().acquire(*set_, id, {Access::read});
+Result<RawGuard> RawSet::acquire(ObjectId id, Access access) {
+    Entry* entry = try_fast(*set_, id, access);
+    if (!entry) [[unlikely]]
+        return engine_->impl().acquire(*set_, id, {access});
+    Result<RawGuard> guard;
+    guard->set_ = set_;
+    guard->engine_ = engine_;
+    guard->entry_ = entry;
+    guard->id_ = id;
+    guard->access_ = access;
+    return guard;
 }
-Result<RawGuard> RawSet::grab(ObjectId id) {
-    return engine_->impl().acquire(*set_, id, {Access::write});
-}
+Result<RawGuard> RawSet::get(ObjectId id) { return acquire(id, Access::read); }
+Result<RawGuard> RawSet::grab(ObjectId id) { return acquire(id, Access::write); }
 Result<RawGuard> RawSet::grab_new(ObjectId id) {
     return engine_->impl().acquire(*set_, id, {Access::write, true, false});
 }
@@ -112,17 +121,18 @@ void RawSet::on_release(std::function<void(ObjectId, std::span<const std::byte>)
 
 SetStats RawSet::stats() const {
     SetStats s;
+    std::uint64_t misses = 0;
     {
         std::lock_guard lock(set_->mutex);
         for (const auto& c : set_->task_counters) {
             s.gets += c->gets.load(std::memory_order_relaxed);
             s.grabs += c->grabs.load(std::memory_order_relaxed);
-            s.hits += c->hits.load(std::memory_order_relaxed);
         }
     }
     for (std::uint32_t i = 0; i <= set_->shard_mask; ++i) {
         const Shard& shard = set_->shards[i];
         std::lock_guard lock(shard.mutex);
+        misses += shard.counters.misses;
         s.remote_gets += shard.counters.remote_gets;
         s.remote_grabs += shard.counters.remote_grabs;
         s.invalidations += shard.counters.invalidations;
@@ -133,6 +143,7 @@ SetStats RawSet::stats() const {
         s.bytes_out += shard.counters.bytes_out;
         s.objects += shard.counters.objects;
     }
+    s.hits = s.gets + s.grabs - std::min(misses, s.gets + s.grabs);
     s.applies = set_->applies.load(std::memory_order_relaxed);
     return s;
 }

@@ -122,11 +122,11 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     if (!placement) return tl::unexpected<Failure>(std::move(placement).error());
     static std::atomic<std::uint64_t> last_uid{0};
     auto set = std::make_unique<SetState>();
-    set->engine = this;
     set->owner = owner;
     set->id = id;
     set->name = name;
     set->options = options;
+    if (options.count != 0) set->limit = options.count;
     set->placement = *placement;
     set->uid = ++last_uid;
     set->shards = std::make_unique<Shard[]>(shard_count);

@@ -74,6 +74,7 @@ void Impl::set_gone_acknowledged(NodeId from, std::uint64_t number) {
 // Fails who waits and frees what nobody holds; guards still held stay valid until let go.
 void Impl::clear_set(SetState& set) {
     set.destroyed = true;
+    set.troubled = true;
     for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
         std::vector<ObjectId> ids;
         {

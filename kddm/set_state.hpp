@@ -41,17 +41,19 @@ struct Placement {
 };
 
 struct SetState {
-    const void* engine = nullptr;        // guards of different engines are not ordered
-    Engine* owner = nullptr;
+    // read by the fast path: one line
     SetId id;
+    std::uint32_t shard_mask = 0;
+    std::unique_ptr<Shard[]> shards;
+    std::uint64_t limit = UINT64_MAX;    // ids below it exist
+    std::uint64_t uid = 0;               // unique in the process
+    std::atomic<bool> troubled{false};   // destroyed, or a failure waits to be told
+    Engine* owner = nullptr;
+
     std::string name;
     SetOptions options;
     Placement placement;
-    std::uint64_t uid = 0;               // unique in the process
-    std::unique_ptr<Shard[]> shards;
-    std::uint32_t shard_mask = 0;
     std::atomic<bool> destroyed{false};
-    std::atomic<bool> has_failure{false};
     std::atomic<bool> has_hook{false};
     std::atomic<std::uint64_t> applies{0};
 
@@ -66,5 +68,8 @@ struct SetState {
         return options.kind == ObjectKind::fixed ? options.object_bytes : 0;
     }
 };
+
+// Gives back a pin that the fast path took on another object than it wanted.
+void unpin_stranger(SetState& set, Entry* entry, Access access);
 
 }  // namespace ssi::kddm

@@ -69,6 +69,7 @@ struct Transition {
 
 // Counters of one shard, under its lock; see SetStats.
 struct ShardCounters {
+    std::uint64_t misses = 0;     // acquisitions that had to wait
     std::uint64_t remote_gets = 0;
     std::uint64_t remote_grabs = 0;
     std::uint64_t invalidations = 0;

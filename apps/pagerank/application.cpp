@@ -38,7 +38,7 @@ std::uint64_t exit_code_of(ssi::Errc code) {
     return static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
 }
 
-std::vector<graph::Edge> reversed(std::vector<graph::Edge> edges) {
+graph::Edges reversed(graph::Edges edges) {
     for (graph::Edge& edge : edges) std::swap(edge.source, edge.target);
     return edges;
 }
@@ -96,7 +96,7 @@ int Application::open_source() {
 void Application::build() {
     const double begin = seconds();
     progress_->stage("distributing the graph");
-    std::vector<graph::Edge> edges;
+    graph::Edges edges;
     if (first() || options_.input == cli::InputKind::rmat)
         edges = source_->slice(session_.rank(), session_.size());
     graph_ =

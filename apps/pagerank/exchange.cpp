@@ -22,7 +22,7 @@ ssi::ObjectId EdgeExchange::chunk(int owner, int sender, std::size_t number) con
     return {static_cast<std::uint64_t>(owner), static_cast<std::uint64_t>(sender) << 32 | number};
 }
 
-void EdgeExchange::send(std::vector<Edge> edges) {
+void EdgeExchange::send(graph::Edges edges) {
     const int ranks = session_.size();
     std::vector<std::size_t> end(static_cast<std::size_t>(ranks) + 1);
     for (const Edge& edge : edges)

@@ -19,7 +19,7 @@ public:
     EdgeExchange(ssi::Session& session, const graph::Partition& partition, std::string name);
 
     // This rank's edges; afterwards received() has those that this rank owns, in no useful order.
-    void send(std::vector<graph::Edge> edges);
+    void send(graph::Edges edges);
     std::span<const std::span<const graph::Edge>> received() const { return parts_; }
     // The edges are gone, everywhere.
     void close();
@@ -35,7 +35,7 @@ private:
     const graph::Partition& partition_;
     std::string name_;
     ssi::kddm::RawSet set_;
-    std::vector<graph::Edge> by_owner_;        // sorted by owner; keeps our own part
+    graph::Edges by_owner_;        // sorted by owner; keeps our own part
     std::vector<ssi::kddm::RawGuard> guards_;  // pin the chunks that parts_ points into
     std::vector<std::span<const graph::Edge>> parts_;
 };

@@ -12,7 +12,7 @@ namespace peers {
 using graph::Edge;
 using graph::Vertex;
 
-MpiSolver::MpiSolver(const cli::Options& options, Vertex vertices, std::vector<Edge> edges)
+MpiSolver::MpiSolver(const cli::Options& options, Vertex vertices, graph::Edges edges)
     : options_(options),
       partition_(vertices, options.block_vertices, 1),
       tiles_(partition_.blocks()),
@@ -31,14 +31,14 @@ MpiSolver::MpiSolver(const cli::Options& options, Vertex vertices, std::vector<E
             static_cast<int>(partition_.end_owned(rank) - partition_.first_owned(rank)));
     }
     count_degrees(edges);
-    const std::vector<Edge> mine = exchange(edges);
+    const graph::Edges mine = exchange(edges);
     edges = {};
     sort_tiles(mine);
     ranks_.resize(inverse_degree_.size());
     sums_.resize(inverse_degree_.size());
 }
 
-std::vector<Edge> MpiSolver::exchange(const std::vector<Edge>& edges) const {
+graph::Edges MpiSolver::exchange(const graph::Edges& edges) const {
     static_assert(sizeof(Edge) == sizeof(std::uint64_t));
     std::vector<int> sent(static_cast<std::size_t>(size_));
     for (const Edge& edge : edges) ++sent[partition_.owner(edge.target)];
@@ -46,17 +46,17 @@ std::vector<Edge> MpiSolver::exchange(const std::vector<Edge>& edges) const {
     MPI_Alltoall(sent.data(), 1, MPI_INT, received.data(), 1, MPI_INT, MPI_COMM_WORLD);
     std::exclusive_scan(sent.begin(), sent.end(), to.begin(), 0);
     std::exclusive_scan(received.begin(), received.end(), from.begin(), 0);
-    std::vector<Edge> by_owner(edges.size());
+    graph::Edges by_owner(edges.size());
     std::vector<int> next = to;
     for (const Edge& edge : edges)
         by_owner[static_cast<std::size_t>(next[partition_.owner(edge.target)]++)] = edge;
-    std::vector<Edge> mine(static_cast<std::size_t>(from.back() + received.back()));
+    graph::Edges mine(static_cast<std::size_t>(from.back() + received.back()));
     MPI_Alltoallv(by_owner.data(), sent.data(), to.data(), MPI_UINT64_T, mine.data(),
                   received.data(), from.data(), MPI_UINT64_T, MPI_COMM_WORLD);
     return mine;
 }
 
-void MpiSolver::count_degrees(const std::vector<Edge>& edges) {
+void MpiSolver::count_degrees(const graph::Edges& edges) {
     std::vector<std::uint32_t> degrees(partition_.vertices());
     for (const Edge& edge : edges) ++degrees[edge.source];
     std::vector<std::uint32_t> mine(static_cast<std::size_t>(counts_[rank_]));
@@ -68,15 +68,14 @@ void MpiSolver::count_degrees(const std::vector<Edge>& edges) {
 void MpiSolver::sort_tiles(std::span<const Edge> edges) {
     const graph::TileSorter sorter(partition_, rank_, std::span(&edges, 1));
     for (const auto& piece : sorter.pieces(std::size_t{1} << 30)) {
-        const std::size_t words = piece.bytes / sizeof(std::uint32_t);
-        pieces_.push_back(std::make_unique<std::uint32_t[]>(words));
-        const auto bytes = std::as_writable_bytes(std::span(pieces_.back().get(), words));
+        pieces_.emplace_back(piece.bytes / sizeof(std::uint32_t));
+        const auto bytes = std::as_writable_bytes(std::span(pieces_.back()));
         sorter.write(piece, bytes);
         tiles_.add(piece.target_block, bytes);
     }
 }
 
-std::span<double> MpiSolver::owned(std::vector<double>& by_vertex) const {
+std::span<double> MpiSolver::owned(graph::LargeVector<double>& by_vertex) const {
     return std::span(by_vertex).subspan(partition_.first_owned(rank_), ranks_.size());
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -19,7 +18,7 @@ namespace peers {
 class MpiSolver {
 public:
     // `edges`: this rank's share of the graph, any edges.
-    MpiSolver(const cli::Options& options, graph::Vertex vertices, std::vector<graph::Edge> edges);
+    MpiSolver(const cli::Options& options, graph::Vertex vertices, graph::Edges edges);
 
     struct Run {
         std::uint32_t iterations = 0;
@@ -34,23 +33,23 @@ public:
     std::vector<graph::Ranked> gather_top(std::size_t count) const;  // on rank 0
 
 private:
-    std::vector<graph::Edge> exchange(const std::vector<graph::Edge>& edges) const;
-    void count_degrees(const std::vector<graph::Edge>& edges);
+    graph::Edges exchange(const graph::Edges& edges) const;
+    void count_degrees(const graph::Edges& edges);
     void sort_tiles(std::span<const graph::Edge> edges);
     graph::StepTotals step(graph::StepRule rule);
-    std::span<double> owned(std::vector<double>& by_vertex) const;
+    std::span<double> owned(graph::LargeVector<double>& by_vertex) const;
 
     const cli::Options& options_;
     int rank_ = 0;
     int size_ = 1;
     graph::Partition partition_;
     std::vector<int> counts_, displacements_;  // owned vertices by rank, for MPI_Allgatherv
-    std::vector<std::unique_ptr<std::uint32_t[]>> pieces_;
+    std::vector<graph::LargeVector<std::uint32_t>> pieces_;
     graph::TileIndex tiles_;
     std::vector<double> inverse_degree_;  // of the owned vertices, as ranks_ and sums_
-    std::vector<double> ranks_;
-    std::vector<double> sums_;
-    std::vector<double> shares_;  // of all vertices
+    graph::LargeVector<double> ranks_;
+    graph::LargeVector<double> sums_;
+    graph::LargeVector<double> shares_;  // of all vertices
 };
 
 }  // namespace peers

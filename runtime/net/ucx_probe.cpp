@@ -36,6 +36,7 @@ void list_domains(uct_component_h component, std::vector<UcxResource>& out) {
     uct_component_attr_t attributes{};
     attributes.field_mask = UCT_COMPONENT_ATTR_FIELD_MD_RESOURCE_COUNT;
     if (uct_component_query(component, &attributes) != UCS_OK) return;
+    if (attributes.md_resource_count == 0) return;  // only connects, has no memory and no config
     std::vector<uct_md_resource_desc_t> domains(attributes.md_resource_count);
     attributes.field_mask = UCT_COMPONENT_ATTR_FIELD_MD_RESOURCES;
     attributes.md_resources = domains.data();

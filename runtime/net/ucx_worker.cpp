@@ -15,6 +15,9 @@
 #include "ssi/base/assert.hpp"
 
 namespace ssi::net {
+namespace {
+constexpr int looks_per_poll = 8;
+}
 UcxWorker::UcxWorker(std::unique_ptr<UcxContext> context, UcxOptions options, Log& log)
     : context_(std::move(context)), options_(std::move(options)), log_(log) {}
 
@@ -52,7 +55,13 @@ void UcxWorker::drop_token() {
 
 bool UcxWorker::poll() {
     if (!try_token()) return false;
-    const bool handled = ucp_worker_progress(context_->worker) != 0;
+    // Several looks for one token: taking and dropping it costs more than a look. Whoever queues
+    // something ends it.
+    bool handled = false;
+    for (int i = 0; i < looks_per_poll && !handled; ++i) {
+        handled = ucp_worker_progress(context_->worker) != 0;
+        if (queue_.load(std::memory_order_relaxed)) break;
+    }
     poll_count_.store(poll_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     after_progress();
     drop_token();

@@ -180,9 +180,9 @@ def check_output(tap, program):
     report = done.json()
     tap.check(done.code == 0 and report["repeats"] == 3 and len(report["top"]) == 2
               and report["serial"]["seconds"] > 0, "--repeat and --top are obeyed", done)
-    tap.check({s["set"] for s in report.get("kddm", [])} ==
-              {"pagerank.adjacency", "pagerank.ranks", "pagerank.shares"}
-              and all(s["gets"] > 0 for s in report["kddm"]), "the sets' statistics are there", done)
+    sets = {s["set"] for s in report.get("kddm", []) if s["gets"] > 0}
+    tap.check(sets == {"pagerank.adjacency", "pagerank.ranks", "pagerank.shares"},
+              "the sets' statistics are there", done)
     done = mpirun(2, program, "--rmat", "10", "--min-seconds", "1", "--progress")
     tap.check(done.code == 0 and done.seconds >= 1 and "M edges/s" in done.stderr
               and "mean of" in done.stdout, "--min-seconds repeats, --progress shows", done)

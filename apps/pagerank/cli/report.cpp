@@ -94,7 +94,7 @@ std::string Report::text() const {
                        serial->seconds, serial->edges_per_second / 1e6, ranks,
                        ranks == 1 ? " is" : "s are", seconds > 0 ? serial->seconds / seconds : 0);
     if (components)
-        fmt::format_to(out, "components  {}, the largest of {} vertices ({} rounds, {:.4f} s)\n",
+        fmt::format_to(out, "components  {}, the largest of {} vertices (rounds {}, {:.4f} s)\n",
                        thousands(components->count), thousands(components->largest),
                        components->rounds, components->seconds);
     if (verification) {

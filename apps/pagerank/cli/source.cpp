@@ -53,14 +53,14 @@ void Source::set_size(graph::Vertex vertices, std::uint64_t edges) {
     edges_ = edges;
 }
 
-std::vector<graph::Edge> Source::slice(int rank, int ranks) const {
+graph::Edges Source::slice(int rank, int ranks) const {
     if (!rmat_) return graph_.edges;
     const auto border = [&](int r) {
         return edges_ / static_cast<unsigned>(ranks) * static_cast<unsigned>(r) +
                edges_ % static_cast<unsigned>(ranks) * static_cast<unsigned>(r) /
                    static_cast<unsigned>(ranks);
     };
-    std::vector<graph::Edge> edges;
+    graph::Edges edges;
     rmat_->generate(border(rank), border(rank + 1), edges);
     return edges;
 }

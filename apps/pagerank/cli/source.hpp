@@ -23,9 +23,9 @@ public:
     graph::Vertex vertices() const { return vertices_; }
     std::uint64_t edges() const { return edges_; }
 
-    std::vector<graph::Edge> slice(int rank, int ranks) const;
+    graph::Edges slice(int rank, int ranks) const;
     // On rank 0: all edges.
-    std::vector<graph::Edge> whole() const { return slice(0, 1); }
+    graph::Edges whole() const { return slice(0, 1); }
     std::string name(graph::Vertex vertex) const;  // on rank 0
     const std::string& description() const { return description_; }
     const std::vector<std::string>& notes() const { return graph_.notes; }

@@ -69,7 +69,6 @@ void Partition::balance(std::span<const std::uint64_t> edges_of_block) {
         before += cost;
     }
     while (rank < ranks) first_block_[rank++] = blocks_;
-    first_block_[0] = 0;
 }
 
 }  // namespace graph

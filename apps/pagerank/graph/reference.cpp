@@ -51,7 +51,7 @@ std::vector<Vertex> reference_components(Vertex vertices, std::span<const Edge> 
         ++begin[std::size_t{edge.target} + 1];
     }
     for (std::size_t v = 0; v < vertices; ++v) begin[v + 1] += begin[v];
-    std::vector<Vertex> neighbours(2 * edges.size());
+    LargeVector<Vertex> neighbours(2 * edges.size());
     std::vector<std::uint64_t> next(begin.begin(), begin.end() - 1);
     for (const Edge& edge : edges) {
         neighbours[next[edge.source]++] = edge.target;

@@ -15,7 +15,7 @@ namespace graph {
 struct InEdges {
     InEdges(Vertex vertices, std::span<const Edge> edges);
     std::vector<std::uint64_t> begin;
-    std::vector<Vertex> sources;
+    LargeVector<Vertex> sources;
     std::vector<Vertex> out_degree;
 };
 

@@ -14,17 +14,14 @@ std::uint64_t random_at(std::uint64_t seed, std::uint64_t index) {
     return x ^ (x >> 31);
 }
 
-// Cumulative probabilities of the quadrants as 32-bit fractions: 0.57, 0.57+0.19, 0.57+0.19+0.19.
-constexpr std::uint32_t upper_left = 2448131359u;
-constexpr std::uint32_t upper = 3264175145u;
-constexpr std::uint32_t all_but_lower_right = 4080218931u;
-
 }  // namespace
 
 Rmat::Rmat(unsigned scale, std::uint64_t edge_factor, std::uint64_t seed)
     : scale_(scale),
       edge_factor_(edge_factor),
       seed_(random_at(seed, 0)),
+      top_levels_(QuadrantTable::max_levels),
+      last_levels_((scale - 1) % QuadrantTable::max_levels + 1),
       mask_((Vertex{1} << scale) - 1),
       multiplier_{static_cast<Vertex>(random_at(seed, 1)) | 1,
                   static_cast<Vertex>(random_at(seed, 2)) | 1},
@@ -46,19 +43,19 @@ Edge Rmat::edge(std::uint64_t index) const {
     Vertex target = 0;
     std::uint64_t bits = 0;
     const std::uint64_t stream = random_at(seed_, index);
-    for (unsigned level = 0; level < scale_; ++level) {
-        bits = level % 2 == 0 ? random_at(stream, level) : bits >> 32;
-        const auto draw = static_cast<std::uint32_t>(bits);
-        const Vertex down = draw >= upper;
-        const Vertex right =
-            (draw >= upper_left) & ((draw < upper) | (draw >= all_but_lower_right));
-        source = source << 1 | down;
-        target = target << 1 | right;
+    for (unsigned level = 0, draw = 0; level < scale_; ++draw) {
+        const bool last = level + last_levels_.levels() == scale_;
+        const QuadrantTable& table = last ? last_levels_ : top_levels_;
+        bits = draw % 2 == 0 ? random_at(stream, draw) : bits >> 32;
+        const std::uint32_t drawn = table.draw(static_cast<std::uint32_t>(bits));
+        source = source << table.levels() | drawn >> table.levels();
+        target = target << table.levels() | (drawn & ((1u << table.levels()) - 1));
+        level += table.levels();
     }
     return {scramble(source), scramble(target)};
 }
 
-void Rmat::generate(std::uint64_t first, std::uint64_t last, std::vector<Edge>& out) const {
+void Rmat::generate(std::uint64_t first, std::uint64_t last, Edges& out) const {
     out.reserve(out.size() + (last - first));
     for (std::uint64_t index = first; index < last; ++index) out.push_back(edge(index));
 }

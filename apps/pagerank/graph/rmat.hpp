@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "graph/quadrants.hpp"
 #include "graph/types.hpp"
 
 namespace graph {
@@ -21,7 +21,7 @@ public:
     std::uint64_t edges() const { return edge_factor_ << scale_; }
     Edge edge(std::uint64_t index) const;
     // Edges [first, last), appended.
-    void generate(std::uint64_t first, std::uint64_t last, std::vector<Edge>& out) const;
+    void generate(std::uint64_t first, std::uint64_t last, Edges& out) const;
 
     // A permutation of the vertex numbers, so that hubs are not all at the low end.
     Vertex scramble(Vertex vertex) const;
@@ -30,6 +30,8 @@ private:
     unsigned scale_;
     std::uint64_t edge_factor_;
     std::uint64_t seed_;
+    QuadrantTable top_levels_;   // all levels but the last few, four at a time
+    QuadrantTable last_levels_;
     Vertex mask_;
     Vertex multiplier_[2];  // odd
     Vertex offset_;

@@ -18,9 +18,8 @@ TiledSolver::TiledSolver(Vertex vertices, std::span<const Edge> edges, std::uint
       sums_(vertices) {
     const TileSorter sorter(partition_, 0, std::span(&edges, 1));
     for (const TileSorter::Piece& piece : sorter.pieces(std::size_t{1} << 30)) {
-        pieces_.push_back(std::make_unique<std::uint32_t[]>(piece.bytes / sizeof(std::uint32_t)));
-        const auto bytes = std::as_writable_bytes(
-            std::span(pieces_.back().get(), piece.bytes / sizeof(std::uint32_t)));
+        pieces_.emplace_back(piece.bytes / sizeof(std::uint32_t));
+        const auto bytes = std::as_writable_bytes(std::span(pieces_.back()));
         sorter.write(piece, bytes);
         index_.add(piece.target_block, bytes);
     }

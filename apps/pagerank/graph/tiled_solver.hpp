@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,9 +22,10 @@ public:
 
 private:
     Partition partition_;
-    std::vector<std::unique_ptr<std::uint32_t[]>> pieces_;  // a piece is a multiple of 4 bytes
+    std::vector<LargeVector<std::uint32_t>> pieces_;  // a piece is a multiple of 4 bytes
     TileIndex index_;
-    std::vector<double> inverse_degree_, ranks_, shares_, sums_;
+    std::vector<double> inverse_degree_;
+    LargeVector<double> ranks_, shares_, sums_;
 };
 
 // 1 / out-degree, 0 for 0.

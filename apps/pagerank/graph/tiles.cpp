@@ -59,7 +59,6 @@ std::vector<TileSorter::Piece> TileSorter::pieces(std::size_t max_bytes) const {
                     pieces.push_back(piece);
                     piece = {target, ++number, sizeof(PieceHeader), at, at, source};
                 }
-                if (piece.first_code == at) piece.first_source_block = source;
                 const std::size_t room =
                     (max_bytes - piece.bytes - sizeof(TileHeader)) / sizeof(Code);
                 const std::size_t taken = std::min(room, end - at);

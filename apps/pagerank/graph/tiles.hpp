@@ -38,7 +38,7 @@ public:
         std::uint32_t number;  // of the pieces of that block, from 0
         std::size_t bytes;
         std::size_t first_code, end_code;  // into the sorted codes
-        std::uint32_t first_source_block;  // where the first code belongs
+        std::uint32_t first_source_block;  // no code belongs to an earlier one
     };
     // Cuts into pieces of at most max_bytes (>= 64).
     std::vector<Piece> pieces(std::size_t max_bytes) const;
@@ -52,7 +52,7 @@ private:
     std::uint32_t blocks_;
     std::uint32_t first_block_, end_block_;  // of the target blocks
     std::vector<std::size_t> tile_end_;      // by tile: end of its codes
-    std::vector<Code> codes_;
+    LargeVector<Code> codes_;
 };
 
 // Views of the tiles of all pieces of one rank, by source block. The pieces' bytes must stay where

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/large_vector.hpp"
+
 namespace graph {
 
 using Vertex = std::uint32_t;
@@ -19,6 +21,7 @@ struct Edge {
     Vertex target;
     friend bool operator==(const Edge&, const Edge&) = default;
 };
+using Edges = LargeVector<Edge>;
 
 // Why an input cannot be used. `text` names the file and, for malformed input, the lines.
 struct Problem {
@@ -33,7 +36,7 @@ using Outcome = tl::expected<T, Problem>;
 // A graph as a file gave it. Vertices are numbered in the order in which the input names them.
 struct Graph {
     std::vector<std::string> names;  // by vertex
-    std::vector<Edge> edges;
+    Edges edges;
     std::vector<std::string> notes;  // what the reader skipped or resolved, one sentence each
     Vertex vertices() const { return static_cast<Vertex>(names.size()); }
 };

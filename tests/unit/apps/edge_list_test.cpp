@@ -67,6 +67,7 @@ TEST(EdgeList, refuses_control_characters_and_prints_them_readably) {
     using namespace std::string_view_literals;
     EXPECT_THAT(error_text(edge_list("a\0b c\n"sv)), HasSubstr("control character: \"a\\x00b c\""));
     EXPECT_FALSE(edge_list("a \x1b[2J\n"));
+    EXPECT_FALSE(edge_list("a\x7f b\n"));
     EXPECT_FALSE(edge_list("a b\r c\n"));
 }
 

