@@ -129,7 +129,7 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
         cache::want(entry, w, step.t());
         if (!w.granted) ++shard.counters.misses;
     }
-    SSI_TRY(wait_granted(set, shard, w, want.try_only));
+    SSI_TRY(wait_granted(set, id, w, want.try_only));
     if (value_kept) *value_kept = w.value_kept;
     if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);
@@ -138,7 +138,7 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
 
 // Waits for the machine's verdict. After the loss of a node nobody waits without a bound: what can
 // still complete does so within the grace time, the rest fails.
-Result<void> Impl::wait_granted(SetState& set, Shard& shard, Waiter& w, bool try_only) {
+Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_only) {
     if (w.cell.ready() && w.granted) return {};
     const auto loss_deadline = [&] {
         return std::max(clock.now(), node.last_loss()) + loss_grace;
@@ -151,7 +151,6 @@ Result<void> Impl::wait_granted(SetState& set, Shard& shard, Waiter& w, bool try
     for (;;) {
         const bool ready = waiter.wait_until(w.cell, deadline);
         if (ready && !node.any_lost()) break;
-        const ObjectId id = w.entry->id;
         Step step(*this, set, id, hash_object(set.id, id));
         if (w.granted || w.error != Errc::ok) break;
         if (!ready) {
@@ -164,10 +163,9 @@ Result<void> Impl::wait_granted(SetState& set, Shard& shard, Waiter& w, bool try
         w.cell.reset();
         if (!try_only) deadline = loss_deadline();
     }
-    (void)shard;
     if (w.error == Errc::ok) return {};
     static constexpr const char* texts[] = {"its home is dead", "it waits for a node that is dead"};
-    std::string text = name_of(set, w.entry->id);
+    std::string text = name_of(set, id);
     if (w.error == Errc::would_block) text += " is held elsewhere";
     if (w.error == Errc::peer_lost) text += std::string(": ") + texts[w.fault == no_node];
     if (w.error == Errc::lost) text += ": its newest value died with a node";

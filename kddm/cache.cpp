@@ -33,12 +33,6 @@ bool satisfies(CacheState state, Access want) {
            state == CacheState::exclusive;
 }
 
-// The revocation that waits is for after our own grant, which has not come yet.
-bool waits_for_own_grant(const Busy& busy, NodeId self) {
-    return busy.txn != 0 && busy.revoke.after_node == self.value &&
-           busy.revoke.after_txn == busy.txn;
-}
-
 void drop_block(Entry& entry, Transition& t) {
     if (entry.block) t.blocks->release(entry.block);
     entry.block = nullptr;
@@ -105,7 +99,7 @@ void pump(Entry& entry, Transition& t, bool granting = false) {
     start_request(entry, head.want, head.renew, t);
 }
 
-// Puts the revocation off until the last unpin, our own grant or the release hook.
+// Puts the revocation off until the last unpin or the release hook.
 void put_off(Entry& entry, const Message& m) {
     Busy& busy = busy_of(entry);
     busy.revocation = true;
@@ -119,6 +113,13 @@ bool hook_first(Entry& entry, const Message& m, Transition& t) {
     entry.busy->hook_running = true;
     t.run_hook = true;
     return true;
+}
+
+void end_eviction(Entry& entry, Transition& t) {
+    drop_block(entry, t);
+    entry.state = CacheState::invalid;
+    entry.busy->txn = 0;
+    --t.counters->evicting;
 }
 
 void serve_fetch(Entry& entry, const Message& m, Transition& t) {
@@ -178,6 +179,7 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     t.send(NodeId(m.requester), d, entry.block);
     entry.block = nullptr;
     entry.state = here ? CacheState::invalid : CacheState::given;
+    if (!here && entry.busy->evict_acked) end_eviction(entry, t);
 }
 
 void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
@@ -198,6 +200,7 @@ void start_evict(Entry& entry, Transition& t) {
     Busy& busy = busy_of(entry);
     busy.txn = t.new_txn();
     busy.requested = Access::none;
+    busy.evict_acked = false;
     Message m = make_message(Kind::evict, SetId(entry.set), entry.id, TxnId(busy.txn), t.self);
     m.slot_version = t.slot_version;
     m.version = entry.version.load(std::memory_order_relaxed);
@@ -255,14 +258,16 @@ void complete(Entry& entry, Transition& t) {
     if (entry.state == CacheState::exclusive) bits |= pin::writable;
     if (t.home_coherence && !t.at_home()) bits |= pin::slow;
     pin::set(entry.word, bits);
-    const std::uint64_t txn = busy.txn;
+    // Before pump, which may start the next request of this entry.
+    if (busy.want_done)
+        t.send(t.home,
+               make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy.txn), t.self));
     busy.txn = 0;
     pump(entry, t, true);
-    if (busy.want_done) {
-        Message d = make_message(Kind::done, SetId(entry.set), entry.id, TxnId(txn), t.self);
-        t.send(t.home, d);
+    if (busy.revocation_after) {
+        busy.revocation_after = false;
+        return revoke_now(entry, busy.revoke_after, t);
     }
-    if (busy.revocation) return revoke_now(entry, busy.revoke, t);
     // A prefetched object of a home set has no holder whose put would send it back.
     if ((bits & pin::slow) && !busy.head && pin::try_take_all(entry.word)) give_up(entry, t);
 }
@@ -307,7 +312,7 @@ bool withdraw(Entry& entry, Waiter& waiter, Transition& t) {
 void unpinned(Entry& entry, Transition& t) {
     Busy* busy = entry.busy;
     if (busy) {
-        if (busy->revocation && !busy->hook_running && !waits_for_own_grant(*busy, t.self))
+        if (busy->revocation && !busy->hook_running)
             revoke_now(entry, busy->revoke, t);
         else
             pump(entry, t);
@@ -372,17 +377,21 @@ void on_ack(Entry& entry, const Message& m, Transition& t) {
 void on_error(Entry& entry, const Message& m, Transition& t) {
     Busy* busy = entry.busy;
     if (!busy || busy->txn != m.txn) return;
-    const bool own = busy->revocation && waits_for_own_grant(*busy, t.self);
     t.send(t.home, make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy->txn), t.self));
     busy->txn = 0;
     fail_waiters(entry, static_cast<Errc>(m.acks), NodeId(m.requester), t);
-    if (own) revoke_now(entry, entry.busy->revoke, t);
+    if (!busy->revocation_after) return;
+    busy->revocation_after = false;
+    revoke_now(entry, busy->revoke_after, t);
 }
 
 void on_revoke(Entry& entry, const Message& m, Transition& t) {
-    if (entry.busy && entry.busy->txn != 0 && m.after_node == t.self.value &&
-        m.after_txn == entry.busy->txn)
-        return put_off(entry, m);
+    Busy* busy = entry.busy;
+    if (busy && busy->txn != 0 && m.after_node == t.self.value && m.after_txn == busy->txn) {
+        busy->revocation_after = true;
+        busy->revoke_after = m;
+        return;
+    }
     revoke_now(entry, m, t);
 }
 
@@ -390,10 +399,11 @@ void on_evict_ack(Entry& entry, const Message& m, Transition& t) {
     Busy* busy = entry.busy;
     const bool leaving = entry.state == CacheState::evicting || entry.state == CacheState::given;
     if (!leaving || !busy || busy->txn != m.txn) return;
-    drop_block(entry, t);
-    entry.state = CacheState::invalid;
-    --t.counters->evicting;
-    busy->txn = 0;
+    if (m.has(flag::asked) && entry.state == CacheState::evicting) {
+        busy->evict_acked = true;  // the yield has been overtaken: keep the bytes for it
+        return;
+    }
+    end_eviction(entry, t);
     pump(entry, t);
 }
 
@@ -511,7 +521,7 @@ void forget(Entry& entry, Transition& t) {
     drop_block(entry, t);
     entry.state = CacheState::invalid;
     if (entry.busy) entry.busy->txn = 0;
-    if (entry.busy) entry.busy->revocation = false;
+    if (entry.busy) entry.busy->revocation = entry.busy->revocation_after = false;
     if (!entry.home) return;
     for (const Queued& q : entry.home->queue)
         if (q.block) t.blocks->release(q.block);

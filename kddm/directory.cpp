@@ -129,15 +129,17 @@ void start_evict(Entry& entry, const Message& m, Block* block, Transition& t) {
     Home& home = *entry.home;
     const NodeId requester(m.requester);
     close_open(home, requester);
+    Message ack = make_message(Kind::evict_ack, m.set_id(), m.object(), TxnId(m.txn), requester);
     if (home.owner == requester) {
         home.owner = t.self;
         home.copies.remove(t.self);
         cache::install_evicted(entry, m, block, !home.copies.empty(), t);
-    } else if (block) {
-        t.blocks->release(block);
+    } else {
+        // Our yield for somebody else may still be on its way to the evicting node.
+        ack.header.flags |= flag::asked;
+        if (block) t.blocks->release(block);
     }
-    t.send(requester,
-           make_message(Kind::evict_ack, m.set_id(), m.object(), TxnId(m.txn), requester));
+    t.send(requester, ack);
 }
 
 void start(Entry& entry, const Message& m, Block* block, Transition& t) {

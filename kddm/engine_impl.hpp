@@ -80,7 +80,7 @@ struct Engine::Impl final : node::Channel {
     Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
                                   bool* value_kept);
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
-    Result<void> wait_granted(SetState& set, Shard& shard, Waiter& waiter, bool try_only);
+    Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, bool try_only);
     void renew(SetState& set, Entry& entry);
     RawGuard make_guard(SetState& set, Entry* entry, ObjectId id, Access access);
     Result<void> put(RawGuard& guard);

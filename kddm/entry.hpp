@@ -74,13 +74,16 @@ struct Busy {
     bool want_done = false;
     bool lost_copy = false;      // an invalidation met our pending upgrade
     std::int32_t acks_missing = 0;  // expected minus received; valid as a sum once has_data
-    std::uint64_t evict_version = 0;
-    // a revocation that waits for the last unpin, our own grant or the release hook
+    bool evict_acked = false;    // the home has the eviction behind it, but a yield is due
+    // A revocation of what we have, which waits for the last unpin or for the release hook.
     bool revocation = false;
     bool hook_running = false;
     Message revoke;
+    // A revocation of what our request will bring; it waits for that grant.
+    bool revocation_after = false;
+    Message revoke_after;
 
-    bool idle() const { return !head && txn == 0 && !revocation; }
+    bool idle() const { return !head && txn == 0 && !revocation && !revocation_after; }
 };
 
 // The directory's part, at the home only. Null while the home owns the object and nobody else ever

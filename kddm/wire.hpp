@@ -50,6 +50,7 @@ inline constexpr std::uint16_t has_copy = 4;   // request: the requester holds `
 inline constexpr std::uint16_t keep = 8;       // data: no bytes, the requester's copy is current
 inline constexpr std::uint16_t renew = 16;     // grab_new: no bytes wanted, start from zero
 inline constexpr std::uint16_t create = 32;    // set_open
+inline constexpr std::uint16_t asked = 64;     // evict_ack: a yield sent earlier takes the bytes
 }  // namespace flag
 
 struct Message {

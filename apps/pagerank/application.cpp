@@ -11,6 +11,7 @@
 
 #include "cli/checks.hpp"
 #include "exchange.hpp"
+#include "memory_need.hpp"
 #include "statistics.hpp"
 
 namespace pagerank {
@@ -90,7 +91,12 @@ int Application::open_source() {
     if (opened.exit_code != 0) return static_cast<int>(opened.exit_code);
     source_ = std::move(*source);
     source_->set_size(static_cast<graph::Vertex>(opened.vertices), opened.edges);
-    return 0;
+    bool fits = true;
+    const std::string problem =
+        memory_problem(session_, options_, static_cast<double>(opened.vertices),
+                       static_cast<double>(opened.edges), fits);
+    if (!problem.empty()) fmt::print(stderr, "pagerank: {}\n", problem);
+    return fits ? 0 : static_cast<int>(exit_code_of(ssi::Errc::out_of_memory));
 }
 
 void Application::build() {

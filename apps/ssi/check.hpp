@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Check: one line of `ssi doctor`. The functions here judge facts that they are given, so that tests
-// can hand them any machine; gather.cpp collects the facts of this one.
+// Check: one line of `ssi doctor`. The functions here judge facts that they are given, so that
+// tests can hand them any machine; gather.cpp collects the facts of this one.
 #pragma once
 
 #include <cstdint>

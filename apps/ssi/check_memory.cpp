@@ -47,15 +47,16 @@ Check check_memory(const std::vector<sys::MemoryLimit>& limits, const Plan& plan
     if (!__builtin_mul_overflow(needed_bytes(plan), ranks, &needed) && needed <= budget.left_bytes)
         return check;
     check.status = Status::fail;
-    const std::string what = plan.arena_bytes > plan.warm_bytes
-                                 ? fmt::format("{} {}", plan.arena_from, human_bytes(plan.arena_bytes))
-                                 : fmt::format("arena.warm_bytes {}", human_bytes(plan.warm_bytes));
+    const bool by_arena = plan.arena_bytes > plan.warm_bytes;
+    const std::string what =
+        fmt::format("{} {}", by_arena ? plan.arena_from : "arena.warm_bytes",
+                    human_bytes(by_arena ? plan.arena_bytes : plan.warm_bytes));
     check.measured += fmt::format("; {} ranks with {} and {} each for the node do not fit into {}",
                                   plan.ranks, what, human_bytes(node_bytes), budget.limit);
     const std::uint64_t most_ranks = budget.left_bytes / needed_bytes(plan);
     check.advice = fmt::format(
-        "use at most {} ranks on this host, or at most {} per rank (SSI_ARENA_LIMIT_BYTES), or raise "
-        "{}",
+        "use at most {} ranks on this host, or at most {} per rank (SSI_ARENA_LIMIT_BYTES), or "
+        "raise {}",
         most_ranks, human_bytes(budget.per_rank_bytes), budget.limit);
     return check;
 }

@@ -56,8 +56,8 @@ Check check_messages(const Trial& shipped, const Trial& same_host, const Trial& 
                 ""};
     if (!shipped.passed) {
         check.status = Status::fail;
-        check.advice = "unset UCX_TLS, UCX_NET_DEVICES and SSI_NET_UCX_TLS, or name transports that "
-                       "the ucx check lists";
+        check.advice = "unset UCX_TLS, UCX_NET_DEVICES and SSI_NET_UCX_TLS, or name transports "
+                       "that the ucx check lists";
     } else if (!same_host.passed) {
         check.status = Status::warn;
         check.advice = "ranks of one host will talk over the network, some 100 times slower: see "

@@ -122,7 +122,8 @@ Check check_root(bool is_root, const std::string& mpi, const std::string& allow,
     if (mpi.find("Open MPI") == std::string::npos) return {"root", Status::ok, "root", ""};
     const bool allowed = allow == "1" && confirm == "1";
     Check check{"root", Status::ok,
-                fmt::format("root; OMPI_ALLOW_RUN_AS_ROOT and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM are {}",
+                fmt::format("root; OMPI_ALLOW_RUN_AS_ROOT and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM are "
+                            "{}",
                             allowed ? "1" : "not both 1"),
                 ""};
     if (allowed) return check;
@@ -143,7 +144,7 @@ Check check_process_handles(int pidfd_error) {
 
 Check check_configuration(const std::optional<Failure>& failure, const std::string& sources) {
     if (failure)
-        return {"configuration", Status::fail, failure->text,
+        return {"configuration", Status::fail, failure->to_string(),
                 "correct or unset it; `ssi config --markdown` lists all settings"};
     return {"configuration", Status::ok,
             sources.empty() ? "all settings have their defaults" : sources, ""};

@@ -41,7 +41,7 @@ CLI::App* add_verb(CLI::App& app, Choices& choices, const char* name, const char
 Verbs describe(CLI::App& app, Choices& choices) {
     app.set_help_flag("-h,--help", "Print this help and leave.");
     app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);  // see run: CLI11 would not name what it took for no verb
     app.footer("Settings: every verb takes --ssi-KEY VALUE and SSI_* variables; see `ssi config`.");
     Verbs verbs{};
     verbs.info = add_verb(app, choices, "info",
@@ -127,6 +127,7 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
         if (loaded) return run_doctor(choices.doctor, *loaded, std::nullopt);
         return run_doctor(choices.doctor, Config(), loaded.error());
     }
+    if (app.get_subcommands().empty()) return usage("a verb is needed, such as info or doctor");
     if (!loaded) return report(loaded.error());
     if (verbs.info->parsed()) return run_info(*loaded, choices.json);
     if (verbs.stat->parsed()) {
@@ -148,10 +149,12 @@ int flushed(int exit_code) {
 }  // namespace
 
 int main_of_ssi(int argc, char** argv) {
-    // A bad --ssi- flag ends here; a bad variable or file only ends the verbs that need settings.
+    // A bad variable or file ends only the verbs that need settings; with flags, all.
+    bool has_flags = false;
+    for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i)
+        has_flags |= std::string_view(argv[i]).starts_with("--ssi-");
     const auto loaded = Config::load(&argc, argv);
-    for (int i = 1; !loaded && i < argc && std::strcmp(argv[i], "--") != 0; ++i)
-        if (std::string_view(argv[i]).starts_with("--ssi-")) return report(loaded.error());
+    if (!loaded && has_flags) return report(loaded.error());
     CLI::App app("libssi: one machine out of the nodes of an HPC allocation.", "ssi");
     Choices choices;
     try {

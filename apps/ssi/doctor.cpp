@@ -23,8 +23,8 @@ Plan make_plan(const DoctorOptions& options, const Config& config) {
         plan.ranks = sys::usable_cores();
         plan.ranks_from = "one per core";
     }
-    plan.arena_bytes =
-        options.arena_bytes.value_or(static_cast<std::uint64_t>(config.integer("arena.limit_bytes")));
+    const auto limit = static_cast<std::uint64_t>(config.integer("arena.limit_bytes"));
+    plan.arena_bytes = options.arena_bytes.value_or(limit);
     plan.arena_from = options.arena_bytes ? "--arena" : "arena.limit_bytes";
     plan.warm_bytes = static_cast<std::uint64_t>(config.integer("arena.warm_bytes"));
     plan.progress = config.text("progress");

@@ -52,7 +52,8 @@ std::vector<Check> gather_checks(const Plan& plan, const Config& config,
     checks.push_back(check_memory(sys::read_memory_limits(), plan));
     checks.push_back(check_cores(topology, plan));
     checks.push_back(check_oversubscription(topology, plan));
-    checks.push_back(check_locked_memory(resource(RLIMIT_MEMLOCK), geteuid() == 0, has_rdma(probe)));
+    const bool root = geteuid() == 0;
+    checks.push_back(check_locked_memory(resource(RLIMIT_MEMLOCK), root, has_rdma(probe)));
     checks.push_back(check_open_files(resource(RLIMIT_NOFILE), plan));
     checks.push_back(check_file_size(resource(RLIMIT_FSIZE), plan));
     checks.push_back(check_address_space(resource(RLIMIT_AS), plan));
@@ -60,7 +61,7 @@ std::vector<Check> gather_checks(const Plan& plan, const Config& config,
     checks.push_back(
         check_launcher(detect_launcher(), find_program("mpirun"), find_program("srun")));
     checks.push_back(check_mpi(mpi));
-    checks.push_back(check_root(geteuid() == 0, mpi, variable("OMPI_ALLOW_RUN_AS_ROOT"),
+    checks.push_back(check_root(root, mpi, variable("OMPI_ALLOW_RUN_AS_ROOT"),
                                 variable("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")));
     checks.push_back(check_huge_pages(first_line("/sys/kernel/mm/transparent_hugepage/enabled"),
                                       config.boolean("arena.huge_pages")));

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -74,7 +75,7 @@ std::string human_bytes(std::uint64_t bytes) {
         value /= 1024;
         ++unit;
     }
-    const bool whole = unit == 0 || value >= 100 || value == static_cast<double>(static_cast<int>(value));
+    const bool whole = value >= 100 || value == std::floor(value);
     return fmt::format("{:.{}f} {}", value, whole ? 0 : 1, units[unit]);
 }
 

@@ -80,7 +80,8 @@ private:
         }
         if (line.starts_with("# UNIT ") || line.starts_with("# HELP ")) return {};
         constexpr std::string_view type_line = "# TYPE ";
-        if (!line.starts_with(type_line)) return wrong("neither a sample nor TYPE, UNIT, HELP or EOF");
+        if (!line.starts_with(type_line))
+            return wrong("neither a sample nor TYPE, UNIT, HELP or EOF");
         line.remove_prefix(type_line.size());
         const std::string name(take_name(line));
         if (name.empty() || !line.starts_with(' ')) return wrong("a TYPE line needs a name");
@@ -116,7 +117,8 @@ private:
                 return wrong("labels are written name=\"value\"");
             line.remove_prefix(2);
             std::size_t length = 0;
-            while (length < line.size() && line[length] != '"') length += line[length] == '\\' ? 2 : 1;
+            while (length < line.size() && line[length] != '"')
+                length += line[length] == '\\' ? 2 : 1;
             if (length >= line.size()) return wrong("a label's value has no closing quote");
             auto value = line.substr(0, length);
             line.remove_prefix(length + 1);
@@ -127,8 +129,10 @@ private:
                 if (!sample.labels.empty()) sample.labels += ',';
                 sample.labels += start.substr(0, start.size() - line.size());
             }
-            if (line.starts_with(',')) line.remove_prefix(1);
-            else if (!line.starts_with('}')) return wrong("a comma or a brace must follow a label");
+            if (line.starts_with(','))
+                line.remove_prefix(1);
+            else if (!line.starts_with('}'))
+                return wrong("a comma or a brace must follow a label");
         }
         line.remove_prefix(1);
         return {};

@@ -24,7 +24,7 @@
 namespace ssi::cli {
 namespace {
 
-constexpr int cross_memory_timeout_ms = 5000;
+constexpr int trial_timeout_ms = 5000;
 
 std::string errno_text(const char* what) {
     return fmt::format("{} fails: {}", what, strerrordesc_np(errno));
@@ -55,19 +55,20 @@ std::string memfd_failure() {
     return failure;
 }
 
-// A file that never gets a name, so that nothing is left even by kill -9. Falls back to asking for
-// rights where the file system knows no such files.
+// "" when a file can be made there. The file never gets a name, so that nothing is left even by
+// kill -9; where the file system knows no such files (old NFS), it has a name for an instant.
 std::string cannot_write(const std::string& folder) {
     struct stat status{};
     if (stat(folder.c_str(), &status) != 0) return strerrordesc_np(errno);
     if (!S_ISDIR(status.st_mode)) return "it is no directory";
-    const int fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        close(fd);
-        return "";
+    int fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+        std::string name = folder + "/.ssi-doctor-XXXXXX";
+        fd = mkstemp(name.data());
+        if (fd >= 0) unlink(name.c_str());
     }
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return strerrordesc_np(errno);
-    if (access(folder.c_str(), W_OK | X_OK) != 0) return strerrordesc_np(errno);
+    if (fd < 0) return strerrordesc_np(errno);
+    close(fd);
     return "";
 }
 
@@ -91,8 +92,8 @@ std::string file_system_of(const std::string& path) {
 }
 
 bool is_networked(const std::string& type) {
-    for (const char* kind : {"nfs", "nfs4", "lustre", "beegfs", "gpfs", "ceph", "cifs", "smb3", "9p",
-                             "afs", "panfs", "orangefs", "fuse.sshfs", "fuse.glusterfs"})
+    for (const char* kind : {"nfs", "nfs4", "lustre", "beegfs", "gpfs", "ceph", "cifs", "smb3",
+                             "9p", "afs", "panfs", "orangefs", "fuse.sshfs", "fuse.glusterfs"})
         if (type == kind) return true;
     return false;
 }
@@ -130,7 +131,10 @@ std::string read_sibling() {
 
 SharedMemory try_shared_memory() {
     SharedMemory facts;
-    facts.memfd_failure = memfd_failure();
+    // In a child: where RLIMIT_FSIZE is small, growing a memfd kills by SIGXFSZ.
+    const auto report = run_in_child(memfd_failure, trial_timeout_ms);
+    facts.memfd_failure =
+        report.answer ? *report.answer : "using a memfd: the process was " + report.end;
     facts.shm_failure = cannot_write("/dev/shm");
     struct statvfs space{};
     if (statvfs("/dev/shm", &space) == 0) {
@@ -143,7 +147,7 @@ SharedMemory try_shared_memory() {
 CrossMemory try_cross_memory() {
     CrossMemory facts;
     facts.ptrace_scope = first_line("/proc/sys/kernel/yama/ptrace_scope");
-    const auto report = run_in_child(read_sibling, cross_memory_timeout_ms);
+    const auto report = run_in_child(read_sibling, trial_timeout_ms);
     constexpr std::string_view prefix = "errno ";
     if (report.answer && report.answer->starts_with(prefix))
         std::from_chars(report.answer->data() + prefix.size(),

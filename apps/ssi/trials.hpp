@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Things that `doctor` really does once, to know rather than to guess: sends a message through the
-// shipped transport, maps shared memory, reads a process's memory, makes an unnamed file. Nothing is
-// left behind; the risky ones run in a child process.
+// shipped transport, maps shared memory, reads a process's memory, makes an unnamed file. Nothing
+// is left behind; the risky ones run in a child process.
 #pragma once
 
 #include <string>

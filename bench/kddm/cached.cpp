@@ -76,8 +76,7 @@ int main(int argc, char** argv) {
     using namespace ssi::bench;
     return run_program(argc, argv, [](const Settings& settings, Report& report) {
         if (settings.size != 2) throw std::runtime_error("needs 2 ranks");
-        MPI_Comm world = MPI_COMM_WORLD;
-        ssi::Session session = ssi::Session::from_mpi(&world);
+        ssi::Session session = open_session();
         run(settings, report, session);
         ssi::value_or_throw(session.close());
     });

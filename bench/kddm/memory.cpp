@@ -42,8 +42,7 @@ void run(const Settings& settings, Report& report, Session& session) {
 int main(int argc, char** argv) {
     using namespace ssi::bench;
     return run_program(argc, argv, [](const Settings& settings, Report& report) {
-        MPI_Comm world = MPI_COMM_WORLD;
-        ssi::Session session = ssi::Session::from_mpi(&world);
+        ssi::Session session = open_session();
         run(settings, report, session);
         ssi::value_or_throw(session.close());
     });

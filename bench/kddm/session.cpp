@@ -7,15 +7,14 @@
 #include "slices.hpp"
 #include "rss.hpp"
 #include "ssi/base/config.hpp"
-#include "ssi/ssi.hpp"
+#include "table.hpp"
 
 int main(int argc, char** argv) {
     using namespace ssi::bench;
     return run_program(argc, argv, [](const Settings& settings, Report& report) {
-        MPI_Comm world = MPI_COMM_WORLD;
         MPI_Barrier(MPI_COMM_WORLD);
         const double start = now_ns();
-        ssi::Session session = ssi::Session::from_mpi(&world);
+        ssi::Session session = open_session();
         const double took = now_ns() - start;
         session.barrier();
         Row start_row{.name = "node/start_time", .unit = "ms"};

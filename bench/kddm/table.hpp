@@ -19,6 +19,14 @@ inline std::uint64_t value_of(std::uint64_t id, std::uint64_t stamp) {
     return mix64(id + (stamp << 32));
 }
 
+// A session of all ranks with shipped defaults; MPI is up already.
+inline Session open_session() {
+    char name[] = "bench";
+    char* arguments[] = {name, nullptr};
+    int count = 1;
+    return Session(count, arguments);
+}
+
 // 4 KiB as an object: each word has its own value.
 struct Block {
     std::uint64_t words[512];

@@ -39,6 +39,8 @@ std::string spelled(const Setting& setting, std::string_view prefix, char separa
     return out;
 }
 
+std::string key_name(const Setting& setting) { return setting.key; }
+
 const Setting* find_spelled(std::string_view name, std::string (*spell)(const Setting&)) {
     for (const Setting& setting : settings_table())
         if (name == spell(setting)) return &setting;
@@ -133,9 +135,8 @@ Config::Config() {
 Result<void> Config::set(std::string_view key, std::string_view value, std::string_view source) {
     const Setting* setting = find_setting(key);
     if (!setting)
-        return fail(Errc::bad_config,
-                    fmt::format("{}: unknown setting {}{}", source, key,
-                                did_you_mean(key, [](const Setting& s) { return std::string(s.key); })));
+        return fail(Errc::bad_config, fmt::format("{}: unknown setting {}{}", source, key,
+                                                  did_you_mean(key, key_name)));
     auto parsed = parse_setting(*setting, value, source);
     if (!parsed) return tl::unexpected(std::move(parsed).error());
     values_.insert_or_assign(std::string(key), Value{std::move(parsed->text), parsed->integer,

@@ -18,8 +18,8 @@ Every setting has one key. A program of libssi takes it, the first found wins, f
 1. a flag: `--ssi-arena-warm-bytes 64M` or `--ssi-arena-warm-bytes=64M`; a boolean flag alone means
    true;
 2. an environment variable: `SSI_ARENA_WARM_BYTES=64M`;
-3. a TOML file that `--ssi-config FILE` or `SSI_CONFIG=FILE` names: `warm_bytes = "64M"` in the table
-   `[arena]`;
+3. a TOML file that `--ssi-config FILE` or `SSI_CONFIG=FILE` names: `warm_bytes = "64M"` in the
+   table `[arena]`;
 4. its default.
 
 Settings in bytes take the suffixes K, M, G and T (powers of 1024). An unknown key, flag or variable

@@ -52,8 +52,9 @@ private:
             return config_.set(key, std::to_string(number->get()), place);
         if (const auto* flag = node.as_boolean())
             return config_.set(key, flag->get() ? "true" : "false", place);
-        return fail(Errc::bad_config,
-                    fmt::format("{}: {} is neither a string, an integer nor a boolean", place, key));
+        return fail(
+            Errc::bad_config,
+            fmt::format("{}: {} is neither a string, an integer nor a boolean", place, key));
     }
 
     Config& config_;

@@ -21,8 +21,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text, bool bytes) {
     if (error != std::errc{} || rest == text.data()) return std::nullopt;
     if (rest == end) return number;
     if (!bytes || rest + 1 != end) return std::nullopt;
-    const char upper = (*rest >= 'a' && *rest <= 'z') ? static_cast<char>(*rest - 'a' + 'A') : *rest;
-    const auto power = byte_suffixes.find(upper);
+    const bool lower = *rest >= 'a' && *rest <= 'z';
+    const auto power = byte_suffixes.find(lower ? static_cast<char>(*rest - 'a' + 'A') : *rest);
     if (power == std::string_view::npos) return std::nullopt;
     const std::int64_t factor = std::int64_t{1} << (10 * (power + 1));
     if (__builtin_mul_overflow(number, factor, &number)) return std::nullopt;
@@ -70,7 +70,8 @@ std::string format_bytes(std::int64_t bytes) {
         bytes /= 1024;
         ++power;
     }
-    return power == 0 ? std::to_string(bytes) : fmt::format("{}{}", bytes, byte_suffixes[power - 1]);
+    if (power == 0) return std::to_string(bytes);
+    return fmt::format("{}{}", bytes, byte_suffixes[power - 1]);
 }
 
 std::string accepted_values(const Setting& setting) {

@@ -138,7 +138,9 @@ std::string Stats::json() const {
     out += "},\"histograms\":{";
     separator = "";
     for (const auto& [key, histogram] : impl_->histograms) {
-        fmt::format_to(to, "{}{}:{{\"count\":{},\"p50_ns\":{},\"p90_ns\":{},\"p99_ns\":{},\"max_ns\":{}}}",
+        fmt::format_to(to,
+                       "{}{}:{{\"count\":{},\"p50_ns\":{},\"p90_ns\":{},\"p99_ns\":{},"
+                       "\"max_ns\":{}}}",
                        separator, json_string(key.first + in_braces(key.second)),
                        histogram->count(), histogram->quantile(0.5), histogram->quantile(0.9),
                        histogram->quantile(0.99), histogram->quantile(1.0));

@@ -133,7 +133,7 @@ Nanoseconds SimNetwork::transit(std::size_t bytes) {
     time += static_cast<Nanoseconds>(bytes) * options_.per_kib / 1024;
     const auto latency = static_cast<std::uint64_t>(options_.latency);
     if (options_.reorder) time += static_cast<Nanoseconds>(random_.below(4 * latency + 1));
-    if (options_.delay && random_.chance(1, 16))
+    if (options_.delay && delays_ && random_.chance(1, 16))
         time += static_cast<Nanoseconds>(random_.below((latency << random_.below(12)) + 1));
     return time;
 }

@@ -23,9 +23,26 @@ Result<void> apply(ucp_config_t* config, const char* name, const char* user_vari
                                              ucs_status_string(status)));
 }
 
+std::string transports(const Config& config) {
+    const std::string& tls = config.text("net.ucx_tls");
+    if (!tls.empty()) return tls;
+    const char* variable = std::getenv("UCX_TLS");
+    return variable ? variable : "";
+}
+
+// UCX warns of settings that none of its transports takes.
+bool may_use_shared_memory(const std::string& tls) {
+    if (tls.empty() || tls.front() == '^') return true;
+    for (const char* name : {"all", "sm", "shm", "mm", "posix", "sysv", "xpmem"})
+        if (tls.find(name) != std::string::npos) return true;
+    return false;
+}
+
 Result<void> configure(ucp_config_t* ucx, const Config& config, bool keepalive) {
-    SSI_TRY(apply(ucx, "MM_ERROR_HANDLING", "UCX_MM_ERROR_HANDLING", "y"));
-    SSI_TRY(apply(ucx, "MM_FIFO_ELEM_SIZE", "UCX_MM_FIFO_ELEM_SIZE", "256"));
+    if (may_use_shared_memory(transports(config))) {
+        SSI_TRY(apply(ucx, "MM_ERROR_HANDLING", "UCX_MM_ERROR_HANDLING", "y"));
+        SSI_TRY(apply(ucx, "MM_FIFO_ELEM_SIZE", "UCX_MM_FIFO_ELEM_SIZE", "256"));
+    }
     SSI_TRY(apply(ucx, "KEEPALIVE_INTERVAL", "UCX_KEEPALIVE_INTERVAL",
                   keepalive ? fmt::format("{}ms", config.integer("net.keepalive_ms"))
                             : std::string("inf")));
@@ -39,10 +56,8 @@ Result<void> configure(ucp_config_t* ucx, const Config& config, bool keepalive) 
 }
 
 std::string transports_in_force(const Config& config) {
-    const std::string& tls = config.text("net.ucx_tls");
-    if (!tls.empty()) return fmt::format("net.ucx_tls {}", tls);
-    const char* variable = std::getenv("UCX_TLS");
-    return variable ? fmt::format("UCX_TLS {}", variable) : "all transports";
+    const std::string tls = transports(config);
+    return tls.empty() ? "all transports" : fmt::format("UCX_TLS {}", tls);
 }
 
 }  // namespace

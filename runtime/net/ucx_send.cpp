@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t most_free_ops = 64;
 
-void release(const Payload& payload) {
-    if (payload.release) payload.release(payload.context);
-}
-
 }  // namespace
 
 Result<void> UcxWorker::send(NodeId to, std::span<const std::byte> header, Payload payload) {
@@ -135,6 +131,7 @@ Result<void> UcxWorker::submit(UcxEndpoint& peer, Outgoing* op) {
                                 op->head_length + op->body_length, &param);
     if (UCS_PTR_IS_PTR(request)) {
         deferred_.fetch_add(1, std::memory_order_relaxed);
+        if (large) large_sends_.push_back(op);
         // It needs polls, and the progress thread may be asleep on the fd: wake it.
         if (armed_.exchange(false, std::memory_order_relaxed))
             ucp_worker_signal(context_->worker);
@@ -174,6 +171,7 @@ void UcxWorker::on_sent(void* request, ucs_status_t status, void* context) {
         SSI_LOG(worker.log_, debug, "net", "message to node {} not sent; {}", op->to.value,
                 describe(status));
     --worker.in_flight_;
+    if (op->payload.length) std::erase(worker.large_sends_, op);
     worker.finish(op);
     ucp_request_free(request);
 }

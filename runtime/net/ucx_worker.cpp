@@ -22,16 +22,25 @@ UcxWorker::UcxWorker(std::unique_ptr<UcxContext> context, UcxOptions options, Lo
     : context_(std::move(context)), options_(std::move(options)), log_(log) {}
 
 UcxWorker::~UcxWorker() {
-    // Whoever destroys a transport in use has peers that died: nothing is waited for. A process
-    // that is about to end may also destroy a worker whose endpoints never closed.
-    endpoints_.for_each([this](UcxEndpoint& peer) {
-        for (Outgoing* op : peer.parked) finish(op);
-        for (LargeReceive* large : peer.incoming)
-            if (!large->abandoned) receiver_->on_large_failed(peer.node, large->memory);
-    });
+    abandon();
+    context_.reset();  // may call back for what it cancels, into what is still whole
+    while (free_) delete std::exchange(free_, free_->next);
+}
+
+void UcxWorker::abandon() {
+    while (!try_token()) {
+    }
+    closing_all_ = true;
     Outgoing* op = queue_.exchange(nullptr);
     while (op) finish(std::exchange(op, op->next));
-    while (free_) delete std::exchange(free_, free_->next);
+    endpoints_.for_each([this](UcxEndpoint& peer) {
+        for (Outgoing* parked : std::exchange(peer.parked, {})) finish(parked);
+        fail_incoming(peer);
+    });
+    // UCX keeps the operations themselves; it is not asked to progress any more.
+    for (Outgoing* large : std::exchange(large_sends_, {})) release(std::exchange(large->payload, {}));
+    holder_.store(nullptr, std::memory_order_relaxed);
+    token_.store(false, std::memory_order_release);
 }
 
 bool UcxWorker::try_token() {

@@ -90,7 +90,11 @@ struct UcxContext {
     static Result<std::unique_ptr<UcxContext>> make(const Config& config, bool keepalive);
 };
 
-// "no such device (UCX: ...)"
+inline void release(const Payload& payload) {
+    if (payload.release) payload.release(payload.context);
+}
+
+// "UCX says: ..."
 std::string describe(ucs_status_t status);
 
 class UcxWorker final : public UcxTransport {
@@ -113,6 +117,7 @@ public:
     void learn_address(NodeId node, std::span<const std::byte> address) override;
     void close(bool force) override;
     bool closed() const override { return closed_.load(std::memory_order_acquire); }
+    void abandon() override;
     Counts counts() const override;
 
 private:
@@ -161,7 +166,7 @@ private:
     static void on_ep_error(void* endpoint, ucp_ep_h ep, ucs_status_t status);
     static void on_ep_closed(void* request, ucs_status_t status, void* self);
 
-    const std::unique_ptr<UcxContext> context_;
+    std::unique_ptr<UcxContext> context_;
     const UcxOptions options_;
     Log& log_;
     Receiver* receiver_ = nullptr;
@@ -177,6 +182,7 @@ private:
 
     // Under the token:
     alignas(64) std::vector<UcxEndpoint*> broken_;
+    std::vector<Outgoing*> large_sends_;      // those of in_flight_ that lend memory
     std::vector<UcxEndpoint*> to_fail_;       // forgotten: their large receives fail when closed
     Outgoing* free_ = nullptr;
     std::size_t free_count_ = 0;

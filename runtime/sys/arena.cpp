@@ -138,8 +138,9 @@ struct Arena::Impl {
 // The shard of this core, or, while somebody else is in it, the next that is free. Nearly always
 // the first try: a shard is contended only when its holder was descheduled or moved.
 Shard& Arena::Impl::lock_shard() {
-    const unsigned here =
-        shard_total == 1 ? 0 : static_cast<unsigned>(sched_getcpu()) % shard_total;
+    // A fiber must not act by the core its thread happens to run on: same seed, same run.
+    const bool first = shard_total == 1 || current_task().scheduler;
+    const unsigned here = first ? 0 : static_cast<unsigned>(sched_getcpu()) % shard_total;
     for (;;) {
         for (unsigned i = 0; i < shard_total; ++i) {
             const unsigned index = (here + i) % shard_total;
@@ -147,7 +148,7 @@ Shard& Arena::Impl::lock_shard() {
             if (shard == nullptr) shard = &make_shard(index);
             if (shard->lock.try_lock()) return *shard;
         }
-        std::this_thread::yield();
+        yield_task();
     }
 }
 
@@ -231,7 +232,7 @@ ObjectHeader* Arena::Impl::scavenge(std::size_t round) {
     for (unsigned i = 0; i < shard_total; ++i) {
         Shard* shard = shards[i].load(std::memory_order_acquire);
         if (shard == nullptr) continue;
-        while (!shard->lock.try_lock()) std::this_thread::yield();
+        while (!shard->lock.try_lock()) yield_task();
         const std::lock_guard hold(shard->lock, std::adopt_lock);
         ObjectHeader* block = pop(shard->magazines[class_of(round)], round);
         if (block != nullptr) {
@@ -329,14 +330,15 @@ Arena::Usage Arena::usage() const {
     for (unsigned i = 0; i < impl_->shard_total; ++i) {
         Shard* shard = impl_->shards[i].load(std::memory_order_acquire);
         if (shard == nullptr) continue;
-        while (!shard->lock.try_lock()) std::this_thread::yield();
+        while (!shard->lock.try_lock()) yield_task();
         used += shard->used_bytes;
         shard->lock.unlock();
     }
     const std::lock_guard hold(impl_->depot_lock);
     used += impl_->used_large_bytes;
     // Blocks released on a shard read before and taken on one read after may make it negative.
-    return {impl_->space.reserved_bytes(), static_cast<std::size_t>(std::max<std::int64_t>(used, 0))};
+    used = std::max<std::int64_t>(used, 0);
+    return {impl_->space.reserved_bytes(), static_cast<std::size_t>(used)};
 }
 
 int Arena::memory_fd() const { return impl_->space.memory_fd(); }

@@ -183,8 +183,8 @@ Result<void> ArenaSpace::check_limits(std::size_t bytes) {
     const std::size_t left = limit.left_bytes();
     if (limit.limit_bytes > 0 && left < bytes + spare_bytes)
         return fail(Errc::out_of_memory,
-                    fmt::format("{}: {} of {} left, the arena needs {} more and {} stay for others: "
-                                "raise the limit or use fewer ranks per host",
+                    fmt::format("{}: {} of {} left, the arena needs {} more and {} stay for "
+                                "others: raise the limit or use fewer ranks per host",
                                 limit.name, mib(left), mib(limit.limit_bytes), mib(bytes),
                                 mib(spare_bytes)));
     approved_bytes_ = reserved_bytes_ + std::max(bytes, left / 16);

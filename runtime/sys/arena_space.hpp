@@ -56,7 +56,7 @@ private:
     int fd_ = -1;
     int open_errno_ = 0;
     std::size_t reserved_bytes_ = 0;  // grown to, in all regions
-    std::size_t approved_bytes_;      // reserved_bytes_ up to which the machine's limits were checked
+    std::size_t approved_bytes_;      // the machine's limits allow reserved_bytes_ up to this
     std::byte* next_ = nullptr;       // first byte not given out, in the newest region
     std::byte* grown_ = nullptr;      // end of what is grown to
     std::byte* touched_ = nullptr;    // end of what was touched ahead

@@ -3,6 +3,8 @@
 // other fibers.
 #include "ssi/sys/task.hpp"
 
+#include <sched.h>
+
 #include "futex.hpp"
 #include "ssi/base/assert.hpp"
 #include "ssi/sys/fiber.hpp"
@@ -45,6 +47,13 @@ std::uint64_t next_thread_task_id() {
 }
 
 }  // namespace detail
+
+void yield_task() {
+    if (FiberScheduler* scheduler = scheduler_here())
+        scheduler->yield();
+    else
+        sched_yield();
+}
 
 Task::~Task() {
     for (Local& one : local) {

@@ -63,6 +63,10 @@ class Tap:
             print(f"# {' '.join(done.command)}\n# exit code {done.code}", file=sys.stderr)
             print(done.stdout[-3000:] + done.stderr[-3000:], file=sys.stderr, flush=True)
 
+    def skip(self, name, why):
+        self.number += 1
+        print(f"ok {self.number} - {name} # SKIP {why}", flush=True)
+
     def finish(self):
         print(f"1..{self.number}")
         return 0 if self.good else 1

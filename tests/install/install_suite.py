@@ -33,6 +33,8 @@ def run(command, limit=120, folder=None, **environment):
     """Exit code and everything printed."""
     for name in ("LD_LIBRARY_PATH", "PKG_CONFIG_PATH"):
         environment.setdefault(name, "")
+    environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                       OMPI_MCA_rmaps_base_oversubscribe="1")
     try:
         done = subprocess.run(command, env={**os.environ, **environment}, cwd=folder, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit,

@@ -7,8 +7,7 @@
 
 namespace ssi::model {
 
-Oracle::Oracle(Verdict& verdict, std::uint32_t objects, std::uint64_t patience)
-    : verdict_(verdict), patience_(patience), objects_(objects) {}
+Oracle::Oracle(Verdict& verdict, std::uint32_t objects) : verdict_(verdict), objects_(objects) {}
 
 void Oracle::called(std::uint32_t object, std::uint32_t op) {
     objects_[object].waiting.push_back({op, 0});

@@ -15,8 +15,10 @@ namespace ssi::model {
 
 class Oracle {
 public:
-    // `patience`: how many that came later may be served first before a waiter counts as starved.
-    Oracle(Verdict& verdict, std::uint32_t objects, std::uint64_t patience);
+    Oracle(Verdict& verdict, std::uint32_t objects);
+
+    // How many that came later may be served first before a waiter counts as starved.
+    void set_patience(std::uint64_t patience) { patience_ = patience; }
 
     // An operation waits for the object from here until acquired() or gave_up().
     void called(std::uint32_t object, std::uint32_t op);
@@ -72,7 +74,7 @@ private:
     void check_version(Object& object, std::uint32_t number, std::uint32_t op, const Seen& seen);
 
     Verdict& verdict_;
-    std::uint64_t patience_;
+    std::uint64_t patience_ = UINT64_MAX;
     std::uint64_t most_passed_ = 0;
     std::vector<Object> objects_;
     std::vector<bool> executed_;   // by operation

@@ -56,6 +56,7 @@ struct Run {
     std::uint64_t resident_before;
     std::uint64_t idle_bytes_per_node = 0;
     std::uint64_t active_bytes_per_node = 0;
+    std::uint64_t storm_passed = 0;
     net::SimNetwork::Usage setup_usage;
     Catalog catalog;
     World world;
@@ -82,6 +83,11 @@ void Run::execute() {
     if (world.verdict.failed()) return;
     setup_usage = world.network.usage();
     measure_idle();
+    workload.start_storm();
+    world.run();
+    if (!world.verdict.failed()) workload.check_rest();
+    storm_passed = workload.oracle().most_passed();
+    if (world.verdict.failed()) return;
     workload.start();
     world.run();
     if (!world.verdict.failed()) workload.check_rest();
@@ -131,13 +137,13 @@ std::string Run::json(double seconds) const {
     return fmt::format(
         R"({{"nodes":{},"seed":{},"ops":{},"virtual_ns":{},"messages":{},"bytes":{},)"
         R"("setup_messages":{},"duplicates":{},"dropped":{},"switches":{},"preemptions":{},)"
-        R"("looks":{},"most_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
+        R"("looks":{},"most_passed":{},"storm_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
         R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},"bytes_per_node_active":{},)"
         R"("verbs":{{{}}}}})",
         options.nodes, seed, workload.done(), world.clock.now(),
         usage.messages - setup_usage.messages, usage.bytes - setup_usage.bytes,
         setup_usage.messages, usage.duplicates, usage.dropped, fibers.switches, fibers.preemptions,
-        world.coherence.looks(), workload.oracle().most_passed(), seconds,
+        world.coherence.looks(), workload.oracle().most_passed(), storm_passed, seconds,
         static_cast<double>(workload.done()) / seconds, most_resident_bytes(), fibers.stack_bytes,
         idle_bytes_per_node, active_bytes_per_node, verbs);
 }

@@ -39,13 +39,14 @@ constexpr std::uint64_t longest_thought_ns = 4000;
 constexpr std::uint64_t sequential_thought_ns = 200'000;  // longer than any transition
 constexpr std::size_t most_last_readers = 8;
 
-// How many that came later may pass a waiter. Requests are served first come, first served once
-// they are at the home; before that, and while a node serves its own tasks from what it holds,
-// others pass. Far above what was ever seen without a plant, far below what starvation shows.
-std::uint64_t patience(const Options& options) {
-    const std::uint64_t tasks = static_cast<std::uint64_t>(options.nodes) * options.tasks;
-    return options.faults.delay || options.faults.kill ? UINT64_MAX : 200 + 8 * tasks;
-}
+// The storm.
+constexpr std::uint32_t storm_nodes = 6;
+constexpr std::uint32_t storm_tasks = 4;      // of each of these
+constexpr std::uint32_t storm_rounds = 360;   // operations of one task of all of these together
+constexpr std::uint64_t storm_thought_ns = 2000;
+// In 12,000 storms nobody was passed more than 62 times; when the last to come is served first,
+// somebody is passed 100 to 500 times.
+constexpr std::uint64_t storm_patience = 100;
 
 }  // namespace
 
@@ -54,7 +55,7 @@ const char* verb_name(Verb verb) { return verb_names[static_cast<std::size_t>(ve
 Workload::Workload(const Options& options, std::uint64_t seed, const Catalog& catalog,
                    World& world)
     : options_(options), catalog_(catalog), world_(world), random_(mix64(seed) + 4),
-      oracle_(world.verdict, catalog.object_count(), patience(options)),
+      oracle_(world.verdict, catalog.object_count()),
       histories_(catalog.object_count()), counters_(catalog.object_count()), ops_(1),
       under_way_(options.nodes) {
     if (options.faults.kill) kills_left_ = options.nodes >= 8 ? 2 : 1;
@@ -77,7 +78,38 @@ void Workload::prepare(std::uint32_t node, kddm::Engine& engine) {
     engine.register_placement(Catalog::placement_name, &Catalog::place_by_low_bits);
 }
 
+void Workload::start_storm() {
+    if (options_.sequential) return;
+    world_.progressed();
+    world_.network.set_delays(false);
+    const std::uint32_t nodes = std::min(options_.nodes, storm_nodes);
+    oracle_.set_patience(storm_patience);
+    // The hot object of one of the sets that are cached.
+    const std::uint32_t object = catalog_.sets()[random_.below(3)].first;
+    const auto first = static_cast<std::uint32_t>(random_.below(options_.nodes));
+    for (std::uint32_t i = 0; i < nodes; ++i)
+        for (std::uint32_t task = 0; task < storm_tasks; ++task)
+            storm_task((first + i) % options_.nodes, object, storm_rounds / nodes);
+}
+
+void Workload::storm_task(std::uint32_t node, std::uint32_t object, std::uint32_t rounds) {
+    world_.on_node(node, [this, node, object, rounds] {
+        for (std::uint32_t round = 0; round < rounds; ++round) {
+            world_.tasks.sleep_for(static_cast<Nanoseconds>(random_.below(storm_thought_ns)));
+            const Op op = make_op(node, random_.chance(1, 2) ? Verb::get : Verb::grab, object);
+            ++planned_;
+            op.verb == Verb::get ? do_get(op, false) : do_grab(op);
+            ++done_;
+            ops_[op.number].ended = true;
+            world_.progressed();
+        }
+    });
+}
+
 void Workload::start() {
+    world_.network.set_delays(true);
+    oracle_.set_patience(UINT64_MAX);
+    planned_ = done_ = 0;
     world_.progressed();
     const std::uint32_t tasks = options_.sequential ? 1 : options_.nodes * options_.tasks;
     for (std::uint32_t task = 0; task < tasks; ++task) start_task(task);
@@ -238,6 +270,10 @@ void Workload::start_last_reads() {
 }
 
 void Workload::check_histories() {
+    for (const Doubtful& d : doubtful_)
+        if (oracle_.was_executed(d.op))
+            histories_[d.object].push_back(
+                {HistoryOp::Kind::write, d.call, never, 0, new_value(ops_[d.op]), d.op});
     for (std::uint32_t object = 0; object < catalog_.object_count(); ++object) {
         auto wrong = catalog_.plan_of(object).use == Use::counter
                          ? check_counter(std::move(counters_[object]), !losses_)

@@ -35,7 +35,10 @@ public:
 
     // Registers the shipped functions; before the sets are opened.
     void prepare(std::uint32_t node, kddm::Engine& engine);
-    void start();       // then world.run()
+    // Each, then world.run(). The storm: a few nodes fight for one object, without long delays, to
+    // see whether anybody starves.
+    void start_storm();
+    void start();
     // After the run: everything that was asked has ended, and the world is at rest.
     void check_rest();
     // Syncs every set and reads every object once more, wherever it is cached; then world.run().
@@ -65,6 +68,7 @@ private:
     // planning
     void start_task(std::uint32_t task);
     void next_op_of(std::uint32_t task);
+    void storm_task(std::uint32_t node, std::uint32_t object, std::uint32_t rounds);
     Op plan(std::uint32_t node);
     Op make_op(std::uint32_t node, Verb verb, std::uint32_t object);
     Verb plan_verb(Use use);
@@ -114,6 +118,12 @@ private:
     std::vector<std::vector<CounterOp>> counters_;
     std::vector<Op> ops_;                      // by number
     std::vector<std::uint32_t> under_way_;     // by node
+    struct Doubtful {
+        std::uint32_t object;
+        std::uint32_t op;
+        std::uint64_t call;
+    };
+    std::vector<Doubtful> doubtful_;           // applies that failed because a node died
     std::array<VerbCount, verb_count> counts_{};
     std::uint64_t planned_ = 0;
     std::uint64_t done_ = 0;

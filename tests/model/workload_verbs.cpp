@@ -342,9 +342,8 @@ void Workload::do_apply(const Op& op, bool failing) {
                             pack({op.number, op.object, new_value(op), 0, failing}));
     if (failing && !reply && reply.error().code == Errc::function_failed) return;
     if (!reply) {
-        // Whoever died may have run it: then its effect has no end.
-        if (failed(op, reply.error()) && oracle_.was_executed(op.number))
-            histories_[op.object].push_back({Kind::write, call, never, 0, new_value(op), op.number});
+        // It may have run, or run later: then its effect has no end.
+        if (failed(op, reply.error())) doubtful_.push_back({op.object, op.number, call});
         return;
     }
     std::uint64_t before = 0;

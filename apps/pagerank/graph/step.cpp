@@ -17,16 +17,32 @@ StepRule StepRule::of(std::uint64_t vertices, double damping, double dangling) {
 
 StepTotals finish_block(StepRule rule, std::span<const double> inverse_degree,
                         std::span<double> sums, std::span<double> ranks, std::span<double> shares) {
-    StepTotals totals;
-    for (std::size_t i = 0; i < ranks.size(); ++i) {
-        const double rank = rule.base + rule.damping * sums[i];
-        totals.residual += std::fabs(rank - ranks[i]);
-        totals.dangling += inverse_degree[i] == 0 ? rank : 0;
-        ranks[i] = rank;
-        shares[i] = rank * inverse_degree[i];
-        sums[i] = 0;
+    const std::size_t count = ranks.size();
+    const double* __restrict inverse = inverse_degree.data();
+    double* __restrict sum = sums.data();
+    double* __restrict rank = ranks.data();
+    double* __restrict share = shares.data();
+    // Four sums side by side: one alone would make every addition wait for the one before.
+    constexpr std::size_t lanes = 4;
+    StepTotals totals[lanes];
+    const auto finish = [&](std::size_t i, StepTotals& total) {
+        const double after = rule.base + rule.damping * sum[i];
+        total.residual += std::fabs(after - rank[i]);
+        total.dangling += inverse[i] == 0 ? after : 0;
+        rank[i] = after;
+        share[i] = after * inverse[i];
+        sum[i] = 0;
+    };
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes)
+        for (std::size_t lane = 0; lane < lanes; ++lane) finish(i + lane, totals[lane]);
+    for (; i < count; ++i) finish(i, totals[0]);
+    StepTotals all;
+    for (const StepTotals& total : totals) {
+        all.residual += total.residual;
+        all.dangling += total.dangling;
     }
-    return totals;
+    return all;
 }
 
 double start_block(std::uint64_t vertices, std::span<const double> inverse_degree,

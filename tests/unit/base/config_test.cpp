@@ -181,7 +181,8 @@ TEST(Config, names_a_file_that_cannot_be_read_and_who_named_it) {
 TEST(Config, toml_mistakes_name_file_and_line) {
     EXPECT_EQ(failure_of_toml("progress = \"spin\"\n[kddm]\nshard = 1\n"),
               "x.toml:3: unknown setting kddm.shard; did you mean kddm.shards?");
-    EXPECT_EQ(failure_of_toml("\n[kdm]\n"), "x.toml:2: unknown table [kdm]; `ssi config` lists all");
+    EXPECT_EQ(failure_of_toml("\n[kdm]\n"),
+              "x.toml:2: unknown table [kdm]; `ssi config` lists all");
     EXPECT_EQ(failure_of_toml("[kddm]\nshards = 0\n"),
               "x.toml:2: \"0\" is no value for kddm.shards: accepted is 1 to 4096");
     EXPECT_EQ(failure_of_toml("[kddm]\nshards = 1.5\n"),

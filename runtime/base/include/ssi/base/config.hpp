@@ -17,9 +17,9 @@ namespace ssi {
 enum class SettingType : std::uint8_t { boolean, integer, text, choice };
 
 struct Setting {
-    const char* key;           // "arena.warm_bytes": TOML table.key; SSI_ARENA_WARM_BYTES; --ssi-arena-warm-bytes
+    const char* key;           // "arena.warm_bytes": TOML table.key
     SettingType type;
-    const char* unit;          // "bytes", "ms", "us", "" ...; integers of unit bytes accept 64K, 2M, 1G
+    const char* unit;          // "bytes", "ms", "us", ""; bytes also accept 64K, 2M, 1G
     const char* default_value; // as text
     const char* choices;       // "auto|spin|yield|block" for choice, else ""
     std::int64_t minimum;      // for integers

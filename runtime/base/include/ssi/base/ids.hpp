@@ -19,7 +19,8 @@ struct StrongId {
     friend constexpr auto operator<=>(const StrongId&, const StrongId&) = default;
 };
 
-// One member process of a session. 32 bit, sparse, never reused; the MPI rank is only its first value.
+// One member process of a session. 32 bit, sparse, never reused; the MPI rank is only its first
+// value.
 using NodeId = StrongId<struct NodeTag, std::uint32_t>;
 // How often the process behind a NodeId was (re)started; a message of an older one is fenced.
 using Incarnation = StrongId<struct IncarnationTag, std::uint32_t>;

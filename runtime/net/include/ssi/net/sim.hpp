@@ -53,6 +53,8 @@ public:
     // not. Nobody is told: detection is the caller's.
     void kill(NodeId node);
     bool dead(NodeId node) const;
+    // Suspends the long delays of Options::delay, for phases that measure waiting.
+    void set_delays(bool on) { delays_ = on; }
 
     // Sees every message; called on whatever stack it happens. Must not block.
     void set_observer(Observer observer) { observer_ = std::move(observer); }
@@ -82,6 +84,7 @@ private:
     sys::FiberScheduler& scheduler_;
     Options options_;
     Random random_;
+    bool delays_ = true;
     Observer observer_;
     std::vector<std::unique_ptr<SimEndpoint>> endpoints_;  // by NodeId value
     SimMessage* first_ = nullptr;                          // all messages under way

@@ -37,6 +37,10 @@ public:
     // that was sent has left. Then poll until closed(). Nothing may be sent any more.
     virtual void close(bool force) = 0;
     virtual bool closed() const = 0;
+    // For peers that died: stops waiting for what did not close. Releases every payload and fails
+    // every large receive; afterwards no call-back comes any more. Nobody else may use the
+    // transport then.
+    virtual void abandon() = 0;
 
     struct Counts {
         std::uint64_t endpoints;     // made so far

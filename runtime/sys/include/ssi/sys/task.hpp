@@ -51,6 +51,10 @@ inline Task& current_task() {
     return task ? *task : detail::adopt_thread();
 }
 
+// Lets others run, for loops that cannot sleep: gives the processor away, or, on a fiber, a little
+// virtual time.
+void yield_task();
+
 // Blocks the calling task only. Not recursive. Uncontended: one atomic exchange each way.
 // lock() is a preemption point under the simulator. A Mutex is used either by threads or by the
 // fibers of one scheduler, not by both at once.

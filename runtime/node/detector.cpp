@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "detector.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include "control.hpp"
+
+namespace ssi::node {
+
+Detector::Detector(Node& node, ProgressThread& progress, std::vector<NodeId> neighbours)
+    : node_(node), progress_(progress), neighbours_(std::move(neighbours)) {}
+
+Detector::~Detector() {
+    for (const Watched& process : processes_)
+        if (process.pidfd >= 0) ::close(process.pidfd);
+}
+
+const Member& Detector::self() const {
+    return node_.membership()->members[static_cast<std::size_t>(node_.rank())];
+}
+
+void Detector::start() {
+    if (!node_.doors().config.boolean("detect.enabled")) return;
+    active_.store(true, std::memory_order_release);
+    const auto membership = node_.membership();
+    processes_.reserve(membership->members.size());
+    for (const Member& member : membership->members)
+        if (member.host_id == self().host_id && member.node != node_.id()) watch(member);
+}
+
+void Detector::watch(const Member& member) {
+    Watched process{member.node, member.process_id, -1};
+    process.pidfd =
+        static_cast<int>(syscall(SYS_pidfd_open, member.process_id, 0));  // close-on-exec
+    const int error = errno;
+    processes_.push_back(process);
+    auto ended = [this, node = member.node, why = fmt::format("process {} on {} ended",
+                                                              member.process_id,
+                                                              member.host_name)] {
+        dead(node, why);
+    };
+    if (process.pidfd >= 0 && progress_.watch(process.pidfd, ended)) return;
+    if (error == ESRCH && process.pidfd < 0) return ended();
+    SSI_LOG(node_.doors().log, debug, "session",
+            "no pidfd of node {} (errno {}): asking for its process instead", member.node.value,
+            error);
+}
+
+bool Detector::is_dead(const Watched& process) const {
+    if (process.pidfd < 0) return ::kill(process.process_id, 0) != 0 && errno == ESRCH;
+    pollfd ended{process.pidfd, POLLIN, 0};
+    return ::poll(&ended, 1, 0) == 1;
+}
+
+void Detector::dead(NodeId node, std::string why) {
+    if (!active() || node_.lost(node)) return;
+    {
+        std::lock_guard lock(mutex_);
+        suspicions_.erase(node);
+    }
+    // The news first: what declare_lost sets off may end this process.
+    spread(node, why);
+    node_.declare_lost(node, why);
+}
+
+void Detector::spread(NodeId node, std::string_view why) {
+    for (NodeId neighbour : neighbours_) {
+        if (neighbour == node || node_.lost(neighbour)) continue;
+        send_control(node_, neighbour, ControlKind::node_lost, node, 0,
+                     std::as_bytes(std::span(why)));
+    }
+}
+
+void Detector::on_told(NodeId node, std::string_view why) {
+    if (node == node_.id() || !node_.membership()->find(node)) return;
+    dead(node, std::string(why));
+}
+
+// ---- suspicions: nodes of other hosts to which a connection broke
+
+void Detector::on_suspect(NodeId peer, const Failure& why) {
+    if (!active()) return;
+    const Member* member = node_.membership()->find(peer);
+    if (!member) return;
+    if (member->host_id == self().host_id) {
+        // Its process tells better than its connections; asking now is sooner than waiting.
+        for (const Watched& process : processes_)
+            if (process.node == peer && is_dead(process))
+                return dead(peer, fmt::format("process {} on {} ended", member->process_id,
+                                              member->host_name));
+        SSI_LOG(node_.doors().log, warn, "session",
+                "node {} lives, but {}: messages to it may be lost", peer.value, why.text);
+        return;
+    }
+    int broken = 0;
+    {
+        std::lock_guard lock(mutex_);
+        Suspicion& suspicion = suspicions_[peer];
+        suspicion.why = why.text;
+        broken = ++suspicion.broken_connections;
+    }
+    if (broken > 1 && witness_for(peer) == no_node)
+        return dead(peer, fmt::format("{}, and so did a fresh one; no other node runs on {}",
+                                      why.text, member->host_name));
+    investigate(peer);
+}
+
+NodeId Detector::witness_for(NodeId suspect) const {
+    const Member* there = node_.membership()->find(suspect);
+    for (const Member& member : node_.membership()->members)
+        if (member.host_id == there->host_id && member.node != suspect && !node_.lost(member.node))
+            return member.node;
+    return no_node;
+}
+
+void Detector::investigate(NodeId suspect) {
+    {
+        std::lock_guard lock(mutex_);
+        auto at = suspicions_.find(suspect);
+        if (at == suspicions_.end()) return;
+        at->second.asked_at = node_.doors().clock.now();
+    }
+    const NodeId witness = witness_for(suspect);
+    if (witness != no_node)
+        send_control(node_, witness, ControlKind::is_it_alive, suspect);
+    else
+        send_control(node_, suspect, ControlKind::ping, suspect);  // over a fresh connection
+}
+
+void Detector::on_question(NodeId from, NodeId about) {
+    for (const Watched& process : processes_)
+        if (process.node == about)
+            return send_control(node_, from, ControlKind::it_is, about, is_dead(process) ? 0 : 1);
+}
+
+void Detector::on_verdict(NodeId from, NodeId about, bool alive) {
+    if (!active() || !node_.membership()->find(about)) return;
+    Suspicion suspicion;
+    {
+        std::lock_guard lock(mutex_);
+        auto at = suspicions_.find(about);
+        if (at == suspicions_.end()) return;
+        suspicion = std::move(at->second);
+        suspicions_.erase(at);
+    }
+    if (!alive)
+        return dead(about, fmt::format("{}; node {} on its host confirms its end", suspicion.why,
+                                       from.value));
+    SSI_LOG(node_.doors().log, warn, "session",
+            "node {} lives, but {}: messages to it may be lost", about.value, suspicion.why);
+}
+
+void Detector::on_tick() {
+    if (!active()) return;
+    for (const Watched& process : processes_)
+        if (process.pidfd < 0 && !node_.lost(process.node) && is_dead(process))
+            dead(process.node, fmt::format("process {} is gone", process.process_id));
+    std::vector<NodeId> again;
+    const Nanoseconds period = node_.doors().config.integer("detect.interval_ms") * 1'000'000;
+    const Nanoseconds now = node_.doors().clock.now();
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [node, suspicion] : suspicions_)
+            if (now - suspicion.asked_at >= period) again.push_back(node);
+    }
+    for (NodeId node : again) investigate(node);
+}
+
+}  // namespace ssi::node
