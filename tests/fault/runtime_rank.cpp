@@ -6,6 +6,7 @@
 //     compute   calls nothing of libssi
 //     large     sends large payloads to everybody, all the time
 //     absent    rank 1 initialises MPI and ends without starting a session
+//     hang      rank 1 hangs in the middle of the start
 //     leave     rank 1 ends in the middle of the session, in its own good order
 #include <mpi.h>
 #include <unistd.h>
@@ -85,6 +86,16 @@ int main(int argc, char** argv) {
     if (scenario == "absent" && rank == 1) {
         MPI_Init(nullptr, nullptr);
         std::fprintf(stderr, "absent\n");
+        ::_exit(7);
+    }
+    if (scenario == "hang" && rank == 1) {
+        MPI_Init(nullptr, nullptr);
+        // The one step of the start that no rank can take without the others.
+        MPI_Comm ours;
+        MPI_Request request;
+        MPI_Comm_idup(MPI_COMM_WORLD, &ours, &request);
+        MPI_Wait(&request, MPI_STATUS_IGNORE);
+        std::this_thread::sleep_for(15s);
         ::_exit(7);
     }
     auto started = node::ProcessNode::start(std::move(*config), nullptr);
