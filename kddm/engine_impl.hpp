@@ -70,6 +70,8 @@ struct Engine::Impl final : node::Channel {
     void on_large_failed(NodeId from, std::byte* memory) override;
     void on_node_lost(NodeId node) override;
 
+    using Operations = boost::container::small_vector<Operation*, 4>;
+
     // -- acquire.cpp
     struct Want {
         Access access;
@@ -94,7 +96,7 @@ struct Engine::Impl final : node::Channel {
     class Step;
     NodeId home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const;
     SlotId slot_of(const SetState& set, ObjectId id) const;
-    void run_unpinned(SetState& set, ObjectId id, Entry* entry);
+    void run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* ready = nullptr);
     void send_block(NodeId to, Message& message, Block* block);
     void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes);
 
@@ -106,7 +108,8 @@ struct Engine::Impl final : node::Channel {
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
-    void run_operation(Operation* operation);
+    void run_operations(Operations& ready);
+    void run_operation(Operation* operation, Operations& ready);
     Result<void> execute(SetState& set, Entry& entry, const Message& m,
                          std::span<const std::byte> arguments, Message& answer,
                          std::vector<std::byte>& bytes);
@@ -206,7 +209,8 @@ struct Engine::Impl final : node::Channel {
 // ends, unlocks and carries out what the machine decided.
 class Engine::Impl::Step {
 public:
-    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash);
+    // Operations that the step lets run are run after it, or added to `ready` when given.
+    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Operations* ready = nullptr);
     ~Step();
     Step(const Step&) = delete;
     Step& operator=(const Step&) = delete;
@@ -231,7 +235,8 @@ private:
     Shard& shard_;
     Entry* entry_ = nullptr;
     Transition t_;
-    boost::container::small_vector<Operation*, 2> operations_;
+    Operations operations_;
+    Operations* ready_;
     bool locked_ = true;
 };
 

@@ -159,13 +159,32 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
     if (newborn && !cache::instantiate(e, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
-        return run_operation(operation);
+        Operations failed{operation};
+        return run_operations(failed);
     }
     cache::want(e, *operation, step.t());
 }
 
+// One operation lets the next go: a loop, so that a long queue needs no deep stack.
+void Impl::run_operations(Operations& ready) {
+    for (std::size_t i = 0; i < ready.size(); ++i) {
+        Operation* operation = ready[i];
+        const RegisteredFunction* f = operation->request.kind() == Kind::apply
+                                          ? function(operation->request.version)
+                                          : nullptr;
+        if (f && f->run == Run::on_executor && operation->granted)
+            executor.post([this, operation] {
+                Operations next;
+                run_operation(operation, next);
+                run_operations(next);
+            });
+        else
+            run_operation(operation, ready);
+    }
+}
+
 // The operation has the write pin (or failed). Called without a lock.
-void Impl::run_operation(Operation* operation) {
+void Impl::run_operation(Operation* operation, Operations& ready) {
     std::unique_ptr<Operation> owned(operation);
     const Message& m = operation->request;
     SetState& set = *operation->set;
@@ -179,10 +198,11 @@ void Impl::run_operation(Operation* operation) {
     }
     Entry* entry = operation->entry;
     if (m.kind() == Kind::remove) {
-        Step step(*this, set, m.object(), hash_object(set.id, m.object()));
-        step.use(entry);
-        cache::destroy(*entry, step.t());
-        step.finish();
+        {
+            Step step(*this, set, m.object(), hash_object(set.id, m.object()), &ready);
+            step.use(entry);
+            cache::destroy(*entry, step.t());
+        }
         return answer_operation(m, answer, {}, bytes);
     }
     const Result<void> result = execute(set, *entry, m, operation->arguments, answer, bytes);
@@ -190,7 +210,7 @@ void Impl::run_operation(Operation* operation) {
                          std::memory_order_relaxed);
     const auto before = pin::drop(entry->word, Access::write);
     answer_operation(m, answer, result, bytes);
-    if (pin::must_run(before)) run_unpinned(set, m.object(), entry);
+    if (pin::must_run(before)) run_unpinned(set, m.object(), entry, &ready);
 }
 
 std::uint64_t Impl::new_rpc(Rpc& rpc, NodeId to) {

@@ -48,8 +48,8 @@ NodeId Impl::home_of(const SetState& set, ObjectId id, std::uint32_t* slot_versi
     return slot.node;
 }
 
-Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash)
-    : impl_(impl), set_(set), id_(id), hash_(hash), shard_(set.shard(hash)) {
+Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Operations* ready)
+    : impl_(impl), set_(set), id_(id), hash_(hash), shard_(set.shard(hash)), ready_(ready) {
     t_.self = impl.self;
     t_.home = impl.home_of(set, id, &t_.slot_version);
     t_.fixed_length = set.fixed_length();
@@ -156,16 +156,10 @@ void Impl::Step::finish() {
 void Impl::Step::carry_out() {
     for (Outgoing& o : t_.out) impl_.send_block(o.to, o.message, o.block);
     t_.out.clear();
-    for (Operation* operation : operations_) {
-        const RegisteredFunction* f = operation->request.kind() == Kind::apply
-                                          ? impl_.function(operation->request.version)
-                                          : nullptr;
-        if (f && f->run == Run::on_executor && operation->granted)
-            impl_.executor.post([&impl = impl_, operation] { impl.run_operation(operation); });
-        else
-            impl_.run_operation(operation);
-    }
-    operations_.clear();
+    if (ready_)
+        ready_->insert(ready_->end(), operations_.begin(), operations_.end());
+    else if (!operations_.empty())
+        impl_.run_operations(operations_);
 }
 
 void Impl::send_block(NodeId to, Message& m, Block* block) {
@@ -204,8 +198,8 @@ void Impl::send_bytes(NodeId to, Message& m, std::span<const std::byte> bytes) {
     send_block(to, m, block);
 }
 
-void Impl::run_unpinned(SetState& set, ObjectId id, Entry* entry) {
-    Step step(*this, set, id, hash_object(set.id, id));
+void Impl::run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* ready) {
+    Step step(*this, set, id, hash_object(set.id, id), ready);
     if (step.find() == entry) cache::unpinned(*entry, step.t());
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 
@@ -84,26 +85,41 @@ void alternate(const Settings& settings, Side& ours, Row& row, Side* floor, Row*
     floor_row->percentiles = percentiles(samples);
 }
 
+namespace {
+
+// Ends all ranks at the throw. Nothing may unwind: destructors that are collective would wait for
+// ranks that have not failed.
+[[noreturn]] void end_all_ranks() {
+    try {
+        if (const auto error = std::current_exception()) std::rethrow_exception(error);
+        std::fprintf(stderr, "bench: ended\n");
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "bench: %s\n", error.what());
+    } catch (...) {
+        std::fprintf(stderr, "bench: an unknown exception\n");
+    }
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    std::abort();
+}
+
+}  // namespace
+
 int run_program(int argc, char** argv,
                 const std::function<void(const Settings&, Report&)>& body) {
     int provided = 0;
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    try {
-        Settings settings = parse(argc, argv);
-        MPI_Comm_rank(MPI_COMM_WORLD, &settings.rank);
-        MPI_Comm_size(MPI_COMM_WORLD, &settings.size);
-        ns_per_tick();
-        Report report(settings);
-        char version[MPI_MAX_LIBRARY_VERSION_STRING];
-        int length = 0;
-        MPI_Get_library_version(version, &length);
-        report.context("mpi", std::string(version, std::strcspn(version, ",\n")));
-        body(settings, report);
-        report.write();
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
-        MPI_Abort(MPI_COMM_WORLD, 1);
-    }
+    std::set_terminate(end_all_ranks);
+    Settings settings = parse(argc, argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &settings.rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &settings.size);
+    ns_per_tick();
+    Report report(settings);
+    char version[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(version, &length);
+    report.context("mpi", std::string(version, std::strcspn(version, ",\n")));
+    body(settings, report);
+    report.write();
     MPI_Finalize();
     return 0;
 }

@@ -37,8 +37,8 @@ double from_rank0(double value);
 double sum_over_ranks(double value);
 double max_over_ranks(double value);
 
-// Starts MPI, parses arguments, runs `body` and writes the part file. An exception ends all ranks
-// with exit code 1. `body` returns after it has closed what uses MPI.
+// Starts MPI, parses arguments, runs `body` and writes the part file. An exception that nobody
+// catches ends all ranks with exit code 1. `body` returns after it has closed what uses MPI.
 int run_program(int argc, char** argv,
                 const std::function<void(const Settings&, Report&)>& body);
 

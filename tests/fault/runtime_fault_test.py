@@ -89,8 +89,10 @@ class Job:
         return condition()
 
     def wait_ready(self):
-        everybody = lambda: all(" ready\n" in self.log(r) for r in range(self.ranks))
-        check(self.wait(everybody, 60), "the session did not start\n" + self.logs())
+        def ready():
+            return all(" ready\n" in self.log(r) for r in range(self.ranks))
+        self.wait(lambda: ready() or self.mpirun.poll() is not None, 60)
+        check(ready(), "the session did not start\n" + self.logs())
 
     def wait_ended(self, ranks, seconds):
         self.wait(lambda: all(self.ended(r) for r in ranks), seconds)

@@ -54,7 +54,7 @@ void Oracle::acquired(std::uint32_t number, std::uint32_t op, std::uint32_t node
 
 void Oracle::check_value(Object& object, std::uint32_t number, std::uint32_t op,
                          std::uint64_t value) {
-    if (!object.certain) {
+    if (!object.certain || (object.may_be_renewed && value == 0)) {
         object.value = value;
         object.certain = true;
     }

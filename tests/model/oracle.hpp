@@ -44,11 +44,12 @@ public:
     // No local guard may exist when the release hook runs.
     void release_hook(std::uint32_t object, std::uint32_t node);
 
+    // A grab_new failed because a node died: it may still turn the object new-born, at any time.
+    void may_be_renewed(std::uint32_t object) { objects_[object].may_be_renewed = true; }
+
     // The node's guards are gone; what it was writing is lost or not.
     void node_died(std::uint32_t node);
 
-    std::uint64_t value(std::uint32_t object) const { return objects_[object].value; }
-    bool certain(std::uint32_t object) const { return objects_[object].certain; }
     std::uint64_t most_passed() const { return most_passed_; }
 
 private:
@@ -66,6 +67,7 @@ private:
         std::uint64_t version = 0;
         std::uint64_t version_value = 0;
         bool certain = true;            // false after a node died while it wrote
+        bool may_be_renewed = false;
         std::vector<Holder> holders;
         std::vector<Waiting> waiting;   // in order of their calls
     };

@@ -158,7 +158,7 @@ void Workload::end_op(const Op& op) {
 }
 
 Workload::Op Workload::make_op(std::uint32_t node, Verb verb, std::uint32_t object) {
-    ops_.push_back({static_cast<std::uint32_t>(ops_.size()), node, verb, object});
+    ops_.push_back({static_cast<std::uint32_t>(ops_.size()), node, verb, object, tick()});
     return ops_.back();
 }
 
@@ -222,7 +222,8 @@ void Workload::check_rest() {
                                                     "have not ended:\n{}",
                                                     planned_ - done_ - abandoned_,
                                                     describe_unended(10)));
-    if (world_.network.usage().under_way != 0)
+    // A dead node's handler keeps the message that it was about to handle.
+    if (world_.network.usage().under_way != 0 && !losses_)
         world_.verdict.fail("progress", "nothing is left to happen, but messages are under way");
     if (!losses_) world_.coherence.look_at_rest();
 }
@@ -269,11 +270,22 @@ void Workload::start_last_reads() {
     }
 }
 
+// What was asked but never answered may have taken effect, at any time since.
+void Workload::note_doubtful() {
+    for (const Op& op : ops_)
+        if (op.number != 0 && !op.ended && op.verb != Verb::get) doubtful_.push_back(op.number);
+    for (const std::uint32_t number : doubtful_) {
+        const Op& op = ops_[number];
+        auto& history = histories_[op.object];
+        if (oracle_.was_executed(number) && op.verb == Verb::apply)
+            history.push_back({HistoryOp::Kind::write, op.call, never, 0, new_value(op), number});
+        if (op.verb == Verb::remove || op.verb == Verb::grab_new)
+            history.push_back({HistoryOp::Kind::remove, op.call, never, 0, 0, number});
+    }
+}
+
 void Workload::check_histories() {
-    for (const Doubtful& d : doubtful_)
-        if (oracle_.was_executed(d.op))
-            histories_[d.object].push_back(
-                {HistoryOp::Kind::write, d.call, never, 0, new_value(ops_[d.op]), d.op});
+    if (losses_) note_doubtful();
     for (std::uint32_t object = 0; object < catalog_.object_count(); ++object) {
         auto wrong = catalog_.plan_of(object).use == Use::counter
                          ? check_counter(std::move(counters_[object]), !losses_)

@@ -55,6 +55,7 @@ private:
         std::uint32_t node = 0;
         Verb verb = Verb::get;
         std::uint32_t object = 0;
+        std::uint64_t call = 0;     // tick
         bool ended = false;
     };
     // What a guard showed, until it is let go.
@@ -108,6 +109,7 @@ private:
     void maybe_kill();
     void end_op(const Op& op);
     std::string describe_unended(std::size_t limit) const;
+    void note_doubtful();
 
     Options options_;
     const Catalog& catalog_;
@@ -118,12 +120,7 @@ private:
     std::vector<std::vector<CounterOp>> counters_;
     std::vector<Op> ops_;                      // by number
     std::vector<std::uint32_t> under_way_;     // by node
-    struct Doubtful {
-        std::uint32_t object;
-        std::uint32_t op;
-        std::uint64_t call;
-    };
-    std::vector<Doubtful> doubtful_;           // applies that failed because a node died
+    std::vector<std::uint32_t> doubtful_;      // applies that failed because a node died
     std::array<VerbCount, verb_count> counts_{};
     std::uint64_t planned_ = 0;
     std::uint64_t done_ = 0;

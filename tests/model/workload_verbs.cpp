@@ -180,7 +180,12 @@ void Workload::do_grab(const Op& op) {
                                              : set.grab(id);
     if (!guard) {
         if (waits) oracle_.gave_up(op.object, op.number);
-        if (guard.error().code != Errc::would_block || waits) failed(op, guard.error());
+        const bool lost = (guard.error().code != Errc::would_block || waits) &&
+                          failed(op, guard.error());
+        if (lost && op.verb == Verb::grab_new) {
+            oracle_.may_be_renewed(op.object);
+            doubtful_.push_back(op.number);
+        }
         return;
     }
     const bool fresh = op.verb == Verb::grab_new;
@@ -343,7 +348,7 @@ void Workload::do_apply(const Op& op, bool failing) {
     if (failing && !reply && reply.error().code == Errc::function_failed) return;
     if (!reply) {
         // It may have run, or run later: then its effect has no end.
-        if (failed(op, reply.error())) doubtful_.push_back({op.object, op.number, call});
+        if (failed(op, reply.error())) doubtful_.push_back(op.number);
         return;
     }
     std::uint64_t before = 0;
@@ -390,10 +395,12 @@ void Workload::do_remove(const Op& op) {
     note(op, op.object, "called", 0, 0);
     const std::uint64_t call = tick();
     auto removed = set_of(op, op.object).remove(catalog_.id_of(op.object));
-    if (!removed && !failed(op, removed.error())) return;
+    if (!removed) {
+        if (failed(op, removed.error())) doubtful_.push_back(op.number);
+        return;
+    }
     note(op, op.object, "returned", 0, 0);
-    histories_[op.object].push_back(
-        {Kind::remove, call, removed ? tick() : never, 0, 0, op.number});
+    histories_[op.object].push_back({Kind::remove, call, tick(), 0, 0, op.number});
 }
 
 }  // namespace ssi::model
