@@ -101,9 +101,7 @@ void pump(Entry& entry, Transition& t, bool granting = false) {
 
 // Puts the revocation off until the last unpin or the release hook.
 void put_off(Entry& entry, const Message& m) {
-    Busy& busy = busy_of(entry);
-    busy.revocation = true;
-    busy.revoke = m;
+    busy_of(entry).revocation = m;
 }
 
 // True when the hook must run first; the revocation continues in released().
@@ -235,7 +233,7 @@ void give_up(Entry& entry, Transition& t) {
 
 void revoke_now(Entry& entry, const Message& message, Transition& t) {
     const Message m = message;  // may live in entry.busy, which is rewritten
-    if (entry.busy) entry.busy->revocation = false;
+    if (entry.busy) entry.busy->revocation.reset();
     switch (m.kind()) {
         case Kind::fetch: serve_fetch(entry, m, t); break;
         case Kind::yield: serve_yield(entry, m, t); break;
@@ -265,8 +263,9 @@ void complete(Entry& entry, Transition& t) {
     busy.txn = 0;
     pump(entry, t, true);
     if (busy.revocation_after) {
-        busy.revocation_after = false;
-        return revoke_now(entry, busy.revoke_after, t);
+        const Message after = *busy.revocation_after;
+        busy.revocation_after.reset();
+        return revoke_now(entry, after, t);
     }
     // A prefetched object of a home set has no holder whose put would send it back.
     if ((bits & pin::slow) && !busy.head && pin::try_take_all(entry.word)) give_up(entry, t);
@@ -313,7 +312,7 @@ void unpinned(Entry& entry, Transition& t) {
     Busy* busy = entry.busy;
     if (busy) {
         if (busy->revocation && !busy->hook_running)
-            revoke_now(entry, busy->revoke, t);
+            revoke_now(entry, *busy->revocation, t);
         else
             pump(entry, t);
     }
@@ -381,15 +380,15 @@ void on_error(Entry& entry, const Message& m, Transition& t) {
     busy->txn = 0;
     fail_waiters(entry, static_cast<Errc>(m.acks), NodeId(m.requester), t);
     if (!busy->revocation_after) return;
-    busy->revocation_after = false;
-    revoke_now(entry, busy->revoke_after, t);
+    const Message after = *busy->revocation_after;
+    busy->revocation_after.reset();
+    revoke_now(entry, after, t);
 }
 
 void on_revoke(Entry& entry, const Message& m, Transition& t) {
     Busy* busy = entry.busy;
     if (busy && busy->txn != 0 && m.after_node == t.self.value && m.after_txn == busy->txn) {
-        busy->revocation_after = true;
-        busy->revoke_after = m;
+        busy->revocation_after = m;
         return;
     }
     revoke_now(entry, m, t);
@@ -411,7 +410,7 @@ void released(Entry& entry, Transition& t) {
     if (!entry.busy || !entry.busy->revocation || !entry.busy->hook_running) return;
     entry.busy->hook_running = false;
     entry.hooked = true;
-    revoke_now(entry, entry.busy->revoke, t);
+    revoke_now(entry, *entry.busy->revocation, t);
 }
 
 bool flush(Entry& entry, Transition& t) {
@@ -521,7 +520,8 @@ void forget(Entry& entry, Transition& t) {
     drop_block(entry, t);
     entry.state = CacheState::invalid;
     if (entry.busy) entry.busy->txn = 0;
-    if (entry.busy) entry.busy->revocation = entry.busy->revocation_after = false;
+    if (entry.busy) entry.busy->revocation.reset();
+    if (entry.busy) entry.busy->revocation_after.reset();
     if (!entry.home) return;
     for (const Queued& q : entry.home->queue)
         if (q.block) t.blocks->release(q.block);

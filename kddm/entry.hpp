@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "copyset.hpp"
@@ -76,12 +77,10 @@ struct Busy {
     std::int32_t acks_missing = 0;  // expected minus received; valid as a sum once has_data
     bool evict_acked = false;    // the home has the eviction behind it, but a yield is due
     // A revocation of what we have, which waits for the last unpin or for the release hook.
-    bool revocation = false;
+    std::optional<Message> revocation;
     bool hook_running = false;
-    Message revoke;
     // A revocation of what our request will bring; it waits for that grant.
-    bool revocation_after = false;
-    Message revoke_after;
+    std::optional<Message> revocation_after;
 
     bool idle() const { return !head && txn == 0 && !revocation && !revocation_after; }
 };

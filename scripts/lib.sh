@@ -109,6 +109,7 @@ compile() {
     local dir=$1 start=$SECONDS
     shift
     say "build $dir"
-    NINJA_STATUS='   [%f/%t] ' ninja -C "$dir" "$@"
+    NINJA_STATUS='   [%f/%t] ' ninja -C "$dir" "$@" ||
+        die "the build in $dir failed (the first error is above)"
     note "built in $(minutes_since "$start")"
 }

@@ -36,10 +36,13 @@ UcxEndpoint& UcxWorker::endpoint(NodeId node) {
 Result<void> UcxWorker::connect(UcxEndpoint& peer) {
     if (peer.address.empty()) {
         if (std::exchange(peer.asked, true)) return {};
-        if (!options_.want_address)
+        if (!options_.want_address) {
+            if (!std::exchange(peer.broken, true)) broken_.push_back(&peer);
+            peer.error = UCS_ERR_UNREACHABLE;
             return fail(Errc::transport,
                         fmt::format("the address of node {} is unknown", peer.node.value),
                         peer.node);
+        }
         options_.want_address(peer.node);
         return {};
     }

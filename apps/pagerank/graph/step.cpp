@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "graph/step.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace graph {
+namespace {
+
+// One vertex.
+inline void finish(const StepRule& rule, double inverse, double& sum, double& rank, double& share,
+                   double& residual, double& dangling) {
+    const double after = rule.base + rule.damping * sum;
+    residual += std::fabs(after - rank);
+    dangling += inverse == 0 ? after : 0;
+    rank = after;
+    share = after * inverse;
+    sum = 0;
+}
+
+}  // namespace
 
 void accumulate(const Code* codes, std::size_t count, const double* __restrict shares,
                 double* __restrict sums) {
@@ -22,27 +37,19 @@ StepTotals finish_block(StepRule rule, std::span<const double> inverse_degree,
     double* __restrict sum = sums.data();
     double* __restrict rank = ranks.data();
     double* __restrict share = shares.data();
-    // Four sums side by side: one alone would make every addition wait for the one before.
+    // Four sums side by side, which vectorizes: one alone would make every addition wait for the one
+    // before, and branch on dangling vertices, which come in no order that can be foreseen.
     constexpr std::size_t lanes = 4;
-    StepTotals totals[lanes];
-    const auto finish = [&](std::size_t i, StepTotals& total) {
-        const double after = rule.base + rule.damping * sum[i];
-        total.residual += std::fabs(after - rank[i]);
-        total.dangling += inverse[i] == 0 ? after : 0;
-        rank[i] = after;
-        share[i] = after * inverse[i];
-        sum[i] = 0;
-    };
+    double residual[lanes] = {}, dangling[lanes] = {};
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes)
-        for (std::size_t lane = 0; lane < lanes; ++lane) finish(i + lane, totals[lane]);
-    for (; i < count; ++i) finish(i, totals[0]);
-    StepTotals all;
-    for (const StepTotals& total : totals) {
-        all.residual += total.residual;
-        all.dangling += total.dangling;
-    }
-    return all;
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            finish(rule, inverse[i + lane], sum[i + lane], rank[i + lane], share[i + lane],
+                   residual[lane], dangling[lane]);
+    for (; i < count; ++i)
+        finish(rule, inverse[i], sum[i], rank[i], share[i], residual[0], dangling[0]);
+    return {residual[0] + residual[1] + residual[2] + residual[3],
+            dangling[0] + dangling[1] + dangling[2] + dangling[3]};
 }
 
 double start_block(std::uint64_t vertices, std::span<const double> inverse_degree,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ssi/sys/arena.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -270,6 +272,26 @@ TEST_P(ArenaOfKind, touches_memory_ahead_once_and_still_hands_it_out_zeroed_head
         std::memset(bytes_of(block), 1, 100'000);
     }
     EXPECT_LE(resident_bytes() - warm, 1u << 20) << "it was touched before";
+}
+
+// Pages are taken away behind the arena's back: only memory not yet touched may come back.
+TEST(Arena, does_not_touch_again_what_it_touched) {
+    Arena arena(small_arena(Kind::shared_memory));
+    const auto pages = [&] {
+        struct stat status{};
+        fstat(arena.memory_fd(), &status);
+        return status.st_blocks * 512 / getpagesize();
+    };
+    arena.touch_ahead(1u << 20);
+    ASSERT_GE(pages(), 256);
+    ASSERT_EQ(fallocate(arena.memory_fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 << 20),
+              0);
+    ASSERT_EQ(pages(), 0);
+    arena.touch_ahead(1u << 20);
+    EXPECT_EQ(pages(), 0);
+    arena.touch_ahead((1u << 20) + (64u << 10));
+    EXPECT_GE(pages(), 16);
+    EXPECT_LE(pages(), 17);
 }
 
 TEST(Arena, thousands_of_idle_arenas_are_cheap) {
