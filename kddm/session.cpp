@@ -59,8 +59,9 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
 Session Session::from_mpi(const void* mpi_comm) {
+    char* no_arguments[] = {nullptr};
     int argc = 0;
-    return Session(Impl::start(value_or_throw(Config::load(&argc, nullptr)), mpi_comm));
+    return Session(Impl::start(value_or_throw(Config::load(&argc, no_arguments)), mpi_comm));
 }
 
 Session::~Session() {

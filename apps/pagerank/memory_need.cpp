@@ -15,8 +15,8 @@ constexpr double gibibyte = 1024.0 * 1024 * 1024;
 
 double bytes_needed(const cli::Options& options, double vertices, double edges, int ranks,
                     int ranks_here, bool has_first) {
-    // An edge is generated or read (8 bytes), sorted by owner (8), received (8), and becomes a tile's
-    // code twice (4 + 4); the first two are gone when the last two are made.
+    // An edge is generated or read (8 bytes), sorted by owner (8), received (8), and becomes a
+    // tile's code twice (4 + 4); the first two are gone when the last two are made.
     constexpr double per_edge = 24;
     // Degrees (4), the shares of both parities (16) and, at the end, labels and their forest (8).
     constexpr double per_vertex = 28;

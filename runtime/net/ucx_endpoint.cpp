@@ -8,22 +8,6 @@
 
 namespace ssi::net {
 
-void UcxWorker::set_receiver(Receiver* receiver) {
-    receiver_ = receiver;
-    for (auto [id, callback] : {std::pair{am_message, &UcxWorker::on_am},
-                                std::pair{am_address, &UcxWorker::on_address}}) {
-        ucp_am_handler_param_t param{};
-        param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |
-                           UCP_AM_HANDLER_PARAM_FIELD_ARG;
-        param.id = id;
-        param.cb = callback;
-        param.arg = this;
-        if (const auto status = ucp_worker_set_am_recv_handler(context_->worker, &param);
-            status != UCS_OK)
-            SSI_LOG(log_, error, "net", "no handler for messages; {}", describe(status));
-    }
-}
-
 UcxEndpoint& UcxWorker::endpoint(NodeId node) {
     if (UcxEndpoint* known = endpoints_.find(node)) [[likely]]
         return *known;
@@ -63,7 +47,8 @@ Result<void> UcxWorker::connect(UcxEndpoint& peer) {
                     peer.node);
     }
     endpoints_made_.fetch_add(1, std::memory_order_relaxed);
-    if (!peer.knows_us) send_address(peer);
+    // A peer can then answer without asking anybody for our address.
+    if (!peer.knows_us) post(peer, pack(peer.node, am_address, context_->address));
     return {};
 }
 
@@ -122,16 +107,7 @@ void UcxWorker::forget_now(UcxEndpoint& peer) {
     if (std::exchange(peer.forgotten, true)) return;
     for (Outgoing* op : std::exchange(peer.parked, {})) finish(op);
     disconnect(peer, true);
-    // UCX may still write to their memory until the endpoint is closed.
-    if (!peer.incoming.empty()) to_fail_.push_back(&peer);
-    after_progress();
-}
-
-void UcxWorker::fail_incoming(UcxEndpoint& peer) {
-    for (LargeReceive* large : peer.incoming) {
-        if (std::exchange(large->abandoned, true)) continue;
-        receiver_->on_large_failed(peer.node, large->memory);
-    }
+    forget_large(peer);
 }
 
 void UcxWorker::close_now(bool force) {
@@ -140,7 +116,6 @@ void UcxWorker::close_now(bool force) {
         for (Outgoing* op : std::exchange(peer.parked, {})) finish(op);
         disconnect(peer, force || peer.forgotten);
     });
-    after_progress();
 }
 
 }  // namespace ssi::net

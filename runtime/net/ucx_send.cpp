@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Sending. Three sizes: short messages go into the peer's FIFO from a buffer on the stack and are
 // done when UCX returns; up to max_copied_payload they are copied once into a recycled buffer;
-// beyond, UCX's rendezvous reads the sender's memory.
+// what is larger is offered (ucx_large.cpp).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -64,35 +65,56 @@ bool UcxWorker::send_short(UcxEndpoint& peer, std::span<const std::byte> header,
 
 Outgoing* UcxWorker::take_op() {
     // The list of free ones is the token holder's; others allocate.
-    if (!token_is_mine() || !free_) return new Outgoing;
-    Outgoing* op = std::exchange(free_, free_->next);
-    --free_count_;
+    Outgoing* op = nullptr;
+    if (token_is_mine() && free_) {
+        op = std::exchange(free_, free_->next);
+        --free_count_;
+    } else {
+        op = new Outgoing;
+    }
     op->kind = Outgoing::Kind::message;
-    op->copy.reset();
+    op->worker = this;
+    op->length = 0;
     return op;
 }
 
 Outgoing* UcxWorker::pack(NodeId to, std::span<const std::byte> header, const Payload& payload) {
     Outgoing* op = take_op();
-    op->worker = this;
     op->to = to;
-    op->payload = payload;
+    std::byte* at = op->buffer.data();
+    const auto append = [&at](const void* data, std::size_t length) {
+        if (length) std::memcpy(at, data, length);
+        at += length;
+    };
     const WirePrefix prefix{options_.self.value, static_cast<std::uint16_t>(header.size()), 0};
-    std::memcpy(op->buffer.data(), &prefix, sizeof prefix);
-    std::memcpy(op->buffer.data() + sizeof prefix, header.data(), header.size());
-    op->head_length = sizeof prefix + header.size();
-    op->body_length = 0;
-    if (payload.length <= max_copied_payload) {
-        if (payload.length)
-            std::memcpy(op->buffer.data() + op->head_length, payload.data, payload.length);
-        op->body_length = payload.length;
-        op->payload = {};
+    append(&prefix, sizeof prefix);
+    const bool large = payload.length > max_copied_payload;
+    op->am_id = large ? am_offer : am_message;
+    if (large) at += sizeof(Offer);  // see make_offer()
+    append(header.data(), header.size());
+    if (!large) {
+        append(payload.data, payload.length);
         release(payload);
-    } else if (!payload.release) {
-        op->copy = std::make_unique_for_overwrite<std::byte[]>(payload.length);
-        std::memcpy(op->copy.get(), payload.data, payload.length);
-        op->payload.data = op->copy.get();
+    } else {
+        op->payload = payload;
+        if (!payload.release) {
+            op->copy = std::make_unique_for_overwrite<std::byte[]>(payload.length);
+            std::memcpy(op->copy.get(), payload.data, payload.length);
+            op->payload.data = op->copy.get();
+        }
     }
+    op->length = static_cast<std::size_t>(at - op->buffer.data());
+    return op;
+}
+
+Outgoing* UcxWorker::pack(NodeId to, unsigned am_id, std::span<const std::byte> body) {
+    Outgoing* op = take_op();
+    op->to = to;
+    op->am_id = am_id;
+    const WirePrefix prefix{options_.self.value, 0, 0};
+    std::memcpy(op->buffer.data(), &prefix, sizeof prefix);
+    std::copy(body.begin(), body.end(), op->buffer.begin() + sizeof prefix);
+    op->length = sizeof prefix + body.size();
     return op;
 }
 
@@ -117,52 +139,33 @@ Result<void> UcxWorker::submit(UcxEndpoint& peer, Outgoing* op) {
             return {};
         }
     }
+    if (op->am_id == am_offer) make_offer(op);
+    post(peer, op);
+    return {};
+}
+
+void UcxWorker::post(UcxEndpoint& peer, Outgoing* op) {
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
                          UCP_OP_ATTR_FIELD_FLAGS;
     param.cb.send = &UcxWorker::on_sent;
     param.user_data = op;
-    const bool large = op->payload.length != 0;
-    param.flags = large ? UCP_AM_SEND_FLAG_RNDV : UCP_AM_SEND_FLAG_EAGER;
-    const unsigned id = op->kind == Outgoing::Kind::address ? am_address : am_message;
+    param.flags = UCP_AM_SEND_FLAG_EAGER;
     ++in_flight_;
-    ucs_status_ptr_t request =
-        large ? ucp_am_send_nbx(peer.ep, id, op->buffer.data(), op->head_length,
-                                op->payload.data, op->payload.length, &param)
-              : ucp_am_send_nbx(peer.ep, id, nullptr, 0, op->buffer.data(),
-                                op->head_length + op->body_length, &param);
+    ucs_status_ptr_t request = ucp_am_send_nbx(peer.ep, op->am_id, nullptr, 0, op->buffer.data(),
+                                               op->length, &param);
     if (UCS_PTR_IS_PTR(request)) {
         deferred_.fetch_add(1, std::memory_order_relaxed);
-        if (large) large_sends_.push_back(op);
         // It needs polls, and the progress thread may be asleep on the fd: wake it.
         if (armed_.exchange(false, std::memory_order_relaxed))
             ucp_worker_signal(context_->worker);
-        return {};
+        return;
     }
     --in_flight_;
+    if (request)  // the connection broke: on_ep_error tells
+        SSI_LOG(log_, debug, "net", "message to node {} not sent; {}", op->to.value,
+                describe(UCS_PTR_STATUS(request)));
     finish(op);
-    if (!request) return {};
-    return fail(Errc::transport,
-                fmt::format("cannot send to node {}; {}", peer.node.value,
-                            describe(UCS_PTR_STATUS(request))),
-                peer.node);
-}
-
-// A peer can answer us without asking anybody for our address.
-void UcxWorker::send_address(UcxEndpoint& peer) {
-    Outgoing* op = take_op();
-    op->kind = Outgoing::Kind::address;
-    op->worker = this;
-    op->to = peer.node;
-    op->payload = {};
-    const WirePrefix prefix{options_.self.value, 0, 0};
-    std::memcpy(op->buffer.data(), &prefix, sizeof prefix);
-    std::memcpy(op->buffer.data() + sizeof prefix, context_->address.data(),
-                context_->address.size());
-    op->head_length = sizeof prefix;
-    op->body_length = context_->address.size();
-    if (auto sent = submit(peer, op); !sent)
-        SSI_LOG(log_, debug, "net", "{}", sent.error().text);
 }
 
 void UcxWorker::on_sent(void* request, ucs_status_t status, void* context) {
@@ -173,7 +176,6 @@ void UcxWorker::on_sent(void* request, ucs_status_t status, void* context) {
         SSI_LOG(worker.log_, debug, "net", "message to node {} not sent; {}", op->to.value,
                 describe(status));
     --worker.in_flight_;
-    if (op->payload.length) std::erase(worker.large_sends_, op);
     worker.finish(op);
     ucp_request_free(request);
 }

@@ -35,10 +35,8 @@ void UcxWorker::abandon() {
     while (op) finish(std::exchange(op, op->next));
     endpoints_.for_each([this](UcxEndpoint& peer) {
         for (Outgoing* parked : std::exchange(peer.parked, {})) finish(parked);
-        fail_incoming(peer);
+        forget_large(peer);
     });
-    // UCX keeps the operations themselves; it is not asked to progress any more.
-    for (Outgoing* large : std::exchange(large_sends_, {})) release(std::exchange(large->payload, {}));
     holder_.store(nullptr, std::memory_order_relaxed);
     token_.store(false, std::memory_order_release);
 }
@@ -72,26 +70,24 @@ bool UcxWorker::poll() {
         if (queue_.load(std::memory_order_relaxed)) break;
     }
     poll_count_.store(poll_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    after_progress();
+    handled = after_progress() || handled;
     drop_token();
     return handled;
 }
 
-// What must not happen inside ucp_worker_progress.
-void UcxWorker::after_progress() {
+// What must not happen inside ucp_worker_progress. True when there was something.
+bool UcxWorker::after_progress() {
     if (!broken_.empty()) [[unlikely]]
         handle_broken();
-    if (!to_fail_.empty() && closing_ == 0) [[unlikely]] {
-        for (UcxEndpoint* peer : std::exchange(to_fail_, {})) fail_incoming(*peer);
-    }
     if (closing_all_ && closing_ == 0 && in_flight_ == 0) [[unlikely]]
         closed_.store(true, std::memory_order_release);
+    return advance_large();
 }
 
 bool UcxWorker::arm() {
     if (context_->event_fd < 0 || !try_token()) return false;
     // A send that UCX has not finished may need polls that no event announces.
-    const bool armed = in_flight_ == 0 && closing_ == 0 && !queue_.load() &&
+    const bool armed = in_flight_ == 0 && closing_ == 0 && copying_.empty() && !queue_.load() &&
                        ucp_worker_arm(context_->worker) == UCS_OK;
     armed_.store(armed, std::memory_order_relaxed);
     drop_token();
@@ -125,13 +121,12 @@ void UcxWorker::drain() {
 void UcxWorker::execute(Outgoing* op) {
     switch (op->kind) {
         case Outgoing::Kind::message:
-        case Outgoing::Kind::address:
             // The sender is gone: a failure here is the suspicion that UCX reports by itself.
             if (auto sent = submit(endpoint(op->to), op); !sent)
                 SSI_LOG(log_, debug, "net", "{}", sent.error().text);
             return;
         case Outgoing::Kind::learn:
-            learn(op->to, {op->buffer.data(), op->head_length});
+            learn(op->to, {op->buffer.data(), op->length});
             break;
         case Outgoing::Kind::forget:
             forget_now(endpoint(op->to));
@@ -158,7 +153,7 @@ void UcxWorker::learn_address(NodeId node, std::span<const std::byte> address) {
     auto* op = new Outgoing;
     op->kind = Outgoing::Kind::learn;
     op->to = node;
-    op->head_length = address.size();
+    op->length = address.size();
     std::copy(address.begin(), address.end(), op->buffer.begin());
     enqueue(op);
 }

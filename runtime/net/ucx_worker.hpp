@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,41 +28,68 @@ struct WirePrefix {
 };
 static_assert(sizeof(WirePrefix) == 8);
 
-enum AmId : unsigned { am_message = 1, am_address = 2 };
+// What UCX carries. Large payloads do not use UCX's rendezvous (docs/decisions: 1.13 loses or
+// crashes on requests to dead peers): the sender offers its memory, the receiver copies it, by the
+// kernel on the same host, else in chunks that it pulls, and says when it is done.
+enum AmId : unsigned { am_message = 1, am_address, am_offer, am_pull, am_chunk, am_done };
+
+// After the prefix of am_offer; the message's header follows. 40 bytes.
+struct Offer {
+    std::uint64_t id = 0;              // of the sender, unique
+    std::uint64_t address = 0;         // in the sender's memory
+    std::uint64_t length = 0;
+    std::uint64_t host_id = 0;         // of the sender; 0: its memory cannot be read by others
+    std::int32_t process_id = 0;
+    std::uint32_t reserved = 0;
+};
+static_assert(sizeof(Offer) == 40);
+// After the prefix of am_pull (bytes from `offset` to `end`, please), am_chunk (the bytes at
+// `offset` follow) and am_done (the offer may be withdrawn).
+struct Piece {
+    std::uint64_t id = 0;              // of the offer
+    std::uint64_t offset = 0;
+    std::uint64_t end = 0;
+};
 
 // Longest message sent as one piece of the shared FIFO. The FIFO's elements are 256 bytes (see
 // ucx_context.cpp); what UCX needs of them is taken off.
 inline constexpr std::size_t max_short_bytes = 220;
 inline constexpr std::size_t op_buffer_bytes =
-    sizeof(WirePrefix) + max_header_bytes + max_copied_payload;
+    sizeof(WirePrefix) + sizeof(Offer) + max_header_bytes + max_copied_payload;
 
 struct UcxEndpoint;
 class UcxWorker;
 
-// One thing to send, as long as UCX or the queue needs its bytes. Recycled by its worker.
+// One thing to do, as long as the queue or UCX needs it. Recycled by its worker.
 struct Outgoing {
-    enum class Kind : std::uint8_t { message, address, forget, learn, close };
+    enum class Kind : std::uint8_t { message, forget, learn, close };
     Kind kind = Kind::message;
     bool force = false;                     // of close
+    unsigned am_id = am_message;
     UcxWorker* worker = nullptr;
     NodeId to = no_node;
     Outgoing* next = nullptr;               // in the queue, or in the list of free ones
-    Payload payload;                        // lent, or `copy`
+    Payload payload;                        // of an offer that was not made yet: lent, or `copy`
     std::unique_ptr<std::byte[]> copy;      // of a large payload that was not lent
-    std::size_t head_length = 0;            // prefix and header, in buffer
-    std::size_t body_length = 0;            // payload bytes that follow them in buffer
+    std::size_t length = 0;                 // of what lies in buffer
     std::array<std::byte, op_buffer_bytes> buffer;
+};
+
+// A large payload on its way out: the receiver may read it until it says am_done.
+struct Lent {
+    NodeId to = no_node;
+    Payload payload;
+    std::unique_ptr<std::byte[]> copy;
 };
 
 // A large payload on its way in.
 struct LargeReceive {
-    UcxWorker* worker = nullptr;
     UcxEndpoint* peer = nullptr;
+    Offer offer;
     std::byte* memory = nullptr;
-    std::size_t length = 0;
-    bool abandoned = false;                 // its sender is dead and the receiver knows
-    std::size_t header_length = 0;
-    std::array<std::byte, max_header_bytes> header;
+    std::uint64_t received = 0;
+    std::uint64_t pulled = 0;               // asked for so far
+    std::vector<std::byte> header;
 };
 
 // A peer as UCX sees it. Everything but `node` is under the token.
@@ -71,13 +99,14 @@ struct UcxEndpoint {
     bool forgotten = false;
     bool asked = false;                     // for its address
     bool knows_us = false;                  // it sent us its address, so it has met us
+    bool unreadable = false;                // the kernel does not let us read its memory
     bool broken = false;                    // UCX reported an error; handled after the progress call
     ucs_status_t error = UCS_OK;
     ucp_ep_h ep = nullptr;
     UcxWorker* worker = nullptr;
     std::vector<std::byte> address;
     std::vector<Outgoing*> parked;          // until the address comes
-    std::vector<LargeReceive*> incoming;
+    std::vector<std::unique_ptr<LargeReceive>> incoming;
 };
 
 // Context and worker, with what must be set in UCX for us. Destroyed last.
@@ -130,29 +159,43 @@ private:
     void enqueue(Outgoing* op);
     void drain();
     void execute(Outgoing* op);
-    void after_progress();
+    bool after_progress();
 
     // ---- sending (ucx_send.cpp), under the token
     Result<void> send_now(NodeId to, std::span<const std::byte> header, const Payload& payload);
     bool send_short(UcxEndpoint& peer, std::span<const std::byte> header, const Payload& payload);
     Outgoing* pack(NodeId to, std::span<const std::byte> header, const Payload& payload);
+    Outgoing* pack(NodeId to, unsigned am_id, std::span<const std::byte> body);
     Result<void> submit(UcxEndpoint& peer, Outgoing* op);
-    void send_address(UcxEndpoint& peer);
+    void post(UcxEndpoint& peer, Outgoing* op);
     void finish(Outgoing* op);
     Outgoing* take_op();
     static void on_sent(void* request, ucs_status_t status, void* op);
 
     // ---- receiving (ucx_receive.cpp), from progress
-    static ucs_status_t on_am(void* self, const void* header, std::size_t header_length,
-                              void* data, std::size_t length, const ucp_am_recv_param_t* param);
-    static ucs_status_t on_address(void* self, const void* header, std::size_t header_length,
-                                   void* data, std::size_t length,
-                                   const ucp_am_recv_param_t* param);
-    static void on_large_done(void* request, ucs_status_t status, std::size_t length, void* large);
-    ucs_status_t receive_large(NodeId from, std::span<const std::byte> header, void* descriptor,
-                               std::size_t length);
-    void finish_large(LargeReceive* large, ucs_status_t status);
-    bool malformed(const char* why);
+    struct Parsed {
+        NodeId from;
+        std::span<const std::byte> header;
+        std::span<std::byte> body;
+        bool ok = false;
+    };
+    Parsed parse(void* data, std::size_t length);
+    template <AmId id>
+    static ucs_status_t on_am(void* self, const void*, std::size_t, void* data, std::size_t length,
+                              const ucp_am_recv_param_t*);
+
+    // ---- large payloads (ucx_large.cpp), under the token
+    void make_offer(Outgoing* op);
+    void on_offer(NodeId from, std::span<const std::byte> body);
+    void on_pull(NodeId from, const Piece& piece);
+    void on_chunk(NodeId from, const Piece& piece, std::span<const std::byte> bytes);
+    void on_done(const Piece& piece);
+    bool advance_large();
+    bool copy_some(LargeReceive& large);
+    void pull_some(LargeReceive& large);
+    void finish_large(LargeReceive& large, bool arrived);
+    void tell(NodeId to, unsigned am_id, const Piece& piece);
+    void forget_large(UcxEndpoint& peer);
 
     // ---- endpoints (ucx_endpoint.cpp), under the token
     UcxEndpoint& endpoint(NodeId node);
@@ -160,7 +203,6 @@ private:
     void disconnect(UcxEndpoint& peer, bool force);
     void learn(NodeId node, std::span<const std::byte> address);
     void forget_now(UcxEndpoint& peer);
-    void fail_incoming(UcxEndpoint& peer);
     void handle_broken();
     void close_now(bool force);
     static void on_ep_error(void* endpoint, ucp_ep_h ep, ucs_status_t status);
@@ -182,8 +224,9 @@ private:
 
     // Under the token:
     alignas(64) std::vector<UcxEndpoint*> broken_;
-    std::vector<Outgoing*> large_sends_;      // those of in_flight_ that lend memory
-    std::vector<UcxEndpoint*> to_fail_;       // forgotten: their large receives fail when closed
+    std::map<std::uint64_t, Lent> lent_;      // by the id of the offer
+    std::uint64_t last_offer_ = 0;
+    std::vector<LargeReceive*> copying_;      // by the kernel, piece by piece, a piece a poll
     Outgoing* free_ = nullptr;
     std::size_t free_count_ = 0;
     std::size_t in_flight_ = 0;               // sends that UCX has not finished

@@ -12,7 +12,8 @@ import tempfile
 
 from pagerank_support import Tap, alone, independent_ranks, mpirun
 
-USAGE, NOT_FOUND, MISMATCH, OUT_OF_MEMORY, IO, PARSE = 2, 43, 45, 47, 54, 61  # docs: the error table
+# The error table of libssi (runtime/base): 40 plus the number, 2 for wrong usage.
+USAGE, NOT_FOUND, MISMATCH, OUT_OF_MEMORY, IO, PARSE = 2, 43, 45, 47, 54, 61
 
 
 def write(folder, name, text):

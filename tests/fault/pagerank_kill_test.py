@@ -5,8 +5,8 @@
 ROUNDS times: R-MAT PageRank on 4 ranks under `mpirun --enable-recovery`; after a logged iteration a
 random rank dies by kill -9. Every survivor must itself print `node K lost` within 2 s of the kill
 and leave with peer_lost's exit code; one that mpirun kills has no exit code and fails the round.
-With --break every round must fail, which shows that this test can: `detection` switches off libssi's
-detection, so that survivors hang; `recovery` also lets mpirun kill them. Prints TAP."""
+With --break every round must fail, which shows that this test can: `detection` switches off
+libssi's detection, so that survivors hang; `recovery` also lets mpirun kill them. Prints TAP."""
 import argparse
 import glob
 import os

@@ -100,7 +100,7 @@ class Job:
             check(self.ended(rank), f"rank {rank} hangs\n" + self.logs())
 
     def logs(self):
-        return "".join(f"--- rank {r}\n{self.log(r)[-2000:]}" for r in range(self.ranks))
+        return "".join(f"--- rank {r}\n{self.log(r)[-6000:]}" for r in range(self.ranks))
 
 
 class Failed(Exception):

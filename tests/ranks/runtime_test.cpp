@@ -285,6 +285,28 @@ TEST(Runtime, works_over_tcp_alone) {
     EXPECT_TRUE(eventually([&] { return rank.channel.messages == 2 * peers; }));
 }
 
+// No rank may read another's memory then, and what is large travels in chunks.
+TEST(Runtime, pulls_large_payloads_from_other_hosts) {
+    setenv("SSI_TEST_HOST_ID", std::to_string(world_rank()).c_str(), 1);
+    {
+        Rank rank;
+        std::vector<std::byte> bytes(5'000'001, std::byte{9});
+        std::atomic<int> released{0};
+        const auto peers = static_cast<std::uint64_t>(rank.node.size() - 1);
+        rank.each_peer([&](NodeId peer) {
+            rank.channel.send(peer, plain, 9,
+                              {bytes.data(), bytes.size(),
+                               [](void* count) { ++*static_cast<std::atomic<int>*>(count); },
+                               &released});
+            rank.channel.send(peer, plain, 9, {bytes.data(), 9000, nullptr, nullptr});
+        });
+        EXPECT_TRUE(eventually([&] { return rank.channel.messages == 2 * peers; }));
+        EXPECT_TRUE(eventually([&] { return released == static_cast<int>(peers); }));
+        EXPECT_EQ(rank.channel.bytes, (bytes.size() + 9000) * peers);
+    }
+    unsetenv("SSI_TEST_HOST_ID");
+}
+
 TEST(Runtime, names_an_unusable_network_on_every_rank) {
     Config config;
     ASSERT_TRUE(config.set("net.ucx_tls", "no_such_transport", "test"));

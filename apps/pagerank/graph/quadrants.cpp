@@ -25,7 +25,9 @@ QuadrantTable::QuadrantTable(unsigned levels)
         const std::uint32_t poor = small.back();
         const std::uint32_t rich = large.back();
         small.pop_back();
-        columns_[poor] = {static_cast<std::uint32_t>((weights[poor] << fraction_bits_) / share), rich};
+        columns_[poor].threshold =
+            static_cast<std::uint32_t>((weights[poor] << fraction_bits_) / share);
+        columns_[poor].alias = rich;
         weights[rich] -= share - weights[poor];
         if (weights[rich] < share) {
             large.pop_back();

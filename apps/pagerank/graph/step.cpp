@@ -37,8 +37,8 @@ StepTotals finish_block(StepRule rule, std::span<const double> inverse_degree,
     double* __restrict sum = sums.data();
     double* __restrict rank = ranks.data();
     double* __restrict share = shares.data();
-    // Four sums side by side, which vectorizes: one alone would make every addition wait for the one
-    // before, and branch on dangling vertices, which come in no order that can be foreseen.
+    // Four sums side by side, which vectorizes: one alone would make every addition wait for the
+    // one before, and branch on dangling vertices, which come in no order that can be foreseen.
     constexpr std::size_t lanes = 4;
     double residual[lanes] = {}, dangling[lanes] = {};
     std::size_t i = 0;

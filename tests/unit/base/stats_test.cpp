@@ -100,6 +100,17 @@ TEST(Histogram, quantiles_are_at_most_a_quarter_too_high) {
     }
 }
 
+TEST(Histogram, quantile_is_the_smallest_value_that_covers_the_share) {
+    Histogram histogram;
+    for (std::int64_t v : {1, 5, 6, 7}) histogram.record(v);
+    EXPECT_EQ(histogram.quantile(0), 1);
+    EXPECT_EQ(histogram.quantile(0.25), 1);
+    EXPECT_EQ(histogram.quantile(0.26), 5);
+    EXPECT_EQ(histogram.quantile(0.5), 5);
+    EXPECT_EQ(histogram.quantile(0.75), 6);
+    EXPECT_EQ(histogram.quantile(1), 7);
+}
+
 TEST(Histogram, takes_every_value_and_is_zero_when_empty) {
     Histogram histogram;
     EXPECT_EQ(histogram.quantile(0.5), 0);

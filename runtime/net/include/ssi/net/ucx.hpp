@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The real Transport twin: UCX active messages, rendezvous for large payloads. No <ucp/...> here.
+// The real Transport twin, over UCX active messages. No <ucp/...> here.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,8 @@ struct UcxOptions {
     // UCX's keepalive slows every poll by some 40 ns. Needed where nothing else notices that a
     // peer is gone: between hosts.
     bool keepalive = true;
+    // Same value on two nodes: they may read each other's memory through the kernel. 0: nobody may.
+    std::uint64_t host_id = 0;
 };
 
 // What the ucx twin has beyond a Transport. Thread-safe.
