@@ -30,7 +30,7 @@ DOORS = [
     (r"\bfprintf\s*\(\s*stderr|\bstd::(cerr|clog|cout)\b|(?<![\w.>:])(printf|perror|puts)\s*\("
      r"|\bstd::(printf|puts|perror)\b|\bfputs\s*\([^;]*\bstderr\b",
      ("runtime/base", "apps", *OUTSIDE), "SSI_LOG"),
-    (r"\bnew\s+[\w:<>, ]+\s*\[|\bdelete\s*\[", (), "std::vector or std::make_unique<T[]>"),
+    (r"\bnew\s+[\w:<>, ]+\s*\[|\bdelete\s*\[", ("tests",), "std::vector or std::make_unique<T[]>"),
     (r"(?<![\w.>:])(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok)\s*\(", (),
      "std::string, fmt::format or std::from_chars"),
     (r"(?<![\w.>:])assert\s*\(|<cassert>|<assert\.h>", ("tests",),

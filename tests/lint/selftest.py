@@ -48,7 +48,7 @@ MUST_FLAG = [
     ("doors", "runtime/node/a.cpp", CPP + 'fprintf(stderr, "node lost");\n'),
     ("doors", "kddm/a.cpp", CPP + 'std::cerr << "lost";\n'),
     ("doors", "kddm/a.cpp", CPP + "auto* p = new char[n];\n"),
-    ("doors", "tests/a.cpp", CPP + "delete[] p;\n"),
+    ("doors", "bench/a.cpp", CPP + "delete[] p;\n"),
     ("doors", "kddm/a.cpp", CPP + "assert(x > 0);\n"),
     ("doors", "kddm/a.cpp", CPP + "MPI_Barrier(MPI_COMM_WORLD);\n"),
     ("doors", "kddm/a.cpp", CPP + "std::unordered_map<const Entry*, int> waiting;\n"),
