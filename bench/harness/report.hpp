@@ -21,8 +21,11 @@ struct Settings {
     int size = 1;
     std::uint32_t nodes = 0;  // of simulations
 
-    int repetitions() const { return quick ? 5 : 15; }
-    double slice_seconds() const { return quick ? 0.03 : 0.07; }
+    // Short slices, many of them: a shared machine changes its speed while we look.
+    int repetitions() const { return quick ? 5 : 31; }
+    double slice_seconds() const { return quick ? 0.01 : 0.02; }
+    // For rows whose single operations last as long as the scheduler's decisions.
+    double long_slice_seconds() const { return quick ? 0.03 : 0.09; }
     bool wants(std::string_view row) const { return row.find(filter) != std::string_view::npos; }
 };
 

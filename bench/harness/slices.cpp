@@ -50,14 +50,18 @@ double slice(Side& side, std::vector<double>* samples) {
 }  // namespace
 
 void calibrate(const Settings& settings, Side& side) {
-    side.operations = std::min<std::uint64_t>(side.most_operations, 200);
+    const double seconds = side.slice_seconds > 0 ? side.slice_seconds : settings.slice_seconds();
+    side.operations = std::min<std::uint64_t>(side.most_operations,
+                                              std::max<std::uint64_t>(side.multiple_of, 200));
     for (int round = 0; round < 3; ++round) {
         const double ns = std::max(1.0, from_rank0(slice(side, nullptr)));
-        const double fitting = settings.slice_seconds() * 1e9 / ns;
+        const double fitting = seconds * 1e9 / ns;
         // Small first slices see cold code: grow by at most 50 times a round.
         const double grown = std::min(fitting, 50.0 * static_cast<double>(side.operations));
+        const auto passes = static_cast<std::uint64_t>(grown) / side.multiple_of;
         side.operations = std::min<std::uint64_t>(
-            side.most_operations, static_cast<std::uint64_t>(std::max(grown, 50.0)));
+            side.most_operations, side.multiple_of * std::max<std::uint64_t>(
+                                      passes, side.multiple_of == 1 ? 50 : 1));
     }
     slice(side, nullptr);
 }

@@ -19,7 +19,9 @@ struct Side {
     // `samples` it also times each operation, in ticks: that slice is not used for the mean.
     std::function<double(std::uint64_t operations, std::vector<double>* samples)> run;
     std::function<void()> check;          // untimed, after each slice; may be empty
-    std::uint64_t most_operations = UINT64_MAX;  // size of the table
+    std::uint64_t most_operations = UINT64_MAX;
+    std::uint64_t multiple_of = 1;        // whole passes over a table of so many objects
+    double slice_seconds = 0;             // 0: the settings'
     std::uint64_t operations = 0;         // chosen by calibrate()
 };
 

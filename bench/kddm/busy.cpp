@@ -18,6 +18,7 @@ void run(const Settings& settings, Report& report, Session& session) {
     const bool lead = session.rank() == 0;
     WakeFloor wakes;
     Side floor;
+    floor.slice_seconds = settings.long_slice_seconds();
     floor.run = [&](std::uint64_t count, std::vector<double>* samples) {
         MPI_Barrier(MPI_COMM_WORLD);
         if (!lead) {
@@ -34,6 +35,7 @@ void run(const Settings& settings, Report& report, Session& session) {
     std::uint64_t stamp = 0, wrong = 0, operations = 0;
     Side ours;
     ours.most_operations = table_size;
+    ours.slice_seconds = settings.long_slice_seconds();
     ours.prepare = [&] {
         ++stamp;
         if (!lead) table.take_back(ours.operations, 0, stamp);

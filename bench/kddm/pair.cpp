@@ -12,13 +12,10 @@
 namespace ssi::bench {
 namespace {
 
-constexpr std::uint32_t word_count = 200'000;   // with headers and entries far beyond L2
-constexpr std::uint32_t block_count = 32'768;   // 128 MiB
-
-// One round of a row: what the ranks do before, during and after the timed loop.
+// One pass over a table: what the ranks do before, during and after the timed loop.
 struct Verb {
     std::string name;
-    std::function<void(std::uint64_t count)> prepare;  // both ranks; barriers around it are ours
+    std::function<void(std::uint64_t count)> prepare;  // both ranks; untimed, as is check
     std::function<void(std::uint64_t i)> operation;    // rank 0, timed
     std::function<void(std::uint64_t count)> check;    // both ranks
 };
@@ -43,25 +40,33 @@ public:
             return floor_->ping_pong(shape, rounds, samples);
         };
         Side ours;
-        ours.most_operations = table_size;
-        ours.prepare = [&] {
-            verb.prepare(ours.operations);
-            session_.barrier();
-        };
+        // Over tcp a whole table would take too long.
+        ours.multiple_of = settings_.suffix.empty() ? table_size : 1;
+        ours.most_operations = settings_.suffix.empty() ? UINT64_MAX : table_size;
         ours.run = [&](std::uint64_t count, std::vector<double>* samples) {
-            double ns = 0;
-            if (session_.rank() == 0) {
-                linger();
-                ns = timed(count, samples, verb.operation);
-            }
-            session_.barrier();
-            return ns;
+            double spent = 0;
+            for (std::uint64_t left = count; left > 0; left -= std::min(left, table_size))
+                spent += pass(verb, std::min(left, table_size), samples);
+            return spent / static_cast<double>(count);
         };
-        ours.check = [&] { verb.check(ours.operations); };
         Row row;
         row.name = verb.name + settings_.suffix;
         alternate(settings_, ours, row, &floor, &floor_row);
         return row;
+    }
+
+    // The timed nanoseconds of one pass, on rank 0.
+    double pass(const Verb& verb, std::uint64_t count, std::vector<double>* samples) {
+        double spent = 0;
+        verb.prepare(count);
+        session_.barrier();
+        if (session_.rank() == 0) {
+            linger();
+            spent = timed(count, samples, verb.operation) * static_cast<double>(count);
+        }
+        session_.barrier();
+        verb.check(count);
+        return spent;
     }
 
     // Single slices of other shapes, reported on the floor's row.
@@ -124,7 +129,7 @@ void get_row(Pair& pair, const std::string& name, std::uint32_t count, UcxFloor:
 void grab_row(Pair& pair, Row& floor_row) {
     const std::string name = "kddm/grab_remote_8B";
     if (!pair.wants(name)) return;
-    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count());
     const bool lead = pair.session().rank() == 0;
     std::uint64_t stamp = 0, wrong = 0, written = 0;
     std::uint64_t operations = 0;
@@ -148,7 +153,7 @@ void grab_row(Pair& pair, Row& floor_row) {
         if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
         operations += n;
     };
-    Row row = pair.measure(verb, word_count, {}, floor_row);
+    Row row = pair.measure(verb, word_count(), {}, floor_row);
     row.counters["requests_per_operation"] =
         per_operation(table.set().stats().remote_grabs, operations);
     pair.report().add(std::move(row));
@@ -157,7 +162,7 @@ void grab_row(Pair& pair, Row& floor_row) {
 void upgrade_row(Pair& pair, Row& floor_row) {
     const std::string name = "kddm/upgrade_remote_8B";
     if (!pair.wants(name)) return;
-    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count());
     const bool lead = pair.session().rank() == 0;
     std::uint64_t stamp = 0, wrong = 0;
     std::uint64_t operations = 0;
@@ -178,7 +183,7 @@ void upgrade_row(Pair& pair, Row& floor_row) {
         if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
         operations += n;
     };
-    Row row = pair.measure(verb, word_count, {}, floor_row);
+    Row row = pair.measure(verb, word_count(), {}, floor_row);
     row.counters["requests_per_operation"] =
         per_operation(table.set().stats().remote_grabs, operations);
     pair.report().add(std::move(row));
@@ -188,9 +193,9 @@ void upgrade_row(Pair& pair, Row& floor_row) {
 void shipped_row(Pair& pair, const std::string& name, Row& floor_row,
                  const Ship& ship) {
     if (!pair.wants(name)) return;
-    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count);
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count());
     const bool lead = pair.session().rank() == 0;
-    std::vector<std::uint32_t> added(word_count);
+    std::vector<std::uint32_t> added(word_count());
     std::uint64_t wrong = 0, operations = 0;
     // The home instantiates and keeps all objects.
     if (!lead)
@@ -204,7 +209,7 @@ void shipped_row(Pair& pair, const std::string& name, Row& floor_row,
         if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " results");
         operations += n;
     };
-    Row row = pair.measure(verb, word_count, {}, floor_row);
+    Row row = pair.measure(verb, word_count(), {}, floor_row);
     // Exactly once: the home's sum is the number of operations.
     double sum = 0;
     if (!lead)
@@ -237,7 +242,7 @@ void run(Pair& pair) {
     Row floor_8b{.name = "floor/am_roundtrip_8B" + suffix};
     Row floor_4kib{.name = "floor/am_roundtrip_4KiB"};
     floor_8b.note = floor_4kib.note = pair.choice().name;
-    get_row<std::uint64_t>(pair, "kddm/get_remote_8B", word_count, {}, floor_8b);
+    get_row<std::uint64_t>(pair, "kddm/get_remote_8B", word_count(), {}, floor_8b);
     grab_row(pair, floor_8b);
     if (suffix.empty()) {
         upgrade_row(pair, floor_8b);
@@ -246,13 +251,13 @@ void run(Pair& pair) {
         shipped_row(pair, "kddm/apply_remote", floor_8b, [](auto& set, std::uint64_t id) {
             return set.template apply<std::int64_t>(id, "bench.add", std::int64_t{1});
         });
-        get_row<Block>(pair, "kddm/get_remote_4KiB", block_count,
+        get_row<Block>(pair, "kddm/get_remote_4KiB", block_count(),
                        {.request_bytes = 4096, .reply_bytes = 4096}, floor_4kib);
         if (!floor_4kib.slices.empty()) {
             floor_4kib.counters["reply_only_ns"] =
                 pair.floor_ns({.request_bytes = 8, .reply_bytes = 4096});
             floor_4kib.counters["reply_only_cold_ns"] = pair.floor_ns(
-                {.request_bytes = 8, .reply_bytes = 4096, .table_bytes = 128u << 20});
+                {.request_bytes = 8, .reply_bytes = 4096, .table_bytes = 4 * l2_bytes()});
             pair.report().add(std::move(floor_4kib));
         }
     }

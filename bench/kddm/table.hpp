@@ -3,6 +3,8 @@
 // no prefetcher follows, each with a value that only the newest pass can have written.
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
@@ -46,6 +48,20 @@ inline bool holds_all(const Block& object, std::uint64_t value) {
     for (std::uint64_t i = 0; i < 512; ++i)
         if (object.words[i] != value + i) return false;
     return true;
+}
+
+inline std::size_t l2_bytes() {
+    const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : 1u << 20;
+}
+// Tables of four times L2 on each node, counting what a node keeps of an object: its bytes, their
+// header, the entry and its place in the index.
+inline constexpr std::size_t overhead_bytes = 120;
+inline std::uint32_t word_count() {
+    return static_cast<std::uint32_t>(4 * l2_bytes() / (overhead_bytes + sizeof(std::uint64_t)));
+}
+inline std::uint32_t block_count() {
+    return static_cast<std::uint32_t>(4 * l2_bytes() / sizeof(Block));
 }
 
 template <class T>

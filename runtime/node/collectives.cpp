@@ -146,6 +146,7 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
                                                   Nanoseconds deadline) {
     Waiting waiting;
     waiting.key = key;
+    bool must_wait = false;
     {
         std::lock_guard lock(mutex_);
         if (auto at = early_.find(key); at != early_.end()) {
@@ -156,9 +157,11 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
             return tl::unexpected(lost_failure());
         } else {
             waiting_ = &waiting;
+            must_wait = true;
         }
     }
-    if (!waiting.arrived && !node_.doors().waiter.wait_until(waiting.cell, deadline)) {
+    // Registered, `waiting` is the handler's until the cell is ready or it is taken back.
+    if (must_wait && !node_.doors().waiter.wait_until(waiting.cell, deadline)) {
         std::lock_guard lock(mutex_);
         waiting_ = nullptr;
     }

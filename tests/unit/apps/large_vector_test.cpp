@@ -29,7 +29,9 @@ TEST(LargeVector, starts_large_memory_on_a_huge_page) {
 TEST(LargeVector, refuses_what_cannot_be_had) {
     graph::HugePageAllocator<std::uint64_t> allocator;
     EXPECT_THROW(allocator.allocate(std::numeric_limits<std::size_t>::max() / 4), std::bad_alloc);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program instead
     EXPECT_THROW(allocator.allocate(std::size_t{1} << 59), std::bad_alloc);
+#endif
 }
 
 }  // namespace
