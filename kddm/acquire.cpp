@@ -173,19 +173,6 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_
     return fail(w.error, std::move(text), w.fault);
 }
 
-Result<void> Impl::put(RawGuard& guard) {
-    if (!guard.held()) return {};
-    SetState& set = *guard.set_;
-    Entry* entry = guard.entry_;
-    const Access access = std::exchange(guard.access_, Access::none);
-    if (access == Access::write)
-        entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
-                             std::memory_order_relaxed);
-    Held::of_task().remove(entry, access);
-    if (pin::must_run(pin::drop(entry->word, access))) run_unpinned(set, guard.id_, entry);
-    return {};
-}
-
 Result<bool> Impl::upgrade(RawGuard& guard) {
     SSI_ASSERT(guard.access_ == Access::read, "upgrade() is for a guard made by get");
     SetState& set = *guard.set_;
@@ -194,7 +181,7 @@ Result<bool> Impl::upgrade(RawGuard& guard) {
     SSI_ASSERT(item->read_pins == 1 && !item->write,
                "upgrade() of an object with other guards in this task: let those go first");
     const std::uint64_t before = guard.version();
-    SSI_TRY(put(guard));
+    guard.release();
     SSI_TRY(check_order(set, id, Held::of_task()));
     Held::of_task().counters(set, set.uid).count(Access::write);
     bool value_kept = false;

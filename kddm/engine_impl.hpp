@@ -85,7 +85,6 @@ struct Engine::Impl final : node::Channel {
     Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, bool try_only);
     void renew(SetState& set, Entry& entry);
     RawGuard make_guard(SetState& set, Entry* entry, ObjectId id, Access access);
-    Result<void> put(RawGuard& guard);
     Result<bool> upgrade(RawGuard& guard);
     Result<void> resize(SetState& set, Entry& entry, std::size_t length);
     void wait_evictions(SetState& set);

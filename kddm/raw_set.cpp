@@ -9,7 +9,16 @@
 
 namespace ssi::kddm {
 
-void RawGuard::release() noexcept { (void)engine_->impl().put(*this); }
+void RawGuard::release() noexcept {
+    Entry* entry = entry_;
+    const Access access = std::exchange(access_, Access::none);
+    if (access == Access::write)
+        entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
+                             std::memory_order_relaxed);
+    Held::of_task().remove(entry, access);
+    if (pin::must_run(pin::drop(entry->word, access))) [[unlikely]]
+        engine_->impl().run_unpinned(*set_, id_, entry);
+}
 
 std::span<const std::byte> RawGuard::bytes() const {
     SSI_ASSERT(held(), "the guard was let go or moved from");
@@ -32,8 +41,8 @@ Result<void> RawGuard::resize(std::size_t length) {
 }
 
 Result<void> RawGuard::put() {
-    if (!held()) return {};
-    return engine_->impl().put(*this);
+    if (held()) release();
+    return {};
 }
 
 Result<bool> RawGuard::upgrade() { return engine_->impl().upgrade(*this); }
@@ -45,7 +54,7 @@ void RawGuard::fail(Failure failure) {
         if (!set_->failure) set_->failure = std::move(failure);
         set_->troubled = true;
     }
-    (void)put();
+    release();
 }
 
 SetId RawSet::id() const { return set_->id; }

@@ -70,16 +70,16 @@ bool UcxWorker::poll() {
         if (queue_.load(std::memory_order_relaxed)) break;
     }
     poll_count_.store(poll_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    handled = after_progress() || handled;
+    if (!broken_.empty() || !copying_.empty() || closing_all_) [[unlikely]]
+        handled = after_progress() || handled;
     drop_token();
     return handled;
 }
 
 // What must not happen inside ucp_worker_progress. True when there was something.
 bool UcxWorker::after_progress() {
-    if (!broken_.empty()) [[unlikely]]
-        handle_broken();
-    if (closing_all_ && closing_ == 0 && in_flight_ == 0) [[unlikely]]
+    if (!broken_.empty()) handle_broken();
+    if (closing_all_ && closing_ == 0 && in_flight_ == 0)
         closed_.store(true, std::memory_order_release);
     return advance_large();
 }

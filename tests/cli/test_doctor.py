@@ -58,7 +58,7 @@ class Doctor(DoctorTest):
         checks = self.doctor("--ranks", "1", env={"UCX_TLS": "bogus"})
         self.assert_check(checks["messages"], "fail", "UCX_TLS bogus", "unset UCX_TLS")
         checks = self.doctor("--ranks", "1", env={"SSI_NET_UCX_TLS": "bogus"})
-        self.assert_check(checks["messages"], "fail", "net.ucx_tls bogus")
+        self.assert_check(checks["messages"], "fail", "bogus", "SSI_NET_UCX_TLS")
 
     def test_a_device_that_does_not_exist_is_noticed(self):
         checks = self.doctor("--ranks", "1", env={"UCX_NET_DEVICES": "ib99"})

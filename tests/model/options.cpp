@@ -68,14 +68,14 @@ struct NumberOption {
     const char* name;
     std::uint64_t least;
     std::uint64_t most;
-    void (*set)(Options&, std::uint64_t);
+    std::uint32_t Options::*value;
 };
 constexpr NumberOption number_options[] = {
-    {"--nodes", 1, 100'000, [](Options& o, std::uint64_t v) { o.nodes = static_cast<std::uint32_t>(v); }},
-    {"--ops", 0, 1'000'000'000, [](Options& o, std::uint64_t v) { o.ops = v; }},
-    {"--objects", 1, 1'000'000, [](Options& o, std::uint64_t v) { o.objects = static_cast<std::uint32_t>(v); }},
-    {"--tasks", 1, 1000, [](Options& o, std::uint64_t v) { o.tasks = static_cast<std::uint32_t>(v); }},
-    {"--preempt", 0, 1'000'000, [](Options& o, std::uint64_t v) { o.preempt_every = static_cast<std::uint32_t>(v); }},
+    {"--nodes", 1, 100'000, &Options::nodes},
+    {"--ops", 0, 1'000'000'000, &Options::ops},
+    {"--objects", 1, 1'000'000, &Options::objects},
+    {"--tasks", 1, 1000, &Options::tasks},
+    {"--preempt", 0, 1'000'000, &Options::preempt_every},
 };
 
 struct FlagOption {
@@ -96,7 +96,7 @@ Result<void> parse_value(std::string_view name, std::string_view value, Options&
         if (name != option.name) continue;
         const auto parsed = number(name, value, option.least, option.most);
         if (!parsed) return tl::unexpected(parsed.error());
-        option.set(options, *parsed);
+        options.*(option.value) = static_cast<std::uint32_t>(*parsed);
     }
     return {};
 }
@@ -177,7 +177,8 @@ std::string help_text() {
   --help            print this
 
 Exit code 0: all checkers agree. 3: one failed; the end of the trace is printed, then the line
-`checker NAME seed S`. 2: the command line cannot be used.
+`checker NAME seed S`. 2: the command line cannot be used. SSI_SEED in the environment is as a last
+--seed on the command line.
 )";
 }
 

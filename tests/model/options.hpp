@@ -20,7 +20,7 @@ struct Faults {
 
 struct Options {
     std::uint32_t nodes = 4;
-    std::uint64_t ops = 5000;
+    std::uint32_t ops = 5000;
     std::uint64_t first_seed = 1;
     std::uint64_t last_seed = 1;
     Faults faults;

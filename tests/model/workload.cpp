@@ -299,4 +299,19 @@ void Workload::check_histories() {
     }
 }
 
+// Up to this many nodes each has a bit of its own in a copyset: no trees of invalidations.
+constexpr std::uint32_t exact_copyset_nodes = 512;
+
+void Workload::check_delays() {
+    if (!options_.sequential || options_.any_fault()) return;
+    for (const Verb verb : {Verb::get, Verb::grab, Verb::grab_new, Verb::try_grab}) {
+        if (verb != Verb::get && options_.nodes > exact_copyset_nodes) continue;
+        const VerbCount& count = counts_[static_cast<std::size_t>(verb)];
+        if (count.most_delays <= 3) continue;
+        world_.verdict.fail("delays", fmt::format("an undisturbed {} took {} message delays, more "
+                                                  "than 3",
+                                                  verb_name(verb), count.most_delays));
+    }
+}
+
 }  // namespace ssi::model

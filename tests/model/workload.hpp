@@ -44,6 +44,8 @@ public:
     // Syncs every set and reads every object once more, wherever it is cached; then world.run().
     void start_last_reads();
     void check_histories();
+    // After a sequential run: nobody was in the way, so no access took more than three delays.
+    void check_delays();
 
     std::uint64_t done() const { return done_; }
     const std::array<VerbCount, verb_count>& counts() const { return counts_; }
