@@ -83,6 +83,8 @@ def entry(row, target):
         out["floor_time"] = statistics.median(row["floor_slices"])
         out["ratio"] = statistics.median(
             ours / floor for ours, floor in zip(slices, row["floor_slices"]))
+    if out.get("floor_p50"):
+        out["p50_ratio"] = out["p50"] / out["floor_p50"]
     out["target"] = target.text()
     return out
 
@@ -163,16 +165,17 @@ def amount(value, unit):
 
 
 def table(entries):
-    lines = [f"{'name':<34} {'ours':>13} {'floor':>12} {'ratio':>8} {'cv':>6}  target"]
+    lines = [f"{'name':<34} {'ours':>13} {'floor':>12} {'ratio':>8} {'p50':>7} {'cv':>5}  target"]
     for item in entries:
         floor = amount(item["floor_time"], item["time_unit"]) if "floor_time" in item else ""
         times = f"{item['ratio']:.2f}x" if "ratio" in item else ""
+        typical = f"{item['p50_ratio']:.2f}x" if "p50_ratio" in item else ""
         spread = f"{100 * item['cv']:.0f}%" if item.get("cv") else ""
         verdict = {True: "ok  ", False: "MISS"}.get(item.get("target_met"), "    ")
         goal = item["target"] if item["target"] != "reported" else ""
         goal = goal.replace("delays <= ", "d <= ")
         if item.get("error_occurred"):
             goal += f" ({item['error_message']})"
-        lines.append(f"{item['name']:<34} {shown(item):>13} {floor:>12} {times:>8} {spread:>6}  "
-                     f"{verdict} {goal}".rstrip())
+        lines.append(f"{item['name']:<34} {shown(item):>13} {floor:>12} {times:>8} {typical:>7} "
+                     f"{spread:>5}  {verdict} {goal}".rstrip())
     return "\n".join(lines)

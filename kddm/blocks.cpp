@@ -72,6 +72,11 @@ void Blocks::release(Block* block) {
     arena.release(block);
 }
 
+void Blocks::warm(std::size_t bytes) {
+    home_.touch_ahead(bytes / 2);
+    cache_.touch_ahead(bytes - bytes / 2);
+}
+
 std::size_t Blocks::bytes_in_use() const {
     return home_.usage().reserved_bytes + cache_.usage().reserved_bytes;
 }

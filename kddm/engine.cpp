@@ -57,6 +57,8 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))) {
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
+    const auto warm = static_cast<std::size_t>(node.doors().config.integer("arena.warm_bytes"));
+    if (warm != 0 && !options.simulated) executor.post([this, warm] { blocks.warm(warm); });
 }
 
 Impl::~Impl() {

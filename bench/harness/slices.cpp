@@ -87,6 +87,7 @@ void alternate(const Settings& settings, Side& ours, Row& row, Side* floor, Row*
     samples.clear();
     slice(*floor, &samples);
     floor_row->percentiles = percentiles(samples);
+    row.counters["floor_p50"] = floor_row->percentiles.p50;
 }
 
 namespace {

@@ -84,8 +84,6 @@ constexpr std::array table{
            "How long try_grab waits for an answer from another node before it gives up with "
            "would_block."),
 
-    text("session.name", "",
-         "Name of the session in logs and contact files. Empty: made from the launcher's job id."),
     number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
            "How long nodes wait for each other while a session starts."),
 

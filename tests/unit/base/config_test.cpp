@@ -236,7 +236,7 @@ TEST(Config, booleans_have_four_spellings) {
 
 TEST(Config, written_as_toml_it_reads_back_the_same) {
     Config config;
-    ASSERT_TRUE(config.set("session.name", "quo\"te\\ \n\x7f end", "test"));
+    ASSERT_TRUE(config.set("log.file", "quo\"te\\ \n\x7f end", "test"));
     ASSERT_TRUE(config.set("arena.warm_bytes", "64M", "test"));
     ASSERT_TRUE(config.set("detect.enabled", "no", "test"));
     ASSERT_TRUE(config.set("progress", "spin", "test"));

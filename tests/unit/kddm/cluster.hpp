@@ -18,7 +18,7 @@ class Cluster {
 public:
     explicit Cluster(int count, kddm::Plant plant = kddm::Plant::none,
                      LoopNodes::Options options = {})
-        : nodes_(count, std::move(options)) {
+        : nodes_(count, cold(std::move(options))) {
         for (int i = 0; i < count; ++i) {
             kddm::Engine::Options o;
             o.plant = plant;
@@ -58,6 +58,12 @@ public:
     }
 
 private:
+    // Many short-lived engines: touching memory ahead would be most of the work.
+    static LoopNodes::Options cold(LoopNodes::Options options) {
+        value_or_throw(options.config.set("arena.warm_bytes", "0", "test"));
+        return options;
+    }
+
     LoopNodes nodes_;
     std::vector<std::unique_ptr<kddm::Engine>> engines_;
 };
