@@ -34,8 +34,9 @@ Result<void> Impl::check_verb(SetState& set, ObjectId id) {
     }
     const bool inside = set.options.count == 0 || (id.hi == 0 && id.lo < set.options.count);
     if (!inside) [[unlikely]]
-        return fail(Errc::invalid_argument, fmt::format("{} is out of range: the set has {} objects",
-                                                        name_of(set, id), set.options.count));
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} is out of range: the set has {} objects", name_of(set, id),
+                                set.options.count));
     return {};
 }
 

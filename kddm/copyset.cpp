@@ -40,7 +40,8 @@ bool Copyset::covers(NodeId node, const node::Membership& members) const {
         return false;
     }
     const int index = members.index_of(node);
-    return index >= 0 && group(static_cast<std::uint32_t>(index) / group_size(members.members.size()));
+    const auto size = group_size(members.members.size());
+    return index >= 0 && group(static_cast<std::uint32_t>(index) / size);
 }
 
 void Copyset::clear() {

@@ -96,6 +96,7 @@ struct Engine::Impl final : node::Channel {
     NodeId home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const;
     SlotId slot_of(const SetState& set, ObjectId id) const;
     void run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* ready = nullptr);
+    void log_unsent(NodeId to, const Message& m, const Result<void>& sent);
     void send_block(NodeId to, Message& message, Block* block);
     void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes);
 

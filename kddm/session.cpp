@@ -35,7 +35,8 @@ struct Session::Impl {
     static std::unique_ptr<Impl> start(Config config, const void* comm) {
         auto impl = std::make_unique<Impl>();
         impl->process = value_or_throw(node::ProcessNode::start(std::move(config), comm));
-        impl->engine = std::make_unique<kddm::Engine>(impl->process->node(), kddm::Engine::Options{});
+        impl->engine =
+            std::make_unique<kddm::Engine>(impl->process->node(), kddm::Engine::Options{});
         // Nobody may send before everybody can receive.
         value_or_throw(impl->process->node().barrier());
         return impl;
@@ -66,9 +67,10 @@ Session Session::from_mpi(const void* mpi_comm) {
 
 Session::~Session() {
     if (!impl_ || !impl_->process) return;
+    // The session's log ends with it; the failure is still worth a line.
     if (auto stopped = impl_->stop(); !stopped) {
-        // The log went with the process node; the failure is still worth a line.
-        std::fprintf(stderr, "ssi: close: %s\n", stopped.error().to_string().c_str());
+        Log log;
+        SSI_LOG(log, error, "session", "close: {}", stopped.error().to_string());
     }
 }
 

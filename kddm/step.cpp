@@ -162,12 +162,17 @@ void Impl::Step::carry_out() {
         impl_.run_operations(operations_);
 }
 
+// Not an error by itself: who waits for the peer hears of its death from on_node_lost.
+void Impl::log_unsent(NodeId to, const Message& m, const Result<void>& sent) {
+    if (!sent)
+        SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
+                static_cast<int>(m.kind()), to.value, sent.error().text);
+}
+
 void Impl::send_block(NodeId to, Message& m, Block* block) {
     const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
     if (!block || block->length == 0) {
-        if (auto sent = node.send(to, header); !sent)
-            SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
-                    static_cast<int>(m.kind()), to.value, sent.error().text);
+        log_unsent(to, m, node.send(to, header));
         if (block) blocks.release(block);
         return;
     }
@@ -177,9 +182,7 @@ void Impl::send_block(NodeId to, Message& m, Block* block) {
         payload.release = SendReference::drop;
         payload.context = new SendReference{&blocks, block};
     }
-    if (auto sent = node.send(to, header, payload); !sent)
-        SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
-                static_cast<int>(m.kind()), to.value, sent.error().text);
+    log_unsent(to, m, node.send(to, header, payload));
     if (copied) blocks.release(block);
 }
 
@@ -188,10 +191,7 @@ void Impl::send_bytes(NodeId to, Message& m, std::span<const std::byte> bytes) {
     m.length = static_cast<std::uint32_t>(bytes.size());
     if (bytes.size() <= net::max_copied_payload) {
         const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
-        if (auto sent = node.send(to, header, {bytes.data(), bytes.size(), nullptr, nullptr}); !sent)
-            SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
-                    static_cast<int>(m.kind()), to.value, sent.error().text);
-        return;
+        return log_unsent(to, m, node.send(to, header, {bytes.data(), bytes.size()}));
     }
     Block* block = blocks.allocate(m.set_id(), m.object(), m.length, false);
     std::memcpy(sys::bytes_of(block), bytes.data(), bytes.size());

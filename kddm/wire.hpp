@@ -60,7 +60,8 @@ struct Message {
     std::uint64_t hi = 0;
     std::uint64_t lo = 0;
     std::uint64_t txn = 0;           // of the requester
-    std::uint64_t version = 0;       // held or sent; operand or result of fetch_add; function of apply
+    // Held or sent; operand or result of fetch_add; function of apply.
+    std::uint64_t version = 0;
     std::uint32_t acks = 0;          // expected or delivered; offset of fetch_add; code of error
     std::uint32_t length = 0;        // of the object bytes that follow
     // 64 bytes: enough for answers

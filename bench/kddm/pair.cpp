@@ -66,6 +66,8 @@ public:
         }
         session_.barrier();
         verb.check(count);
+        // The next pass writes new values only after everybody has checked these.
+        session_.barrier();
         return spent;
     }
 

@@ -28,8 +28,9 @@ struct Apply : testing::Test {
             c[i].register_function("fail", Run::inline_in_handler, [](auto&&...) {
                 return Result<void>(fail(Errc::invalid_argument, "refused by the function"));
             });
-            c[i].register_function("throw", Run::inline_in_handler,
-                                   [](auto&&...) -> Result<void> { throw std::runtime_error("up"); });
+            c[i].register_function(
+                "throw", Run::inline_in_handler,
+                [](auto&&...) -> Result<void> { throw std::runtime_error("up"); });
         }
         kddm::SetOptions o;
         o.kind = kddm::ObjectKind::variable;

@@ -8,7 +8,8 @@
 //
 // A task (thread) may hold many guards, but takes them in ascending (set, id) order; the other
 // order returns Errc::deadlock at once and names both objects. A second get of an object the task
-// already holds succeeds. grab while the same task holds a get of the object asserts: use upgrade().
+// already holds succeeds. grab while the same task holds a get of the object asserts: use
+// upgrade().
 // All functions are thread-safe; a guard belongs to the task that made it. Functions return
 // Result; Set<T> throws instead.
 #pragma once
@@ -52,7 +53,8 @@ public:
     std::span<const std::byte> bytes() const;
     std::span<std::byte> writable();         // asserts unless grabbed
     std::uint64_t version() const;           // grows with every write; equal versions, equal bytes
-    // Variable kinds under grab: keeps the common prefix, zeroes what is new. too_large, out_of_memory.
+    // Variable kinds under grab: keeps the common prefix, zeroes what is new. too_large,
+    // out_of_memory.
     Result<void> resize(std::size_t length);
     Result<void> put();
     // get -> grab of the same object. Lets go and re-acquires: `true` when the value may have
@@ -100,11 +102,13 @@ public:
     // Held locally now? Sends nothing; only a hint by the time it returns.
     Access find(ObjectId id) const;
     NodeId home(ObjectId id) const;
-    // The object ceases to exist everywhere; the next access finds a new-born one. Waits for holders.
+    // The object ceases to exist everywhere; the next access finds a new-born one. Waits for
+    // holders.
     Result<void> remove(ObjectId id);
     // Asks for a copy and returns at once.
     Result<void> prefetch(ObjectId id, Access access = Access::read);
-    // Sends the object home, if this node owns it, or drops a clean copy. would_block while held here.
+    // Sends the object home, if this node owns it, or drops a clean copy. would_block while held
+    // here.
     Result<void> flush(ObjectId id);
     // Waits until everything this node flushed has arrived; returns (and clears) the sticky error.
     Result<void> sync();

@@ -90,7 +90,8 @@ public:
         if (!raw && raw.error().code == Errc::would_block) return std::nullopt;
         return Guard<T>(value_or_throw(std::move(raw)));
     }
-    // Turns a shared guard into an exclusive one; `changed` tells whether the value may have moved on.
+    // Turns a shared guard into an exclusive one; `changed` tells whether the value may have moved
+    // on.
     Guard<T> upgrade(Guard<const T>&& guard, bool* changed = nullptr) {
         RawGuard raw = std::move(guard.raw());
         const bool moved = value_or_throw(raw.upgrade());
@@ -108,10 +109,11 @@ public:
     template <class R, class A>
     R apply(ObjectId id, std::string_view function, const A& arguments) {
         static_assert(std::is_trivially_copyable_v<A> && std::is_trivially_copyable_v<R>);
-        auto reply = value_or_throw(raw_.apply(id, function, std::as_bytes(std::span(&arguments, 1))));
+        auto reply = value_or_throw(
+            raw_.apply(id, function, std::as_bytes(std::span(&arguments, 1))));
         if (reply.size() != sizeof(R))
             throw Error(Failure{Errc::mismatch, 0, no_node,
-                                "apply: the function's reply has another size than the result type"});
+                                "apply: the reply has another size than the result type"});
         R result;
         std::memcpy(&result, reply.data(), sizeof(R));
         return result;

@@ -24,7 +24,8 @@ enum class ObjectKind : std::uint8_t {
 
 enum class Coherence : std::uint8_t {
     coherent,  // read copies and ownership stay where they are used until somebody else wants them
-    home,      // nothing stays: the last put sends the object home; apply and fetch_add never recall
+    // Nothing stays: the last put sends the object home; apply and fetch_add never recall.
+    home,
 };
 
 // A registered pure function of (set, id, number of slots) -> slot: every node can evaluate it
@@ -54,7 +55,8 @@ public:
 };
 
 // A function that apply ships to an object's home. Registered under the same name on every node.
-// What it appends to `reply` (<= 64 KiB) is apply's result; an error is reported as function_failed.
+// What it appends to `reply` (<= 64 KiB) is apply's result; an error is reported as
+// function_failed.
 using ShippedFunction = std::function<Result<void>(ObjectView& object,
                                                    std::span<const std::byte> arguments,
                                                    std::vector<std::byte>& reply)>;

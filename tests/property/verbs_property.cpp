@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The verbs of a set, one command after another, on three nodes of a simulated world, against a
+// model that is one map from object to value. A guard may stay held while others act.
+#include <rapidcheck/gtest.h>
+
+#include <cstring>
+#include <exception>
+#include <map>
+#include <utility>
+
+#include "pattern.hpp"
+#include "world.hpp"
+
+namespace ssi::model {
+namespace {
+
+constexpr std::uint32_t nodes = 3;
+constexpr std::uint32_t objects_per_set = 3;
+
+enum class Act : std::uint8_t {
+    get, grab, grab_new, try_grab, upgrade, remove, flush, prefetch, fetch_add, apply, hold, let_go,
+};
+constexpr const char* act_names[] = {"get",    "grab",  "grab_new", "try_grab",  "upgrade", "remove",
+                                     "flush",  "prefetch", "fetch_add", "apply", "hold",    "let_go"};
+
+struct Command {
+    Act act;
+    std::uint32_t node;
+    std::uint32_t set;
+    std::uint32_t object;   // within the set
+};
+
+std::ostream& operator<<(std::ostream& out, const Command& command) {
+    return out << act_names[static_cast<std::size_t>(command.act)] << " on node " << command.node
+               << " of object " << command.object << " of set " << command.set;
+}
+
+rc::Gen<Command> a_command() {
+    return rc::gen::build<Command>(
+        rc::gen::set(&Command::act, rc::gen::map(rc::gen::inRange(0, 12),
+                                                 [](int i) { return static_cast<Act>(i); })),
+        rc::gen::set(&Command::node, rc::gen::inRange(0u, nodes)),
+        rc::gen::set(&Command::set, rc::gen::inRange(0u, 6u)),
+        rc::gen::set(&Command::object, rc::gen::inRange(0u, objects_per_set)));
+}
+
+Options three_nodes() {
+    Options options;
+    options.nodes = nodes;
+    options.objects = objects_per_set;
+    options.sequential = true;
+    return options;
+}
+
+// The shipped function: replaces the value, replies with what it was.
+Result<void> replace(kddm::ObjectView& object, std::span<const std::byte> arguments,
+                     std::vector<std::byte>& reply) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, arguments.data(), sizeof(value));
+    const std::uint64_t before = value_of(object.bytes()).value_or(UINT64_MAX);
+    const auto* first = reinterpret_cast<const std::byte*>(&before);
+    reply.assign(first, first + sizeof(before));
+    if (object.bytes().size() != 64 && object.bytes().size() != 16384 &&
+        object.bytes().size() != 48 && object.bytes().size() != 32)
+        SSI_TRY(object.resize(variable_length(value)));
+    fill(object.bytes(), value);
+    return {};
+}
+
+class Session {
+public:
+    explicit Session(std::uint64_t seed)
+        : options_(three_nodes()), catalog_(options_), world_(options_, seed, catalog_) {
+        world_.open_sets([](std::uint32_t, kddm::Engine& engine) {
+            engine.register_function("replace", kddm::Run::inline_in_handler, replace);
+            engine.register_placement(Catalog::placement_name, &Catalog::place_by_low_bits);
+        });
+        RC_ASSERT(!world_.verdict.failed());
+    }
+
+    void run(const Command& command);
+    void finish();
+
+private:
+    struct Held {
+        std::uint32_t object;
+        std::uint32_t node;
+        bool write;
+        bool acquired = false;
+        sys::WaitCell end;
+    };
+    // Starts the body on the node. What it throws (a failed RC_ASSERT) must not leave the fiber: it
+    // is thrown again by settle().
+    void start(std::uint32_t node, std::function<void()> body) {
+        world_.on_node(node, [this, body = std::move(body)] {
+            try {
+                body();
+            } catch (...) {
+                thrown_ = std::current_exception();
+            }
+        });
+    }
+    void settle() {
+        world_.run();
+        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+        RC_ASSERT(!world_.verdict.failed());
+    }
+    // Runs the body on the node and lets the world come to rest.
+    void on(std::uint32_t node, std::function<void()> body) {
+        bool ended = false;
+        start(node, [&] {
+            body();
+            ended = true;
+        });
+        settle();
+        RC_ASSERT(ended);
+    }
+    bool counter(std::uint32_t object) const {
+        return catalog_.plan_of(object).use == Use::counter;
+    }
+    bool variable(std::uint32_t object) const {
+        return catalog_.plan_of(object).options.kind == kddm::ObjectKind::variable;
+    }
+    std::uint64_t read(std::uint32_t object, std::span<const std::byte> bytes) const {
+        if (!counter(object)) return value_of(bytes).value_or(UINT64_MAX);
+        std::uint64_t value = 0;
+        std::memcpy(&value, bytes.data(), sizeof(value));
+        return value;
+    }
+    void write(std::uint32_t object, kddm::RawGuard& guard) {
+        const std::uint64_t value = ++last_value_;
+        if (counter(object)) {
+            std::memcpy(guard.writable().data(), &value, sizeof(value));
+        } else {
+            if (variable(object)) RC_ASSERT(guard.resize(variable_length(value)));
+            fill(guard.writable(), value);
+        }
+        model_[object] = value;
+    }
+    void exclusive(const Command& command, std::uint32_t object);
+    void ship(const Command& command, std::uint32_t object);
+    void hold(const Command& command, std::uint32_t object);
+    void let_go();
+    bool blocked_by_holder(const Command& command, std::uint32_t object);
+
+    Options options_;
+    Catalog catalog_;
+    World world_;
+    std::map<std::uint32_t, std::uint64_t> model_;
+    std::uint64_t last_value_ = 1000;
+    std::unique_ptr<Held> held_;
+    std::exception_ptr thrown_;
+};
+
+// While a task on some node holds the object, what would wait for it is not tried; what would not
+// wait must say so.
+bool Session::blocked_by_holder(const Command& command, std::uint32_t object) {
+    if (!held_ || held_->object != object) return false;
+    auto& set = world_.set_at(command.node, object);
+    const ObjectId id = catalog_.id_of(object);
+    if (command.act == Act::get && !held_->write) return false;
+    if (command.act == Act::try_grab)
+        on(command.node, [&] {
+            auto guard = set.try_grab(id);
+            RC_ASSERT(!guard && guard.error().code == Errc::would_block);
+        });
+    if (command.act == Act::flush && command.node == held_->node)
+        on(command.node, [&] { (void)set.flush(id); });
+    return true;
+}
+
+void Session::exclusive(const Command& command, std::uint32_t object) {
+    auto& set = world_.set_at(command.node, object);
+    const ObjectId id = catalog_.id_of(object);
+    const bool renew = command.act == Act::grab_new;
+    auto guard = renew                            ? set.grab_new(id)
+                 : command.act == Act::try_grab   ? set.try_grab(id)
+                 : command.act == Act::upgrade    ? set.get(id)
+                                                  : set.grab(id);
+    RC_ASSERT(guard);
+    if (command.act == Act::upgrade) {
+        RC_ASSERT(guard->upgrade());
+    }
+    RC_ASSERT(read(object, guard->bytes()) == (renew ? 0 : model_[object]));
+    if (variable(object) && renew) RC_ASSERT(guard->bytes().empty());
+    write(object, *guard);
+    RC_ASSERT(guard->put());
+    if (catalog_.plan_of(object).options.coherence == kddm::Coherence::coherent)
+        RC_ASSERT(set.find(id) == kddm::Access::write);
+}
+
+void Session::ship(const Command& command, std::uint32_t object) {
+    auto& set = world_.set_at(command.node, object);
+    const ObjectId id = catalog_.id_of(object);
+    if (counter(object)) {
+        const auto delta = static_cast<std::int64_t>(++last_value_);
+        auto before = set.fetch_add(id, delta);
+        RC_ASSERT(before && static_cast<std::uint64_t>(*before) == model_[object]);
+        model_[object] += static_cast<std::uint64_t>(delta);
+        return;
+    }
+    const std::uint64_t value = ++last_value_;
+    auto reply = set.apply(id, "replace", std::as_bytes(std::span(&value, 1)));
+    std::uint64_t before = 0;
+    RC_ASSERT(reply && reply->size() == sizeof(before));
+    std::memcpy(&before, reply->data(), sizeof(before));
+    RC_ASSERT(before == model_[object]);
+    model_[object] = value;
+}
+
+void Session::hold(const Command& command, std::uint32_t object) {
+    if (held_) return let_go();
+    held_ = std::make_unique<Held>();
+    held_->object = object;
+    held_->node = command.node;
+    held_->write = command.object % 2 == 0;
+    start(command.node, [this, object, held = held_.get()] {
+        auto& set = world_.set_at(held->node, object);
+        auto guard = held->write ? set.grab(catalog_.id_of(object)) : set.get(catalog_.id_of(object));
+        RC_ASSERT(guard);
+        RC_ASSERT(read(object, guard->bytes()) == model_[object]);
+        held->acquired = true;
+        world_.waiter.wait(held->end);
+        RC_ASSERT(read(object, guard->bytes()) == model_[object]);
+        if (held->write) write(object, *guard);
+        RC_ASSERT(guard->put());
+    });
+    settle();
+    RC_ASSERT(held_->acquired);
+}
+
+void Session::let_go() {
+    if (!held_) return;
+    on(held_->node, [this] { world_.waiter.notify(held_->end); });
+    held_.reset();
+}
+
+void Session::run(const Command& command) {
+    const SetPlan& plan = catalog_.sets()[command.set];
+    const std::uint32_t object = plan.first + command.object % plan.objects;
+    if (blocked_by_holder(command, object)) return;
+    auto& set = world_.set_at(command.node, object);
+    const ObjectId id = catalog_.id_of(object);
+    switch (command.act) {
+        case Act::get:
+            return on(command.node, [&] {
+                auto guard = set.get(id);
+                RC_ASSERT(guard && read(object, guard->bytes()) == model_[object]);
+            });
+        case Act::grab:
+        case Act::grab_new:
+        case Act::try_grab:
+        case Act::upgrade: return on(command.node, [&] { exclusive(command, object); });
+        case Act::remove:
+            return on(command.node, [&] {
+                RC_ASSERT(set.remove(id));
+                model_[object] = 0;
+            });
+        case Act::flush:
+            return on(command.node, [&] {
+                RC_ASSERT(set.flush(id));
+                RC_ASSERT(set.sync());
+                const bool home = set.home(id) == world_.id_of(command.node);
+                RC_ASSERT(home || set.find(id) == kddm::Access::none);
+            });
+        case Act::prefetch:
+            on(command.node, [&] { RC_ASSERT(set.prefetch(id)); });
+            RC_ASSERT(plan.options.coherence == kddm::Coherence::home ||
+                      set.find(id) != kddm::Access::none);
+            return;
+        case Act::fetch_add:
+        case Act::apply: return on(command.node, [&] { ship(command, object); });
+        case Act::hold: return hold(command, object);
+        case Act::let_go: return let_go();
+    }
+}
+
+// Every node sees what the model says; then the world is taken down, which must leave nothing.
+void Session::finish() {
+    let_go();
+    for (std::uint32_t node = 0; node < nodes; ++node)
+        for (std::uint32_t object = 0; object < catalog_.object_count(); ++object)
+            on(node, [&] {
+                auto guard = world_.set_at(node, object).get(catalog_.id_of(object));
+                RC_ASSERT(guard && read(object, guard->bytes()) == model_[object]);
+            });
+    world_.coherence.look_at_rest();
+    world_.close();
+    RC_ASSERT(!world_.verdict.failed());
+}
+
+RC_GTEST_PROP(VerbsProperty, act_as_one_map_would, (std::uint64_t seed)) {
+    const auto commands = *rc::gen::container<std::vector<Command>>(a_command());
+    Session session(seed);
+    for (const Command& command : commands) session.run(command);
+    session.finish();
+}
+
+}  // namespace
+}  // namespace ssi::model
