@@ -109,7 +109,7 @@ Result<void> ProcessNode::Impl::meet(const void* mpi_comm) {
     net::UcxOptions options;
     options.self = self;
     options.want_address = [this](NodeId target) { book->want(target); };
-    options.host_id = roll->members[self.value].host_id;
+    if (config.text("net.same_host") == "on") options.host_id = roll->members[self.value].host_id;
     options.keepalive = !roll->one_host && config.boolean("detect.enabled");
     auto made = net::make_ucx_transport(std::move(options), config, log);
     Result<Blob> own = Blob{};
