@@ -15,6 +15,23 @@ namespace {
 
 constexpr std::size_t most_free_ops = 64;
 
+// memcpy for lengths that are only known at run time, but short: without a call. Whole words, then
+// the last word again where it overlaps.
+inline std::byte* append_short(std::byte* to, const std::byte* from, std::size_t length) {
+    std::size_t i = 0;
+    for (; i + 16 <= length; i += 16) std::memcpy(to + i, from + i, 16);
+    if (i == length) return to + length;
+    if (length >= 16) {
+        std::memcpy(to + length - 16, from + length - 16, 16);
+    } else if (length >= 8) {
+        std::memcpy(to, from, 8);
+        std::memcpy(to + length - 8, from + length - 8, 8);
+    } else {
+        for (; i < length; ++i) to[i] = from[i];
+    }
+    return to + length;
+}
+
 }  // namespace
 
 Result<void> UcxWorker::send(NodeId to, std::span<const std::byte> header, Payload payload) {
@@ -50,14 +67,12 @@ Result<void> UcxWorker::send_now(NodeId to, std::span<const std::byte> header,
 // False when UCX cannot take it at once; then nothing was sent.
 bool UcxWorker::send_short(UcxEndpoint& peer, std::span<const std::byte> header,
                            const Payload& payload) {
-    alignas(8) std::byte buffer[max_short_bytes];
+    alignas(16) std::byte buffer[max_short_bytes];
     const WirePrefix prefix{options_.self.value, static_cast<std::uint16_t>(header.size()), 0};
-    std::size_t length = sizeof prefix;
     std::memcpy(buffer, &prefix, sizeof prefix);
-    std::memcpy(buffer + length, header.data(), header.size());
-    length += header.size();
-    if (payload.length) std::memcpy(buffer + length, payload.data, payload.length);
-    length += payload.length;
+    std::byte* end = append_short(buffer + sizeof prefix, header.data(), header.size());
+    end = append_short(end, payload.data, payload.length);
+    const auto length = static_cast<std::size_t>(end - buffer);
     ucp_request_param_t param;
     param.op_attr_mask = UCP_OP_ATTR_FLAG_FORCE_IMM_CMPL;  // never keeps a pointer to our stack
     return !ucp_am_send_nbx(peer.ep, am_message, nullptr, 0, buffer, length, &param);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+// After gtest, which it does not include itself.
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <set>
 

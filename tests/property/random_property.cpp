@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+// After gtest, which it does not include itself.
 #include <rapidcheck/gtest.h>
 
 #include "ssi/base/random.hpp"
