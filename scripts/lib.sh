@@ -100,7 +100,7 @@ configure() {
             cat "$dir/setup.log" >&2
             die "meson could not configure $dir (log: $dir/setup.log)"
         }
-        sed -n '/^ssi 0/,/^$/p' "$dir/setup.log" | sed '/^$/d; s/^/   /'
+        sed -n '/^ssi 0/,/^Found ninja/p' "$dir/setup.log" | sed '/^$/d; /^Found/d; s/^/   /'
     fi
 }
 

@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 
-from pagerank_support import Tap, alone, independent_ranks, mpirun
+from pagerank_support import MPIRUN, Tap, alone, independent_ranks, mpirun, run
 
 # The error table of libssi (runtime/base): 40 plus the number, 2 for wrong usage.
 USAGE, NOT_FOUND, MISMATCH, OUT_OF_MEMORY, IO, PARSE = 2, 43, 45, 47, 54, 61
@@ -146,19 +146,19 @@ def check_debian(tap, program, folder, fixtures):
     os.mkdir(tools)
     stub = os.path.join(tools, "apt-cache")
 
-    def run(body):
+    def run_with(body):
         write(tools, "apt-cache", f"#!/bin/sh\n{body}\n")
         os.chmod(stub, os.stat(stub).st_mode | stat.S_IXUSR)
         return mpirun(2, program, "--debian", "--json", "--no-serial",
                       PATH=tools + os.pathsep + os.environ["PATH"])
 
-    done = run(f'test "$1" = dumpavail && cat {fixtures}/packages.txt')
+    done = run_with(f'test "$1" = dumpavail && cat {fixtures}/packages.txt')
     tap.check(done.code == 0 and done.json()["top"][0]["name"] == "libc6",
               "--debian reads what apt-cache dumpavail prints", done)
-    done = run("exit 100")
+    done = run_with("exit 100")
     tap.check(done.code == IO and "apt-cache dumpavail failed with exit code 100" in done.stderr,
               "--debian reports a failing apt-cache", done)
-    done = run("exit 0")
+    done = run_with("exit 0")
     tap.check(done.code == USAGE and "apt-get update" in done.stderr,
               "--debian names the way out of an empty index", done)
 
@@ -210,6 +210,15 @@ def check_output(tap, program):
               "a full disk under the report is an error", done)
 
 
+def check_starved_rank(tap, program):
+    """One rank of two runs out of memory: it says so, and the other does not wait for ever."""
+    arguments = [program, "--rmat", "21", "--no-serial"]
+    starved = ["sh", "-c", 'ulimit -v 400000; exec "$@"', "starved", *arguments]
+    done = run([*MPIRUN, "1", *arguments, ":", "-n", "1", *starved], {})
+    tap.check(isinstance(done.code, int) and done.code != 0 and "memory" in done.stderr
+              and not done.stdout, "a rank without memory ends the run with an error", done)
+
+
 def check_examples(tap, hello, counter):
     for ranks in (1, 3):
         done = mpirun(ranks, hello)
@@ -236,6 +245,7 @@ def main():
         check_debian(tap, program, folder, fixtures)
         check_graphs(tap, program, folder)
         check_output(tap, program)
+        check_starved_rank(tap, program)
         check_examples(tap, hello, counter)
     return tap.finish()
 

@@ -152,8 +152,9 @@ TEST(CommandLine, reads_every_option) {
 }
 
 TEST(CommandLine, a_plant_brings_its_faults_unless_told_otherwise) {
-    EXPECT_TRUE(parse_options({"--plant", "double_execution"})->faults.duplicate);
-    EXPECT_FALSE(parse_options({"--plant", "double_execution", "--faults", "none"})->any_fault());
+    EXPECT_TRUE(parse_options({"--plant", "skip_invalidation"})->faults.duplicate);
+    EXPECT_FALSE(parse_options({"--plant", "skip_invalidation", "--faults", "none"})->any_fault());
+    EXPECT_TRUE(parse_options({"--plant", "double_execution", "--faults", "none"})->any_fault());
 }
 
 TEST(CommandLine, refuses_what_it_cannot_use_and_says_what_it_takes) {

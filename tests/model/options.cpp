@@ -111,6 +111,9 @@ Result<void> check_together(Options& options) {
     // A plant without faults would often have nothing to break.
     if (options.plant != kddm::Plant::none && !options.faults_given)
         options.faults = {.delay = true, .reorder = true, .duplicate = true};
+    // These two bugs are about one fault each: without it they are no bugs.
+    if (options.plant == kddm::Plant::double_execution) options.faults.duplicate = true;
+    if (options.plant == kddm::Plant::stale_slot) options.faults.reorder = true;
     if (options.faults.kill && options.nodes < 3)
         return fail(Errc::invalid_argument, "--faults kill needs --nodes of at least 3");
     if (options.faults.kill && options.sequential)
