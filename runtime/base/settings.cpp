@@ -46,9 +46,10 @@ constexpr std::array table{
     number("wait.backoff_us", "us", "500", 1, 1'000'000,
            "How long the progress thread lets pass without any poll before it takes over."),
 
-    choice("net.same_host", "on", "on|off",
-           "`off` treats nodes of one host like nodes of two: nobody reads another process's memory, "
-           "all goes by messages."),
+    choice(
+        "net.same_host", "on", "on|off",
+        "`off` treats nodes of one host like nodes of two: nobody reads another process's memory, "
+        "all goes by messages."),
     number("net.keepalive_ms", "ms", "200", 10, 60'000,
            "Period of the transport's keepalive. Over shared memory it is what notices a peer that "
            "has gone."),

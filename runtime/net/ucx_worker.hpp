@@ -100,7 +100,8 @@ struct UcxEndpoint {
     bool asked = false;                     // for its address
     bool knows_us = false;                  // it sent us its address, so it has met us
     bool unreadable = false;                // the kernel does not let us read its memory
-    bool broken = false;                    // UCX reported an error; handled after the progress call
+    // UCX reported an error; handled after the progress call.
+    bool broken = false;
     ucs_status_t error = UCS_OK;
     ucp_ep_h ep = nullptr;
     UcxWorker* worker = nullptr;

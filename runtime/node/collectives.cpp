@@ -56,7 +56,8 @@ private:
     Collectives& owner_;
 };
 
-Collectives::Collectives(Node& node, NodeId self) : node_(node), self_(self), world_(place_for(0)) {}
+Collectives::Collectives(Node& node, NodeId self)
+    : node_(node), self_(self), world_(place_for(0)) {}
 
 Collectives::Place Collectives::place_for(int root_rank) const {
     const auto membership = node_.membership();

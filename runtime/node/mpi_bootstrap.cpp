@@ -217,7 +217,8 @@ Result<std::map<int, Blob>> MpiBootstrap::gather(Result<Blob> own) {
         }
         Result<Blob> message = std::move(out).take();
         if (!good) message = tl::unexpected(good.error());
-        SSI_TRY(send(parent(), tag, shared(encode(message, healthy_)), gather_deadline() + level_slack_ns));
+        SSI_TRY(send(parent(), tag, shared(encode(message, healthy_)),
+                     gather_deadline() + level_slack_ns));
         // The failure comes back from the root, the same for everybody.
         return subtree;
     }

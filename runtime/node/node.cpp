@@ -24,7 +24,8 @@ struct Node::Impl {
     std::array<Channel*, channel_count> channels{};
     std::function<void(NodeId, const Failure&)> suspect_handler;
     bool accept_duplicates = false;
-    // Memory that a channel gave for a message still to come. Few at a time; under the poller token.
+    // Memory that a channel gave for a message still to come. Few at a time; under the poller
+    // token.
     struct Incoming {
         std::byte* memory;
         Channel* channel;

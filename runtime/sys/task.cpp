@@ -95,7 +95,8 @@ bool Condition::wait_for(Mutex& mutex, Nanoseconds duration) {
     if (FiberScheduler* scheduler = scheduler_here()) {
         const Nanoseconds now = scheduler->now();
         const bool limited = duration < Waiter::forever - now;
-        notified = scheduler->block_on(&sequence_, limited ? now + duration : Waiter::forever, false);
+        notified =
+            scheduler->block_on(&sequence_, limited ? now + duration : Waiter::forever, false);
     } else {
         notified = futex_wait(sequence_, seen, duration == Waiter::forever ? -1 : duration);
     }

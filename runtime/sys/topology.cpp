@@ -25,7 +25,8 @@ std::vector<unsigned char> affinity_mask() {
         CPU_ZERO_S(bytes, mask.get());
         if (sched_getaffinity(0, bytes, mask.get()) != 0) continue;
         std::vector<unsigned char> set(static_cast<std::size_t>(cpus));
-        for (int i = 0; i < cpus; ++i) set[static_cast<std::size_t>(i)] = CPU_ISSET_S(i, bytes, mask.get()) != 0;
+        for (int i = 0; i < cpus; ++i)
+            set[static_cast<std::size_t>(i)] = CPU_ISSET_S(i, bytes, mask.get()) != 0;
         return set;
     }
     return {1};

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """usage: runtime_fault_test.py RUNTIME_RANK
 
-What the runtime does when ranks die or do not fit together: real processes under mpirun. Prints TAP."""
+What the runtime does when ranks die or do not fit together: real processes under mpirun.
+Prints TAP."""
 import os
 import re
 import signal
@@ -15,7 +16,8 @@ PEER_LOST, TIMED_OUT, BUILD_MISMATCH = "peer_lost", "timed_out", "build_mismatch
 EXIT_CODE = {PEER_LOST: 50}
 NOTICE_SECONDS = 2.0
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none",
-          "--mca", "pml", "ob1", "--mca", "btl", "self,vader", "--mca", "orte_base_help_aggregate", "0"]
+          "--mca", "pml", "ob1", "--mca", "btl", "self,vader",
+          "--mca", "orte_base_help_aggregate", "0"]
 WRAPPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pagerank_rank.py")
 
 
@@ -28,7 +30,7 @@ def read(path):
 
 
 class Job:
-    """One mpirun of RUNTIME_RANK; ends everything it started. `per_rank`: variables of each rank."""
+    """One mpirun of RUNTIME_RANK; ends all it started. `per_rank`: variables of each rank."""
 
     def __init__(self, program, scenario, ranks, variables=None, per_rank=None, recovery=True):
         self.folder = tempfile.TemporaryDirectory(prefix="runtime_fault.")
@@ -119,7 +121,8 @@ def check_survivors(job, victim, killed_at, limit=NOTICE_SECONDS):
     slowest = 0.0
     for rank in survivors:
         notices = re.findall(rf"^([\d.]+) .*node {victim} lost", job.log(rank), re.M)
-        check(len(notices) == 1, f"rank {rank} printed the loss {len(notices)} times\n" + job.logs())
+        check(len(notices) == 1,
+              f"rank {rank} printed the loss {len(notices)} times\n" + job.logs())
         delay = float(notices[0]) - killed_at
         slowest = max(slowest, delay)
         check(delay <= limit, f"rank {rank} printed the loss after {delay:.2f} s\n" + job.logs())
@@ -229,7 +232,8 @@ def different_builds(program):
     with Job(program, "wait", 4, per_rank=builds) as job:
         job.wait_ended(range(4), 20)
         for rank in range(4):
-            check(re.search(r"build_mismatch: .*rank 2 runs build older, but rank 0 runs build newer",
+            check(re.search(r"build_mismatch: .*rank 2 runs build older, "
+                            r"but rank 0 runs build newer",
                             job.log(rank)), f"rank {rank} does not say why\n" + job.logs())
             check(job.ended(rank)[0] not in (0, 3, 4), job.logs())
         return ""
@@ -252,7 +256,8 @@ def hanging_at_start(program):
         job.wait(lambda: job.pid(3), 30)
         job.wait_ended([0, 2, 3], 10)
         for rank in (0, 2, 3):
-            check(re.search(r"left: timed_out: .*rank 1 did not answer within 2000 ms", job.log(rank)),
+            check(re.search(r"left: timed_out: .*rank 1 did not answer within 2000 ms",
+                            job.log(rank)),
                   f"rank {rank} does not name rank 1\n" + job.logs())
         return ""
 

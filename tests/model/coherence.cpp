@@ -149,8 +149,8 @@ void Coherence::check_rest(std::uint32_t node, std::uint32_t object) {
     const kddm::Inspection seen = nodes_.inspect(node, object);
     const SetPlan& plan = catalog_.plan_of(object);
     if (seen.in_transition || seen.home_busy || seen.pins != 0 || seen.writer_held)
-        verdict_.fail("rest", fmt::format("nothing is under way, but object {} of set {} on node {} "
-                                          "is {}",
+        verdict_.fail("rest", fmt::format("nothing is under way, but object {} of set {} on node "
+                                          "{} is {}",
                                           object - plan.first, plan.name, nodes_.id_of(node).value,
                                           seen.in_transition ? "in transition"
                                           : seen.home_busy   ? "busy at its home"

@@ -83,7 +83,8 @@ TEST(RegisterHistory, a_removed_object_is_new_born) {
 
 TEST(CounterHistory, accepts_sums_that_follow_each_other) {
     EXPECT_FALSE(check_counter(
-        {{true, 1, 9, 0, 3}, {true, 2, 8, 3, 4}, {false, 10, 11, 7, 0}, {false, 3, 4, 3, 0}}, true));
+        {{true, 1, 9, 0, 3}, {true, 2, 8, 3, 4}, {false, 10, 11, 7, 0}, {false, 3, 4, 3, 0}},
+        true));
 }
 
 TEST(CounterHistory, refuses_a_sum_that_was_given_twice) {

@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
     using namespace ssi;
     std::vector<std::string> arguments(argv + 1, argv + argc);
     // A failed test prints its seed; SSI_SEED replays it without touching the command line.
-    if (const char* seed = std::getenv("SSI_SEED")) arguments.insert(arguments.end(), {"--seed", seed});
+    if (const char* seed = std::getenv("SSI_SEED"))
+        arguments.insert(arguments.end(), {"--seed", seed});
     const auto options = model::parse_options(arguments);
     if (!options) {
         std::fprintf(stderr, "ssi-sim: %s\n", options.error().text.c_str());

@@ -161,7 +161,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
 }
 
 std::string help_text() {
-    return R"(ssi-sim runs many nodes of libssi in one process, in virtual time, and checks what they do.
+    return R"(ssi-sim runs many nodes of libssi in one process, in virtual time, and checks them.
 
   --nodes N         nodes, 1 to 100000 (default 4)
   --ops N           operations in all (default 5000)

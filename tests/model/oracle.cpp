@@ -94,14 +94,15 @@ void Oracle::executed(std::uint32_t number, std::uint32_t op, bool in_place, std
     Object& object = objects_[number];
     if (op >= executed_.size()) executed_.resize(op + 1);
     if (executed_[op])
-        verdict_.fail("executed_once",
-                      fmt::format("the function of operation {} ran again on object {}", op, number));
+        verdict_.fail(
+            "executed_once",
+            fmt::format("the function of operation {} ran again on object {}", op, number));
     executed_[op] = true;
     for (const Holder& holder : object.holders)
         if (!in_place || holder.op != op)
             verdict_.fail("exclusion",
-                          fmt::format("the function of operation {} ran on object {} while operation "
-                                      "{} on node {} held it",
+                          fmt::format("the function of operation {} ran on object {} while "
+                                      "operation {} on node {} held it",
                                       op, number, holder.op, holder.node));
     check_value(object, number, op, value);
     object.value = new_value;
@@ -115,8 +116,8 @@ void Oracle::release_hook(std::uint32_t number, std::uint32_t node) {
     for (const Holder& holder : objects_[number].holders)
         if (holder.node == node && holder.write)
             verdict_.fail("release_hook",
-                          fmt::format("the release hook ran for object {} on node {} while operation "
-                                      "{} grabs it there",
+                          fmt::format("the release hook ran for object {} on node {} while "
+                                      "operation {} grabs it there",
                                       number, node, holder.op));
 }
 

@@ -75,7 +75,8 @@ Run* current_run = nullptr;
 // An assertion of the code under test is a checker too.
 void on_abort(int) {
     if (current_run) {
-        current_run->world.verdict.fail("assertion", "the code under test stopped itself, see above");
+        current_run->world.verdict.fail("assertion", "the code under test stopped itself, see "
+                                                     "above");
         std::fflush(stdout);
         current_run->report_failure();
         std::fflush(stdout);
@@ -146,7 +147,8 @@ std::string Run::json(double seconds) const {
         R"({{"nodes":{},"seed":{},"ops":{},"virtual_ns":{},"messages":{},"bytes":{},)"
         R"("setup_messages":{},"duplicates":{},"dropped":{},"switches":{},"preemptions":{},)"
         R"("looks":{},"most_passed":{},"storm_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
-        R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},"bytes_per_node_active":{},)"
+        R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},)"
+        R"("bytes_per_node_active":{},)"
         R"("verbs":{{{}}}}})",
         options.nodes, seed, workload.done(), world.clock.now(),
         usage.messages - setup_usage.messages, usage.bytes - setup_usage.bytes,
@@ -158,9 +160,10 @@ std::string Run::json(double seconds) const {
 
 std::string Run::summary(double seconds) const {
     const auto usage = world.network.usage();
-    return fmt::format("seed {}: {} nodes, {} operations, {:.3f} ms of virtual time, {} messages, {} "
-                       "duplicates, {} preemptions, bytes_per_node {} idle {} active, max rss {} MiB, "
-                       "{:.1f} s, {:.0f} ops/s, clean",
+    return fmt::format("seed {}: {} nodes, {} operations, {:.3f} ms of virtual time, {} messages, "
+                       "{} "
+                       "duplicates, {} preemptions, bytes_per_node {} idle {} active, max rss {} "
+                       "MiB, {:.1f} s, {:.0f} ops/s, clean",
                        seed, options.nodes, workload.done(),
                        static_cast<double>(world.clock.now()) / 1e6, usage.messages,
                        usage.duplicates, world.scheduler.usage().preemptions, idle_bytes_per_node,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reads kddm's messages with kddm's own private header: a trace that shows bare numbers helps nobody.
+// Reads kddm's messages with kddm's own private header: a trace that shows bare numbers helps
+// nobody.
 #include "trace.hpp"
 
 #include <fmt/format.h>
@@ -33,8 +34,8 @@ std::string format(const TraceEvent& e) {
                                e.kind < std::size(kind_names);
             const std::string name = named ? kind_names[e.kind]
                                            : fmt::format("channel {} kind {}", e.channel, e.kind);
-            return fmt::format("{:>12} node {} to node {}: {} set {} object {}:{} txn {} version {} "
-                               "{}, {} bytes, operation {}\n",
+            return fmt::format("{:>12} node {} to node {}: {} set {} object {}:{} txn {} version "
+                               "{} {}, {} bytes, operation {}\n",
                                e.time, e.node, e.peer, name, e.set.value, e.id.hi, e.id.lo, e.value,
                                e.version, happening_names[static_cast<int>(e.happening)], e.bytes,
                                e.op);

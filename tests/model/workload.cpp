@@ -293,8 +293,8 @@ void Workload::check_histories() {
         if (!wrong) continue;
         const SetPlan& plan = catalog_.plan_of(object);
         return world_.verdict.fail("linearizable",
-                                   fmt::format("object {} of set {} has no order of its operations: "
-                                               "{}",
+                                   fmt::format("object {} of set {} has no order of its "
+                                               "operations: {}",
                                                object - plan.first, plan.name, *wrong));
     }
 }

@@ -117,8 +117,8 @@ Workload::Hold Workload::acquired(const Op& op, std::uint32_t object, const kddm
 
 void Workload::let_go_read(const Op& op, kddm::RawGuard& guard, const Hold& hold) {
     if (read(op, guard) != hold.value)
-        world_.verdict.fail("value", fmt::format("operation {} on node {} saw the bytes change under "
-                                                 "its guard",
+        world_.verdict.fail("value", fmt::format("operation {} on node {} saw the bytes change "
+                                                 "under its guard",
                                                  op.number, op.node));
     note(op, hold.object, "lets go", hold.value, guard.version());
     oracle_.released(hold.object, op.number);
@@ -161,7 +161,8 @@ void Workload::read_counter(const Op& op, kddm::RawGuard& guard) {
     pause();
     std::memcpy(&after, guard.bytes().data(), sizeof(after));
     if (before != after)
-        world_.verdict.fail("value", fmt::format("operation {} saw a counter change under its guard",
+        world_.verdict.fail("value", fmt::format("operation {} saw a counter change under its "
+                                                 "guard",
                                                  op.number));
     note(op, op.object, "lets go", static_cast<std::uint64_t>(before), guard.version());
     oracle_.released(op.object, op.number);
@@ -191,8 +192,8 @@ void Workload::do_grab(const Op& op) {
     const bool fresh = op.verb == Verb::grab_new;
     Hold hold = acquired(op, op.object, *guard, true, fresh);
     if (fresh && hold.value != 0)
-        world_.verdict.fail("value", fmt::format("operation {} found value {} where grab_new promises "
-                                                 "a new-born object",
+        world_.verdict.fail("value", fmt::format("operation {} found value {} where grab_new "
+                                                 "promises a new-born object",
                                                  op.number, hold.value));
     if (op.verb == Verb::apply_here && !apply_in_place(op, hold)) return;
     write_and_let_go(op, *guard, hold);
@@ -230,7 +231,8 @@ void Workload::write_and_let_go(const Op& op, kddm::RawGuard& guard, Hold hold) 
     fill(guard.writable(), value);
     pause();
     if (read(op, guard) != value)
-        world_.verdict.fail("value", fmt::format("operation {} lost what it wrote under its own grab",
+        world_.verdict.fail("value", fmt::format("operation {} lost what it wrote under its own "
+                                                 "grab",
                                                  op.number));
     note(op, hold.object, "lets go", value, guard.version());
     oracle_.released(hold.object, op.number, value);
@@ -262,8 +264,8 @@ void Workload::do_upgrade(const Op& op) {
     }
     const Hold hold = acquired(op, op.object, *guard, true);
     if (!*changed && hold.value != before.value)
-        world_.verdict.fail("value", fmt::format("operation {} was told that nothing changed before "
-                                                 "its upgrade, but {} became {}",
+        world_.verdict.fail("value", fmt::format("operation {} was told that nothing changed "
+                                                 "before its upgrade, but {} became {}",
                                                  op.number, before.value, hold.value));
     write_and_let_go(op, *guard, hold);
 }
@@ -320,8 +322,8 @@ void Workload::do_descending(const Op& op) {
     auto lower = set_of(op, op.object).grab(catalog_.id_of(op.object - 1));
     if (lower || lower.error().code != Errc::deadlock)
         world_.verdict.fail("guard_order",
-                            fmt::format("operation {} grabbed a lower object while holding a higher "
-                                        "one and was not refused",
+                            fmt::format("operation {} grabbed a lower object while holding a "
+                                        "higher one and was not refused",
                                         op.number));
     let_go_read(op, *guard, hold);
 }
@@ -342,9 +344,10 @@ void Workload::do_fetch_add(const Op& op) {
 void Workload::do_apply(const Op& op, bool failing) {
     note(op, op.object, "called", new_value(op), 0);
     const std::uint64_t call = tick();
-    auto reply = set_of(op, op.object)
-                     .apply(catalog_.id_of(op.object), op.number % 3 == 0 ? "replace_later" : "replace",
-                            pack({op.number, op.object, new_value(op), 0, failing}));
+    auto reply =
+        set_of(op, op.object)
+            .apply(catalog_.id_of(op.object), op.number % 3 == 0 ? "replace_later" : "replace",
+                   pack({op.number, op.object, new_value(op), 0, failing}));
     if (failing && !reply && reply.error().code == Errc::function_failed) return;
     if (!reply) {
         // It may have run, or run later: then its effect has no end.
@@ -371,8 +374,8 @@ Result<void> Workload::run_function(std::uint32_t node, kddm::ObjectView& object
     std::memcpy(&arguments, bytes.data(), sizeof(arguments));
     const auto before = value_of(object.bytes());
     if (!before)
-        world_.verdict.fail("torn", fmt::format("the function of operation {} on node {} found bytes "
-                                                "that are no single value's",
+        world_.verdict.fail("torn", fmt::format("the function of operation {} on node {} found "
+                                                "bytes that are no single value's",
                                                 arguments.op, node));
     if (arguments.failing) return fail(Errc::invalid_argument, "asked to fail");
     oracle_.executed(arguments.object, arguments.op, arguments.in_place != 0, before.value_or(0),

@@ -17,7 +17,8 @@ std::vector<Member> members() {
     const auto ids = *rc::gen::nonEmpty(
         rc::gen::container<std::set<std::uint32_t>>(rc::gen::inRange(0u, 5000u)));
     std::vector<Member> members;
-    for (const std::uint32_t id : ids) members.push_back({NodeId{id}, Incarnation{1}, 0, 0, "host"});
+    for (const std::uint32_t id : ids)
+        members.push_back({NodeId{id}, Incarnation{1}, 0, 0, "host"});
     return members;
 }
 

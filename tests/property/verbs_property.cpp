@@ -22,8 +22,9 @@ constexpr std::uint32_t objects_per_set = 3;
 enum class Act : std::uint8_t {
     get, grab, grab_new, try_grab, upgrade, remove, flush, prefetch, fetch_add, apply, hold, let_go,
 };
-constexpr const char* act_names[] = {"get",    "grab",  "grab_new", "try_grab",  "upgrade", "remove",
-                                     "flush",  "prefetch", "fetch_add", "apply", "hold",    "let_go"};
+constexpr const char* act_names[] = {"get",       "grab",   "grab_new", "try_grab",
+                                     "upgrade",   "remove", "flush",    "prefetch",
+                                     "fetch_add", "apply",  "hold",     "let_go"};
 
 struct Command {
     Act act;
@@ -218,7 +219,8 @@ void Session::hold(const Command& command, std::uint32_t object) {
     held_->write = command.object % 2 == 0;
     start(command.node, [this, object, held = held_.get()] {
         auto& set = world_.set_at(held->node, object);
-        auto guard = held->write ? set.grab(catalog_.id_of(object)) : set.get(catalog_.id_of(object));
+        auto guard =
+            held->write ? set.grab(catalog_.id_of(object)) : set.get(catalog_.id_of(object));
         RC_ASSERT(guard);
         RC_ASSERT(read(object, guard->bytes()) == model_[object]);
         held->acquired = true;

@@ -321,8 +321,9 @@ TEST(FiberDeathTest, the_schedulers_own_stack_must_not_block) {
     EXPECT_DEATH(
         {
             FiberScheduler scheduler({});
-            scheduler.at(1, [](void* s, std::uint64_t) { static_cast<FiberScheduler*>(s)->yield(); },
-                         &scheduler, 0);
+            scheduler.at(
+                1, [](void* s, std::uint64_t) { static_cast<FiberScheduler*>(s)->yield(); },
+                &scheduler, 0);
             scheduler.run();
         },
         "only a fiber can wait");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // PeerMap: what one node keeps about each peer it talks to, made on first use. A look-up takes no
-// lock: one probe in the usual case, as node ids are dense at first. Nothing grows with the session,
+// lock: one probe in the usual case, as node ids are dense at first. Nothing grows with the
+// session,
 // only with the peers met; entries live, at one address, as long as the map.
 #pragma once
 
@@ -61,7 +62,8 @@ public:
 
 private:
     struct Table {
-        explicit Table(std::size_t n) : mask(n - 1), slots(std::make_unique<std::atomic<T*>[]>(n)) {}
+        explicit Table(std::size_t n)
+            : mask(n - 1), slots(std::make_unique<std::atomic<T*>[]>(n)) {}
         std::size_t mask;
         std::unique_ptr<std::atomic<T*>[]> slots;
     };

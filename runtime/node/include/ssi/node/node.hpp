@@ -49,7 +49,8 @@ public:
     virtual void on_message(NodeId from, std::span<const std::byte> header,
                             std::span<std::byte> payload, bool owned) = 0;
     virtual void on_large_failed(NodeId from, std::byte* memory) = 0;
-    // A node is dead, with proof. Called once per node, from a poll or the progress thread, no lock held.
+    // A node is dead, with proof. Called once per node, from a poll or the progress thread, no lock
+    // held.
     virtual void on_node_lost(NodeId node) = 0;
 };
 
@@ -95,7 +96,8 @@ public:
     bool lost(NodeId node) const;
     bool any_lost() const { return any_lost_.load(std::memory_order_acquire); }
     Nanoseconds last_loss() const { return last_loss_.load(std::memory_order_acquire); }
-    // By a detector that has proof. Idempotent; logs `node 3 lost: why` once and tells the channels.
+    // By a detector that has proof. Idempotent; logs `node 3 lost: why` once and tells the
+    // channels.
     void declare_lost(NodeId node, std::string_view why);
 
     // Simulator only: lets duplicates through, to prove that the checkers notice.

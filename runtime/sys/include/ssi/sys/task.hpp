@@ -105,7 +105,8 @@ class WaitCell {
 public:
     bool ready() const noexcept { return state_.load(std::memory_order_acquire) == 1; }
     void reset() noexcept { state_.store(0, std::memory_order_relaxed); }
-    // For the Waiter: 0 pending, 1 ready, 2 and above asleep (what above 2 means is the Waiter's own).
+    // For the Waiter: 0 pending, 1 ready, 2 and above asleep (what above 2 means is the Waiter's
+    // own).
     std::atomic<std::uint32_t>& state() noexcept { return state_; }
 
 private:
