@@ -69,6 +69,20 @@ TEST_F(OracleTest, notices_a_function_that_runs_twice_or_beside_a_holder) {
     EXPECT_EQ(second.checker(), "executed_once");
 }
 
+TEST_F(OracleTest, notices_a_release_hook_beside_a_writer_or_with_old_bytes) {
+    oracle.acquired(0, 1, 10, write, {0, 1});
+    oracle.release_hook(0, 11, 0);
+    EXPECT_FALSE(verdict.failed());
+    oracle.release_hook(0, 10, 0);
+    EXPECT_EQ(verdict.checker(), "release_hook");
+    Verdict second(scheduler);
+    Oracle other(second, 1);
+    other.acquired(0, 1, 10, write, {0, 1});
+    other.released(0, 1, 77);
+    other.release_hook(0, 10, 0);
+    EXPECT_EQ(second.checker(), "release_hook");
+}
+
 TEST_F(OracleTest, notices_who_starves) {
     oracle.set_patience(3);
     oracle.called(0, 1);

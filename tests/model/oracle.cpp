@@ -112,13 +112,19 @@ bool Oracle::was_executed(std::uint32_t op) const {
     return op < executed_.size() && executed_[op];
 }
 
-void Oracle::release_hook(std::uint32_t number, std::uint32_t node) {
-    for (const Holder& holder : objects_[number].holders)
+void Oracle::release_hook(std::uint32_t number, std::uint32_t node, std::uint64_t value) {
+    const Object& object = objects_[number];
+    for (const Holder& holder : object.holders)
         if (holder.node == node && holder.write)
             verdict_.fail("release_hook",
                           fmt::format("the release hook ran for object {} on node {} while "
                                       "operation {} grabs it there",
                                       number, node, holder.op));
+    if (object.certain && !object.may_be_renewed && value != object.value)
+        verdict_.fail("release_hook",
+                      fmt::format("the release hook of node {} found value {} in object {}, but the "
+                                  "last release left {}",
+                                  node, value, number, object.value));
 }
 
 void Oracle::node_died(std::uint32_t node) {

@@ -41,8 +41,8 @@ public:
                   std::uint64_t new_value);
     bool was_executed(std::uint32_t op) const;
 
-    // No local guard may exist when the release hook runs.
-    void release_hook(std::uint32_t object, std::uint32_t node);
+    // The release hook of a node runs: no task there grabs the object, and the value is the newest.
+    void release_hook(std::uint32_t object, std::uint32_t node, std::uint64_t value);
 
     // A grab_new failed because a node died: it may still turn the object new-born, at any time.
     void may_be_renewed(std::uint32_t object) { objects_[object].may_be_renewed = true; }

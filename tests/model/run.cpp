@@ -89,6 +89,7 @@ void Run::execute() {
         workload.prepare(node, engine);
     });
     if (world.verdict.failed()) return;
+    workload.hook_releases();
     setup_usage = world.network.usage();
     measure_idle();
     workload.start_storm();

@@ -58,7 +58,7 @@ Workload::Workload(const Options& options, std::uint64_t seed, const Catalog& ca
       oracle_(world.verdict, catalog.object_count()),
       histories_(catalog.object_count()), counters_(catalog.object_count()), ops_(1),
       under_way_(options.nodes) {
-    if (options.faults.kill) kills_left_ = options.nodes >= 8 ? 2 : 1;
+    if (options.faults.kill) kills_ = kills_left_ = options.nodes >= 8 ? 2 : 1;
     world.on_message = [this](const net::SimNetwork::Record& record) {
         if (record.cause.operation == 0) return;
         VerbCount& count = counts_[static_cast<std::size_t>(ops_[record.cause.operation].verb)];
@@ -76,6 +76,17 @@ void Workload::prepare(std::uint32_t node, kddm::Engine& engine) {
                 return run_function(node, object, arguments, reply);
             });
     engine.register_placement(Catalog::placement_name, &Catalog::place_by_low_bits);
+}
+
+void Workload::hook_releases() {
+    // The executor's task works for many causes, so it would add up their delays.
+    if (options_.sequential) return;
+    for (std::uint32_t node = 0; node < options_.nodes; node += 2)
+        for (const std::uint32_t set : {0u, 1u})
+            world_.sets_at(node)[set].on_release(
+                [this, node, set](ObjectId id, std::span<const std::byte> bytes) {
+                    on_release(node, catalog_.number_of(set, id), bytes);
+                });
 }
 
 void Workload::start_storm() {
@@ -195,25 +206,25 @@ Verb Workload::plan_verb(Use use) {
 
 // One node after a third of the operations, another after half.
 void Workload::maybe_kill() {
-    if (kills_left_ == 0) return;
-    const bool due = done_ >= (losses_ ? options_.ops / 2 : options_.ops / 3);
-    if (!due) return;
+    const std::uint64_t due = kills_left_ == kills_ ? options_.ops / 3 : options_.ops / 2;
+    if (kills_left_ == 0 || done_ < due) return;
+    --kills_left_;
     std::uint32_t victim = static_cast<std::uint32_t>(random_.below(options_.nodes));
     while (!world_.alive(victim)) victim = (victim + 1) % options_.nodes;
-    --kills_left_;
+    // This may run on the victim: it must leave the processor first.
+    world_.scheduler.at(world_.scheduler.now(),
+                        [](void* workload, std::uint64_t node) {
+                            static_cast<Workload*>(workload)->kill(static_cast<std::uint32_t>(node));
+                        },
+                        this, victim);
+}
+
+void Workload::kill(std::uint32_t victim) {
     losses_ = true;
     abandoned_ += under_way_[victim];
     under_way_[victim] = 0;
     oracle_.node_died(victim);
-    const auto detection = static_cast<Nanoseconds>(20'000 + random_.below(80'000));
-    // The killer may run on the victim: it must leave the processor first.
-    world_.scheduler.at(world_.scheduler.now(),
-                        [](void* world, std::uint64_t packed) {
-                            static_cast<World*>(world)->kill(
-                                static_cast<std::uint32_t>(packed),
-                                static_cast<Nanoseconds>(packed >> 32));
-                        },
-                        &world_, static_cast<std::uint64_t>(detection) << 32 | victim);
+    world_.kill(victim, static_cast<Nanoseconds>(20'000 + random_.below(80'000)));
 }
 
 void Workload::check_rest() {

@@ -35,6 +35,8 @@ public:
 
     // Registers the shipped functions; before the sets are opened.
     void prepare(std::uint32_t node, kddm::Engine& engine);
+    // Every other node hooks the release of the objects of two sets; after the sets are opened.
+    void hook_releases();
     // Each, then world.run(). The storm: a few nodes fight for one object, without long delays, to
     // see whether anybody starves.
     void start_storm();
@@ -104,11 +106,13 @@ private:
               std::uint64_t version);
     Result<void> run_function(std::uint32_t node, kddm::ObjectView& object,
                               std::span<const std::byte> arguments, std::vector<std::byte>& reply);
+    void on_release(std::uint32_t node, std::uint32_t object, std::span<const std::byte> bytes);
     std::uint64_t tick() { return ++tick_; }
     kddm::RawSet& set_of(const Op& op, std::uint32_t object) {
         return world_.set_at(op.node, object);
     }
     void maybe_kill();
+    void kill(std::uint32_t victim);
     void end_op(const Op& op);
     std::string describe_unended(std::size_t limit) const;
     void note_doubtful();
@@ -128,6 +132,7 @@ private:
     std::uint64_t done_ = 0;
     std::uint64_t abandoned_ = 0;              // under way on a node when it was killed
     std::uint64_t tick_ = 0;
+    std::uint32_t kills_ = 0;
     std::uint32_t kills_left_ = 0;
     bool losses_ = false;
 };

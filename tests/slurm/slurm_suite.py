@@ -127,7 +127,8 @@ def main(arguments):
     tap = Tap()
     # The default place may be too long for the sockets that slurmd and PMIx make in it.
     with tempfile.TemporaryDirectory(prefix="ssi-") as work:
-        run(tap, arguments[0], arguments[1], os.path.join(work, "c"), work)
+        run(tap, os.path.abspath(arguments[0]), os.path.abspath(arguments[1]),
+            os.path.join(work, "c"), work)
     print(f"1..{tap.number}")
     return 0 if tap.good else 1
 

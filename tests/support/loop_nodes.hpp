@@ -29,6 +29,8 @@ public:
         Config config;
         LogLevel log_level = LogLevel::debug;
         bool progress_threads = true;
+        // Changes what the members say of themselves: host and process ids.
+        std::function<void(node::Member&)> edit_member;
     };
     explicit LoopNodes(int count) : LoopNodes(count, Options{}) {}
     LoopNodes(int count, Options options)
@@ -40,6 +42,7 @@ public:
             member.incarnation = Incarnation{1};
             member.host_id = 1;
             member.host_name = "loop";
+            if (options_.edit_member) options_.edit_member(member);
             members.push_back(std::move(member));
         }
         membership_ = node::make_membership(std::move(members));

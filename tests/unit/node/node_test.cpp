@@ -41,7 +41,7 @@ struct Recorder : Channel {
 
 // A node whose transport nobody polls: the test delivers by hand.
 struct Quiet {
-    Quiet() : nodes(2, {.loop = {}, .config = {}, .progress_threads = false}) {
+    Quiet() : nodes(2, {.loop = {}, .config = {}, .progress_threads = false, .edit_member = {}}) {
         nodes[0].attach(ChannelId::kddm, &channel);
     }
     static MessageHeader header(std::uint64_t sequence, int kind = 0) {

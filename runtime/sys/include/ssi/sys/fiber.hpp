@@ -100,9 +100,8 @@ public:
     std::string describe_parked(std::size_t limit) const;
 
     // For the twins and the slow paths of Mutex and Condition; called from fibers.
-    // Sleeps until wake_blocked(address); false when the deadline passed. `locking`: the fiber
-    // waits
-    // for a lock and may hold others; else it waits for a condition and holds none.
+    // Sleeps until wake_blocked(address); false when the deadline passed. `locking`: it waits for a
+    // lock and may hold others; else it waits for a condition and holds none.
     bool block_on(const void* address, Nanoseconds deadline, bool locking);
     void wake_blocked(const void* address, bool all);
     std::uint32_t current_index() const;
