@@ -121,10 +121,11 @@ void Oracle::release_hook(std::uint32_t number, std::uint32_t node, std::uint64_
                                       "operation {} grabs it there",
                                       number, node, holder.op));
     if (object.certain && !object.may_be_renewed && value != object.value)
-        verdict_.fail("release_hook",
-                      fmt::format("the release hook of node {} found value {} in object {}, but the "
-                                  "last release left {}",
-                                  node, value, number, object.value));
+        verdict_.fail(
+            "release_hook",
+            fmt::format("the release hook of node {} found value {} in object {}, but the "
+                        "last release left {}",
+                        node, value, number, object.value));
 }
 
 void Oracle::node_died(std::uint32_t node) {

@@ -212,11 +212,12 @@ void Workload::maybe_kill() {
     std::uint32_t victim = static_cast<std::uint32_t>(random_.below(options_.nodes));
     while (!world_.alive(victim)) victim = (victim + 1) % options_.nodes;
     // This may run on the victim: it must leave the processor first.
-    world_.scheduler.at(world_.scheduler.now(),
-                        [](void* workload, std::uint64_t node) {
-                            static_cast<Workload*>(workload)->kill(static_cast<std::uint32_t>(node));
-                        },
-                        this, victim);
+    world_.scheduler.at(
+        world_.scheduler.now(),
+        [](void* workload, std::uint64_t node) {
+            static_cast<Workload*>(workload)->kill(static_cast<std::uint32_t>(node));
+        },
+        this, victim);
 }
 
 void Workload::kill(std::uint32_t victim) {

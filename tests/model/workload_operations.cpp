@@ -111,14 +111,16 @@ Result<void> Workload::run_function(std::uint32_t node, kddm::ObjectView& object
     return {};
 }
 
-// The last guard of a revoked object is gone and its bytes have not left: they are still the newest.
+// The last guard of a revoked object is gone and its bytes have not left: they are still the
+// newest.
 void Workload::on_release(std::uint32_t node, std::uint32_t object,
                           std::span<const std::byte> bytes) {
     const auto value = value_of(bytes);
     if (!value)
-        return world_.verdict.fail("torn", fmt::format("the release hook of node {} found bytes that "
-                                                       "are no single value's",
-                                                       node));
+        return world_.verdict.fail("torn",
+                                   fmt::format("the release hook of node {} found bytes that "
+                                               "are no single value's",
+                                               node));
     oracle_.release_hook(object, node, *value);
 }
 

@@ -290,6 +290,32 @@ TEST_F(Ucx, the_armed_fd_wakes_for_an_arrival) {
     }
 }
 
+// A send that UCX cannot finish at once needs polls, and the progress thread may be asleep.
+TEST_F(Ucx, a_deferred_send_wakes_who_sleeps_on_the_armed_fd) {
+    introduce();
+    ASSERT_TRUE(transport[0]->send(b, header(one), {}));
+    ASSERT_TRUE(poll_until([&] { return receiver[1].messages == 1; }));
+    ASSERT_TRUE(poll_until([&] { return transport[0]->arm(); }));
+    const auto before = transport[0]->counts().deferred;
+    std::uint64_t sent = 1;
+    for (; transport[0]->counts().deferred == before; ++sent)
+        ASSERT_TRUE(transport[0]->send(b, header(one), {}));
+    pollfd fd{transport[0]->event_fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&fd, 1, 5000), 1);
+    EXPECT_FALSE(transport[0]->arm()) << "a send is unfinished";
+    EXPECT_TRUE(poll_until([&] { return receiver[1].messages == sent; }));
+}
+
+TEST_F(Ucx, what_was_released_is_not_released_again_at_the_end) {
+    introduce();
+    Lender lender(100'000);
+    ASSERT_TRUE(transport[0]->send(b, header(one), lender.payload()));
+    ASSERT_TRUE(poll_until([&] { return lender.releases == 1; }));
+    transport[0]->forget(b);
+    transport[0]->abandon();
+    EXPECT_EQ(lender.releases, 1);
+}
+
 TEST_F(Ucx, closes_in_order_and_refuses_to_send_afterwards) {
     introduce();
     Lender lender(300);

@@ -182,7 +182,8 @@ TEST(Detector, a_broken_connection_to_a_living_node_is_no_loss) {
     world.detectors[0]->on_suspect(NodeId{1}, Failure{Errc::transport, 0, NodeId{1}, "a test"});
     EXPECT_TRUE(eventually([&] { return world.nodes.log().contains("node 1 lives, but a test"); }));
     world.detectors[1]->on_suspect(NodeId{2}, Failure{Errc::transport, 0, NodeId{2}, "on host"});
-    EXPECT_TRUE(eventually([&] { return world.nodes.log().contains("node 2 lives, but on host"); }));
+    EXPECT_TRUE(
+        eventually([&] { return world.nodes.log().contains("node 2 lives, but on host"); }));
     for (int i = 0; i < 3; ++i) EXPECT_FALSE(world.nodes[i].any_lost());
 }
 

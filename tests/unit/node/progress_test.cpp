@@ -97,6 +97,31 @@ TEST(Progress, never_sleeps_armed_while_others_poll) {
     EXPECT_LE(counts.sleeps, 5u);
 }
 
+TEST(Progress, goes_back_to_watching_when_others_begin_to_poll) {
+    LoopNodes nodes(2);
+    Counting channel;
+    nodes[0].attach(ChannelId::kddm, &channel);
+    nodes.start();
+    ASSERT_TRUE(eventually([&] { return nodes.progress(0).counts().sleeps > 0; }));
+    std::atomic<bool> stop{false};
+    std::thread poller([&] {
+        while (!stop) {
+            nodes[0].doors().transport.poll();
+            std::this_thread::yield();
+        }
+    });
+    const auto before = nodes.progress(0).counts().sleeps;
+    constexpr int messages = 40;
+    for (int i = 0; i < messages; ++i) {
+        send_one(nodes[1], NodeId{0});  // wakes it, if it sleeps
+        std::this_thread::sleep_for(3ms);
+    }
+    const auto sleeps = nodes.progress(0).counts().sleeps - before;
+    stop = true;
+    poller.join();
+    EXPECT_LT(sleeps, messages / 2) << "it went to sleep again and again beside a poller";
+}
+
 TEST(Progress, tells_of_a_watched_fd_once) {
     LoopNodes nodes(1);
     nodes.start();
