@@ -180,6 +180,12 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     if (!here && entry.busy->evict_acked) end_eviction(entry, t);
 }
 
+void acknowledge(const Message& m, Transition& t) {
+    Message a = reply_to(m, Kind::ack);
+    a.acks = 1;
+    t.send(NodeId(m.ack_to), a);
+}
+
 void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
     if (entry.state == CacheState::shared) {
         if (!pin::revoke_all(entry.word)) return put_off(entry, m);
@@ -189,9 +195,7 @@ void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
         if (entry.busy && entry.busy->txn != 0) entry.busy->lost_copy = true;
         ++t.counters->invalidations;
     }
-    Message a = reply_to(m, Kind::ack);
-    a.acks = 1;
-    t.send(NodeId(m.ack_to), a);
+    acknowledge(m, t);
 }
 
 void start_evict(Entry& entry, Transition& t) {
@@ -340,7 +344,8 @@ void on_data(Entry& entry, const Message& m, Block* block, Transition& t) {
     }
     if (!entry.block)  // a planted lost upgrade, or memory ran out: never leave a hole
         entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
-    entry.version.store(m.version, std::memory_order_relaxed);
+    // Renewal is a write by itself: whoever asked may have given up since.
+    entry.version.store(m.version + (m.has(flag::renew) ? 1 : 0), std::memory_order_relaxed);
     busy->has_data = true;
     busy->want_done = m.has(flag::want_done);
     busy->acks_missing += static_cast<std::int32_t>(m.acks);
@@ -378,6 +383,9 @@ void on_error(Entry& entry, const Message& m, Transition& t) {
     if (!busy || busy->txn != m.txn) return;
     t.send(t.home, make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy->txn), t.self));
     busy->txn = 0;
+    // An eviction is refused when somebody who is dead now owned the object after us.
+    if (entry.state == CacheState::evicting || entry.state == CacheState::given)
+        end_eviction(entry, t);
     fail_waiters(entry, static_cast<Errc>(m.acks), NodeId(m.requester), t);
     if (!busy->revocation_after) return;
     const Message after = *busy->revocation_after;
@@ -391,6 +399,9 @@ void on_revoke(Entry& entry, const Message& m, Transition& t) {
         busy->revocation_after = m;
         return;
     }
+    // A coarse group holds nodes without a copy, and the owner: its yield may be put off here, and
+    // must stay so.
+    if (m.kind() == Kind::invalidate && entry.state != CacheState::shared) return acknowledge(m, t);
     revoke_now(entry, m, t);
 }
 

@@ -32,6 +32,7 @@ struct Rpc {
     std::vector<std::byte> bytes;
     Errc error = Errc::ok;
     NodeId fault = no_node;
+    bool answered = false;   // else it was woken to look again, as a node is lost
 };
 
 // A shipped operation waiting for exclusive access at the home. Owned by the machine's queue, then
@@ -144,6 +145,7 @@ struct Engine::Impl final : node::Channel {
 
     // -- loss.cpp
     void fail_rpcs(NodeId lost);
+    void wait_answered(Rpc& rpc);
 
     // -- groups.cpp
     bool tell_subtree(const Message& m, std::uint32_t lo, std::uint32_t hi, Transition& t);

@@ -234,6 +234,7 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
             rpc->error = static_cast<Errc>(m.acks);
             rpc->fault = NodeId(m.requester);
         }
+        rpc->answered = true;
         return waiter.notify(rpc->cell);
     }
 }
@@ -247,7 +248,7 @@ Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes,
     } else {
         send_bytes(to, m, bytes);
     }
-    waiter.wait(rpc.cell);
+    wait_answered(rpc);
     if (rpc.error == Errc::ok) return {};
     std::string text(reinterpret_cast<const char*>(rpc.bytes.data()), rpc.bytes.size());
     if (text.empty()) text = fmt::format("the request to node {} failed", to.value);

@@ -93,7 +93,7 @@ Result<void> Impl::destroy_set(std::string_view name) {
     const std::uint64_t txn = new_rpc(rpc, manager());
     if (self == manager()) {
         start_destroy(name, self, txn);
-        waiter.wait(rpc.cell);
+        wait_answered(rpc);
         if (rpc.error != Errc::ok)
             return fail(rpc.error, fmt::format("no set '{}' in this session", name));
         return {};
