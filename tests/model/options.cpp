@@ -76,6 +76,7 @@ constexpr NumberOption number_options[] = {
     {"--objects", 1, 1'000'000, &Options::objects},
     {"--tasks", 1, 1000, &Options::tasks},
     {"--preempt", 0, 1'000'000, &Options::preempt_every},
+    {"--reads", 0, 100, &Options::reads},
 };
 
 struct FlagOption {
@@ -173,6 +174,7 @@ std::string help_text() {
   --objects K       cold objects of the largest set (default twice the nodes, 32 to 4096)
   --tasks T         concurrent operations of each node (default 2)
   --preempt K       suspend a task at one in K atomic operations, 0 never (default 200)
+  --reads P         make P percent of the operations get, the rest as usual (default 0)
   --sequential      one operation at a time in the whole world: counts messages, bytes and delays
                     of operations that nobody disturbs
   --trace           print every event, one a line

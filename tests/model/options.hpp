@@ -29,6 +29,7 @@ struct Options {
     std::uint32_t objects = 0;      // cold objects of the largest set; 0: twice the nodes, 32..4096
     std::uint32_t tasks = 2;        // concurrent operations of a node
     std::uint32_t preempt_every = 200;
+    std::uint32_t reads = 0;        // percent of the operations that are get, beyond the usual
     bool sequential = false;        // one operation at a time in the whole world: for counting
     bool trace = false;
     bool json = false;

@@ -189,6 +189,7 @@ std::uint32_t Workload::plan_object() {
 }
 
 Verb Workload::plan_verb(Use use) {
+    if (options_.reads != 0 && random_.chance(options_.reads, 100)) return Verb::get;
     std::span<const Share> shares = value_shares;
     if (use == Use::counter) shares = counter_shares;
     if (use == Use::churn) shares = churn_shares;
