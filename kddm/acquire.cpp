@@ -62,10 +62,15 @@ RawGuard Impl::make_guard(SetState& set, Entry* entry, ObjectId id, Access acces
     return guard;
 }
 
-void unpin_stranger(SetState& set, Entry* entry, Access access) {
-    const ObjectId other = entry->id;
-    if (pin::must_run(pin::drop(entry->word, access)))
-        set.owner->impl().run_unpinned(set, other, entry);
+// The entry may serve a third object by now, so its name is read under the lock of its shard.
+void unpin_stranger(SetState& set, Entry* entry, std::uint64_t hash, Access access) {
+    if (!pin::must_run(pin::drop(entry->word, access))) return;
+    ObjectId other;
+    {
+        std::lock_guard lock(set.shard(hash).mutex);
+        other = entry->id;
+    }
+    set.owner->impl().run_unpinned(set, other, entry);
 }
 
 // All that the fast path does not do: order, nested guards, waiting, errors.
@@ -86,7 +91,7 @@ Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
             if (want.renew) renew(set, *entry);
             return make_guard(set, entry, id, want.access);
         }
-        unpin_stranger(set, entry, want.access);
+        unpin_stranger(set, entry, hash, want.access);
     }
     return acquire_slow(set, id, hash, want, nullptr);
 }

@@ -136,7 +136,7 @@ struct Engine::Impl final : node::Channel {
                      SetOptions& options);
     void send_set_info(NodeId to, std::uint64_t txn, SetId id, std::string_view name,
                        const SetOptions& options);
-    void park(NodeId from, const Message& m, std::span<const std::byte> payload);
+    SetState* park(NodeId from, const Message& m, std::span<const std::byte> payload);
     Result<void> destroy_set(std::string_view name);
     void start_destroy(std::string_view name, NodeId from, std::uint64_t txn);
     void receive_set_gone(NodeId from, const Message& m);

@@ -48,17 +48,16 @@ void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<
     }
     const bool for_rpc = (m.kind() == Kind::reply || m.kind() == Kind::error ||
                           m.kind() == Kind::set_info) && (m.txn & rpc_bit);
-    SetState* set = nullptr;
     if (for_rpc) {
         complete_rpc(m, payload);
     } else if (is_control(m.kind())) {
         receive_control(from, m, payload);
-    } else if ((set = find_set(m.set_id()))) {
-        const bool object = carries_object(m.kind());
-        receive(from, *set, m, payload, object ? block : nullptr);
-        if (object) block = nullptr;
     } else {
-        park(from, m, payload);
+        SetState* set = find_set(m.set_id());
+        if (!set) set = park(from, m, payload);
+        const bool object = set && carries_object(m.kind());
+        if (set) receive(from, *set, m, payload, object ? block : nullptr);
+        if (object) block = nullptr;
     }
     if (block) blocks.release(block);
 }

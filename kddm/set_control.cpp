@@ -246,15 +246,17 @@ void Impl::receive_control(NodeId from, const Message& m, std::span<std::byte> p
     }
 }
 
-// Keeps a message for a set that this node does not know yet and asks the sender about it.
-void Impl::park(NodeId from, const Message& m, std::span<const std::byte> payload) {
+// Keeps a message for a set that this node does not know yet and asks the sender about it. Returns
+// the set, and keeps nothing, when another task has learned of it meanwhile.
+SetState* Impl::park(NodeId from, const Message& m, std::span<const std::byte> payload) {
     {
         std::lock_guard lock(sets_mutex);
-        if (!find_set(m.set_id()))
-            parked[m.set].push_back({from, m, {payload.begin(), payload.end()}});
+        if (SetState* known = find_set(m.set_id())) return known;
+        parked[m.set].push_back({from, m, {payload.begin(), payload.end()}});
     }
     Message ask = make_message(Kind::set_needed, m.set_id(), 0, no_txn, self);
     send_block(from, ask, nullptr);
+    return nullptr;
 }
 
 // Installs a set and delivers what waited for it.

@@ -98,7 +98,6 @@ void LoopTransport::push(Item item) {
         waiting_.fetch_add(1);
     }
     if (armed_.load() && armed_.exchange(false)) {
-        signalled_.store(true);
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto written = ::write(event_fd_, &one, sizeof one);
     }
@@ -106,6 +105,9 @@ void LoopTransport::push(Item item) {
 
 bool LoopTransport::arm() {
     if (event_fd_ < 0 || waiting_.load() != 0) return false;
+    // Like UCX's, the fd stays readable until it is armed again, whoever polled meanwhile.
+    std::uint64_t count;
+    [[maybe_unused]] const auto n = ::read(event_fd_, &count, sizeof count);
     armed_.store(true);
     // A push between the two lines above saw armed_ false: look again.
     if (waiting_.load() == 0) return true;
@@ -114,15 +116,11 @@ bool LoopTransport::arm() {
 }
 
 bool LoopTransport::poll() {
-    if (waiting_.load(std::memory_order_relaxed) == 0 && !signalled_.load()) {
+    if (waiting_.load(std::memory_order_relaxed) == 0) {
         poll_count_.fetch_add(1, std::memory_order_relaxed);
         return false;
     }
     if (token_.exchange(true, std::memory_order_acquire)) return false;
-    if (signalled_.exchange(false)) {
-        std::uint64_t count;
-        [[maybe_unused]] const auto n = ::read(event_fd_, &count, sizeof count);
-    }
     finish_large();
     const bool handled = take_batch();
     for (Item& item : batch_) handle(item);

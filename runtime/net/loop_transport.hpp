@@ -71,7 +71,6 @@ private:
     std::atomic<bool> token_{false};
     std::atomic<std::uint64_t> poll_count_{0};
     std::atomic<bool> armed_{false};
-    std::atomic<bool> signalled_{false};
     std::atomic<bool> dead_{false};
     std::atomic<std::size_t> waiting_{0};  // items in inbox_, held_, batch_ and large_
 

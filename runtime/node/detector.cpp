@@ -29,29 +29,28 @@ const Member& Detector::self() const {
 
 void Detector::start() {
     if (!node_.doors().config.boolean("detect.enabled")) return;
-    active_.store(true, std::memory_order_release);
     const auto membership = node_.membership();
-    processes_.reserve(membership->members.size());
-    for (const Member& member : membership->members)
-        if (member.host_id == self().host_id && member.node != node_.id()) watch(member);
+    for (const Member& member : membership->members) {
+        if (member.host_id != self().host_id || member.node == node_.id()) continue;
+        // The descriptor closes on exec.
+        const auto fd = static_cast<int>(syscall(SYS_pidfd_open, member.process_id, 0));
+        processes_.push_back({member.node, member.process_id, fd, fd < 0 ? errno : 0});
+    }
+    active_.store(true, std::memory_order_release);  // from here on others read processes_
+    for (const Watched& process : processes_) watch(process, *membership->find(process.node));
 }
 
-void Detector::watch(const Member& member) {
-    Watched process{member.node, member.process_id, -1};
-    process.pidfd =
-        static_cast<int>(syscall(SYS_pidfd_open, member.process_id, 0));  // close-on-exec
-    const int error = errno;
-    processes_.push_back(process);
-    auto ended = [this, node = member.node, why = fmt::format("process {} on {} ended",
-                                                              member.process_id,
-                                                              member.host_name)] {
+void Detector::watch(const Watched& process, const Member& member) {
+    auto ended = [this, node = process.node, why = fmt::format("process {} on {} ended",
+                                                               process.process_id,
+                                                               member.host_name)] {
         dead(node, why);
     };
     if (process.pidfd >= 0 && progress_.watch(process.pidfd, ended)) return;
-    if (error == ESRCH && process.pidfd < 0) return ended();
+    if (process.error == ESRCH) return ended();
     SSI_LOG(node_.doors().log, debug, "session",
-            "no pidfd of node {} (errno {}): asking for its process instead", member.node.value,
-            error);
+            "no pidfd of node {} (errno {}): asking for its process instead", process.node.value,
+            process.error);
 }
 
 bool Detector::is_dead(const Watched& process) const {
@@ -136,6 +135,7 @@ void Detector::investigate(NodeId suspect) {
 }
 
 void Detector::on_question(NodeId from, NodeId about) {
+    if (!active()) return;
     for (const Watched& process : processes_)
         if (process.node == about)
             return send_control(node_, from, ControlKind::it_is, about, is_dead(process) ? 0 : 1);

@@ -43,6 +43,7 @@ private:
         NodeId node;
         std::int32_t process_id = 0;
         int pidfd = -1;               // -1: the kernel has none, so it is asked at every tick
+        int error = 0;                // why it has none
     };
     struct Suspicion {
         std::string why;
@@ -51,7 +52,7 @@ private:
         Nanoseconds asked_at = 0;
     };
     bool active() const { return active_.load(std::memory_order_acquire); }
-    void watch(const Member& member);
+    void watch(const Watched& process, const Member& member);
     bool is_dead(const Watched& process) const;
     void dead(NodeId node, std::string why);
     void spread(NodeId node, std::string_view why);
@@ -65,7 +66,7 @@ private:
     ProgressThread& progress_;
     const std::vector<NodeId> neighbours_;
     std::atomic<bool> active_{false};
-    std::vector<Watched> processes_;      // on this host; constant after start()
+    std::vector<Watched> processes_;      // on this host; constant once active
 
     sys::Mutex mutex_;
     std::map<NodeId, Suspicion> suspicions_;  // under mutex_

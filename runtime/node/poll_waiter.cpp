@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <ctime>
 
 namespace ssi::node {
 namespace {
 
-constexpr int crowded_spins = 20;
+constexpr int crowded_spins = 10;
 constexpr int polls_per_yield = 2;
 // A sleeper looks for itself this often, should nobody else poll.
 constexpr Nanoseconds longest_sleep_ns = 50'000'000;
@@ -51,52 +52,60 @@ bool PollWaiter::crowded() const {
 bool PollWaiter::wait_until(sys::WaitCell& cell, Nanoseconds deadline) {
     if (cell.ready()) return true;
     waiters_.fetch_add(1, std::memory_order_relaxed);
-    bool done = false;
-    switch (policy_.mode) {
-        case WaitPolicy::Mode::spin:
-            done = spin(cell, deadline, -1);
-            break;
-        case WaitPolicy::Mode::block:
-            done = spin(cell, deadline, 1) || sleep(cell, deadline);
-            break;
-        case WaitPolicy::Mode::yield:
-        case WaitPolicy::Mode::automatic:
-            done = spin(cell, deadline, crowded() ? crowded_spins : policy_.spin_iterations) ||
-                   yield(cell, deadline) || sleep(cell, deadline);
-            break;
-    }
+    const bool done = wait_awake(cell, deadline) || sleep(cell, deadline);
     waiters_.fetch_sub(1, std::memory_order_relaxed);
     return done;
 }
 
-// Negative iterations: without end. True when the cell is ready.
+// Spins and yields until the cell is ready, the deadline is over or it is time to sleep.
+bool PollWaiter::wait_awake(sys::WaitCell& cell, Nanoseconds deadline) {
+    if (policy_.mode == WaitPolicy::Mode::spin) return spin(cell, deadline, INT_MAX);
+    // A poll of ours would keep the progress thread from staying in charge.
+    if (policy_.mode == WaitPolicy::Mode::block) return false;
+    for (;;) {
+        const bool alone = !crowded();
+        if (spin(cell, deadline, alone ? policy_.spin_iterations : crowded_spins)) return true;
+        switch (yield(cell, deadline, alone)) {
+            case Yielded::ready: return true;
+            case Yielded::tired: return false;
+            case Yielded::busy: break;  // a core to spare and messages again: spin for more
+        }
+    }
+}
+
+// True when the cell is ready. Polls `iterations` times after the last message that came; without a
+// core to spare after all, as then whoever sends them may be waiting for this one.
 bool PollWaiter::spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations) const {
-    for (int i = 0; i != iterations; i = (i + 1) & 0x3fffffff) {
-        transport_.poll();
+    const bool patient = iterations > crowded_spins;
+    for (int i = 0, left = iterations; left > 0; ++i) {
+        const bool arrived = transport_.poll();
         if (cell.ready()) return true;
+        if (arrived && patient)
+            left = iterations;
+        else if (iterations != INT_MAX)
+            --left;
         if ((i & 63) == 63 && deadline != forever && clock_.now() >= deadline) return cell.ready();
     }
     return false;
 }
 
-// Ends when nothing arrived for as long as patience lasts; in mode yield only at the deadline.
-bool PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline) {
+PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone) {
     const bool may_sleep = policy_.mode == WaitPolicy::Mode::automatic;
-    const Nanoseconds patience =
-        crowded() ? policy_.crowded_patience_ns : policy_.patience_ns;
+    const Nanoseconds patience = alone ? policy_.patience_ns : policy_.crowded_patience_ns;
     Nanoseconds quiet_since = clock_.now();
     for (;;) {
         bool arrived = false;
         for (int i = 0; i < polls_per_yield; ++i) {
             arrived = transport_.poll() || arrived;
-            if (cell.ready()) return true;
+            if (cell.ready()) return Yielded::ready;
         }
+        if (arrived && alone) return Yielded::busy;
         const Nanoseconds now = clock_.now();
-        if (now >= deadline) return cell.ready();
+        if (now >= deadline) return Yielded::tired;
         if (arrived)
             quiet_since = now;
         else if (may_sleep && now - quiet_since > patience)
-            return false;
+            return Yielded::tired;
         tasks_.yield();
     }
 }

@@ -99,14 +99,19 @@ void ProgressThread::run() {
         }
         takeovers_.fetch_add(1, std::memory_order_relaxed);
         interval = shortest;
-        for (Next next = Next::sleep; !stopping() && next != Next::watch;) {
-            next = poll_until_quiet();
-            if (next == Next::watch) break;
+        bool others_poll = false, woken = true;
+        while (!stopping() && !others_poll) {
+            // After a sleep that nothing ended but time, one look is enough.
+            if ((woken || transport_.poll()) && poll_until_quiet() == Next::watch) break;
+            woken = true;
             if (!has_fd) {
                 wait(options_.interval_ns, false);
             } else if (transport_.arm()) {
                 sleeps_.fetch_add(1, std::memory_order_relaxed);
-                wait(options_.idle_ns, true);
+                const std::uint64_t before = transport_.poll_count();
+                woken = wait(options_.idle_ns, true);
+                others_poll = transport_.poll_count() != before;
+                if (others_poll) transport_.poll();  // for what woke us, should they have gone
             } else {
                 // Something is there that a poll does not finish: look again, but not in a rush.
                 wait(shortest, false);
@@ -140,7 +145,8 @@ ProgressThread::Next ProgressThread::poll_until_quiet() {
     return Next::watch;
 }
 
-void ProgressThread::wait(Nanoseconds duration, bool with_transport) {
+// True when the transport's fd ended it.
+bool ProgressThread::wait(Nanoseconds duration, bool with_transport) {
     if (with_transport) {
         epoll_event on{EPOLLIN | EPOLLONESHOT, {.u64 = transport_key}};
         epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, transport_.event_fd(), &on);
@@ -150,13 +156,17 @@ void ProgressThread::wait(Nanoseconds duration, bool with_transport) {
     const timespec limit{duration / 1'000'000'000, duration % 1'000'000'000};
     const int n = epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &limit,
                                nullptr);
-    for (int i = 0; i < n; ++i)
-        if (events[static_cast<std::size_t>(i)].data.u64 >= first_watcher_key)
-            call_watcher(events[static_cast<std::size_t>(i)].data.u64);
+    bool transport_ready = false;
+    for (int i = 0; i < n; ++i) {
+        const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
+        if (key == transport_key) transport_ready = true;
+        if (key >= first_watcher_key) call_watcher(key);
+    }
     if (tick_ && clock_.now() >= next_tick_) {
         tick_();
         next_tick_ = clock_.now() + tick_period_;
     }
+    return transport_ready;
 }
 
 void ProgressThread::call_watcher(std::uint64_t key) {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <barrier>
 #include <set>
 
 #include "cluster.hpp"
@@ -55,6 +58,28 @@ TEST(Sets, a_home_that_never_opened_the_set_learns_it_from_the_first_request) {
     set_number(*s->grab(5), 6);
     EXPECT_EQ(s->fetch_add(6, 3).value(), 0);
     EXPECT_EQ(number(*s->get(5)), 6u);
+}
+
+TEST(Sets, a_first_request_that_arrives_while_its_home_opens_the_set_is_served) {
+    LoopNodes::Options patient;   // try_grab gives up only when there is no answer at all
+    ASSERT_TRUE(patient.config.set("kddm.try_timeout_us", "10000000", "test").has_value());
+    Cluster c(2, kddm::Plant::none, std::move(patient));
+    constexpr int rounds = 2000;
+    for (int home : {0, 1}) {
+        const auto options = counters(0, home ? "node:1" : "node:0");
+        std::barrier together(2);
+        c.run([&](int i) {
+            for (int round = 0; round < rounds; ++round) {
+                const std::string name = fmt::format("{}.{}", home, round);
+                together.arrive_and_wait();
+                auto set = c[i].create_or_open(name, options);
+                ASSERT_TRUE(set.has_value()) << set.error().to_string();
+                if (i != home) {
+                    EXPECT_TRUE(set->try_grab(1).has_value()) << name << ": the request was lost";
+                }
+            }
+        });
+    }
 }
 
 TEST(Sets, placement_decides_the_home) {

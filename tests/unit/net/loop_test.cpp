@@ -216,6 +216,7 @@ TEST(Loop, the_event_fd_tells_of_arrivals_only_when_armed) {
     ASSERT_TRUE(pair.world.transport(a).send(b, bytes_of("2"), {}));
     EXPECT_TRUE(readable(at.event_fd()));
     at.poll();
+    EXPECT_TRUE(at.arm());
     EXPECT_FALSE(readable(at.event_fd()));
 }
 

@@ -17,7 +17,8 @@ namespace ssi::node {
 struct WaitPolicy {
     enum class Mode : std::uint8_t { automatic, spin, yield, block };
     Mode mode = Mode::automatic;
-    int spin_iterations = 2000;     // polls before the first yield, with a core for every waiter
+    int spin_iterations = 2000;     // polls after the last arrival before the first yield, with a
+                                    // core for every waiter
     int usable_cores = 1;
     int ranks_on_host = 1;          // processes that share those cores
     // How long a wait in which nothing at all arrives stays awake.
@@ -37,8 +38,10 @@ public:
     void notify(sys::WaitCell& cell) override;
 
 private:
+    enum class Yielded : std::uint8_t { ready, busy, tired };
+    bool wait_awake(sys::WaitCell& cell, Nanoseconds deadline);
     bool spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations) const;
-    bool yield(sys::WaitCell& cell, Nanoseconds deadline);
+    Yielded yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone);
     bool sleep(sys::WaitCell& cell, Nanoseconds deadline);
     bool crowded() const;
 

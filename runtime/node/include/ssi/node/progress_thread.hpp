@@ -49,7 +49,7 @@ private:
     enum class Next : std::uint8_t { watch, sleep };
     void run();
     Next poll_until_quiet();
-    void wait(Nanoseconds duration, bool with_transport);
+    bool wait(Nanoseconds duration, bool with_transport);
     void call_watcher(std::uint64_t key);
     bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
