@@ -52,16 +52,6 @@ Result<void> Impl::check_order(const SetState& set, ObjectId id, const Held& hel
                             name_of(set, id), name_of(*top->set, top->id)));
 }
 
-RawGuard Impl::make_guard(SetState& set, Entry* entry, ObjectId id, Access access) {
-    RawGuard guard;
-    guard.engine_ = set.owner;
-    guard.set_ = &set;
-    guard.entry_ = entry;
-    guard.id_ = id;
-    guard.access_ = access;
-    return guard;
-}
-
 // The entry may serve a third object by now, so its name is read under the lock of its shard.
 void unpin_stranger(SetState& set, Entry* entry, std::uint64_t hash, Access access) {
     if (!pin::must_run(pin::drop(entry->word, access))) return;
@@ -83,13 +73,13 @@ Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
     }
     held.counters(set, set.uid).count(want.access);
     const std::uint64_t hash = hash_object(set.id, id);
-    Entry* entry = set.shard(hash).index.find_hint(hash);
     const bool write = want.access == Access::write;
+    Entry* entry = want.tried && held.empty() ? nullptr : set.shard(hash).index.find_hint(hash);
     if (entry && (write ? pin::try_write(entry->word) : pin::try_read(entry->word))) {
         if (entry->id == id) {
             held.add(&set, entry, id, want.access);
             if (want.renew) renew(set, *entry);
-            return make_guard(set, entry, id, want.access);
+            return RawGuard(&set, entry, want.access);
         }
         unpin_stranger(set, entry, hash, want.access);
     }
@@ -112,7 +102,7 @@ Result<RawGuard> Impl::acquire_held(SetState& set, HeldItem& item, Want want) {
     pin::pin_again(item.entry->word);
     ++item.read_pins;
     Held::of_task().counters(set, set.uid).count(Access::read);
-    return make_guard(set, item.entry, item.id, Access::read);
+    return RawGuard(&set, item.entry, Access::read);
 }
 
 Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
@@ -139,7 +129,7 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
     if (value_kept) *value_kept = w.value_kept;
     if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);
-    return make_guard(set, w.entry, id, want.access);
+    return RawGuard(&set, w.entry, want.access);
 }
 
 // Waits for the machine's verdict. After the loss of a node nobody waits without a bound: what can
@@ -182,7 +172,7 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_
 Result<bool> Impl::upgrade(RawGuard& guard) {
     SSI_ASSERT(guard.access_ == Access::read, "upgrade() is for a guard made by get");
     SetState& set = *guard.set_;
-    const ObjectId id = guard.id_;
+    const ObjectId id = guard.id();
     const HeldItem* item = Held::of_task().find(&set, id);
     SSI_ASSERT(item->read_pins == 1 && !item->write,
                "upgrade() of an object with other guards in this task: let those go first");

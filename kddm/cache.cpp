@@ -5,26 +5,21 @@
 
 namespace ssi::kddm {
 
-Busy& busy_of(Entry& entry) {
-    if (!entry.busy) entry.busy = new Busy;
+Busy& busy_of(Entry& entry, const Transition& t) {
+    if (!entry.busy) entry.busy = t.pools->busies.take();
     return *entry.busy;
 }
 
 namespace cache {
 namespace {
 
-Message reply_to(const Message& m, Kind kind) {
-    return make_message(kind, m.set_id(), m.object(), TxnId(m.txn), NodeId(m.requester));
-}
-
 // We were asked for a value that a dead node took with it.
 void answer_lost(const Message& m, Transition& t) {
-    Message e = reply_to(m, Kind::error);
+    Message& e = t.send(NodeId(m.requester), Kind::error, m);
     e.requester = no_node.value;  // in errors: the node at fault, here unknown
     e.acks = static_cast<std::uint32_t>(Errc::lost);
-    t.send(NodeId(m.requester), e);
     const bool own_fetch = t.at_home() && m.kind() == Kind::fetch && !m.has(flag::want_done);
-    if (own_fetch) t.send(t.self, reply_to(m, Kind::served));
+    if (own_fetch) t.send(t.self, Kind::served, m);
 }
 
 bool satisfies(CacheState state, Access want) {
@@ -55,8 +50,8 @@ void start_request(Entry& entry, Access want, bool renew, Transition& t) {
     busy.lost_copy = false;
     busy.acks_missing = 0;
     const bool write = want == Access::write;
-    Message m = make_message(write ? Kind::grab_request : Kind::get_request, SetId(entry.set),
-                             entry.id, TxnId(busy.txn), t.self);
+    Message& m = t.send(t.home, write ? Kind::grab_request : Kind::get_request, SetId(entry.set),
+                        entry.id, TxnId(busy.txn), t.self);
     m.slot_version = t.slot_version;
     if (write) {
         m.header.flags |= flag::write;
@@ -69,7 +64,6 @@ void start_request(Entry& entry, Access want, bool renew, Transition& t) {
     } else {
         ++t.counters->remote_gets;
     }
-    t.send(t.home, m);
 }
 
 bool can_ask(const Entry& entry) {
@@ -100,14 +94,14 @@ void pump(Entry& entry, Transition& t, bool granting = false) {
 }
 
 // Puts the revocation off until the last unpin or the release hook.
-void put_off(Entry& entry, const Message& m) {
-    busy_of(entry).revocation = m;
+void put_off(Entry& entry, const Message& m, const Transition& t) {
+    busy_of(entry, t).revocation = m;
 }
 
 // True when the hook must run first; the revocation continues in released().
 bool hook_first(Entry& entry, const Message& m, Transition& t) {
     if (!t.has_hook || entry.hooked) return false;
-    put_off(entry, m);
+    put_off(entry, m, t);
     entry.busy->hook_running = true;
     t.run_hook = true;
     return true;
@@ -124,71 +118,63 @@ void serve_fetch(Entry& entry, const Message& m, Transition& t) {
     const bool here = entry.state == CacheState::owner || entry.state == CacheState::exclusive;
     if (!here && entry.state != CacheState::evicting) return answer_lost(m, t);
     if (here && !pin::revoke_write(entry.word) && t.plant != Plant::early_grant)
-        return put_off(entry, m);
+        return put_off(entry, m, t);
     if (entry.state == CacheState::exclusive) entry.state = CacheState::owner;
-    Message d = reply_to(m, Kind::data);
+    const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
+    Block* block = entry.block;
+    if (t.plant == Plant::stale_data && (version & version_writes_mask) % 4 == 3)
+        block = t.blocks->make(SetId(entry.set), entry.id, block->length, false);
+    else
+        t.blocks->keep(block);
+    Message& d = t.send(NodeId(m.requester), Kind::data, m, block);
     d.header.flags = m.header.flags & flag::want_done;
-    d.version = entry.version.load(std::memory_order_relaxed);
-    d.length = entry.block->length;
+    d.version = version;
+    d.length = block->length;
     t.counters->bytes_out += d.length;
-    if (t.plant == Plant::stale_data && (d.version & version_writes_mask) % 4 == 3) {
-        Block* old = t.blocks->make(SetId(entry.set), entry.id, d.length, false);
-        t.send(NodeId(m.requester), d, old);
-    } else {
-        t.blocks->keep(entry.block);
-        t.send(NodeId(m.requester), d, entry.block);
-    }
-    if (t.at_home() && !m.has(flag::want_done)) t.send(t.self, reply_to(m, Kind::served));
+    if (t.at_home() && !m.has(flag::want_done)) t.send(t.self, Kind::served, m);
 }
 
 void serve_yield(Entry& entry, const Message& m, Transition& t) {
     const bool here = entry.state == CacheState::owner || entry.state == CacheState::exclusive;
     if (!here && entry.state != CacheState::evicting) return answer_lost(m, t);
     if (here && !pin::revoke_all(entry.word)) {
-        if (t.plant != Plant::early_grant) return put_off(entry, m);
+        if (t.plant != Plant::early_grant) return put_off(entry, m, t);
         // The planted bug: ownership leaves under the feet of a local holder.
-        Message d = reply_to(m, Kind::data);
+        t.blocks->keep(entry.block);
+        Message& d = t.send(NodeId(m.requester), Kind::data, m, entry.block);
         d.header.flags = flag::write;
         d.acks = m.acks;
         d.version = entry.version.load(std::memory_order_relaxed) + version_owner_step;
         d.length = entry.block->length;
-        t.blocks->keep(entry.block);
-        pin::clear(entry.word, pin::revoking);
-        return t.send(NodeId(m.requester), d, entry.block);
+        return pin::clear(entry.word, pin::revoking);
     }
     if (here && hook_first(entry, m, t)) return;
     const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
-    Message d = reply_to(m, Kind::data);
+    const bool forced = t.plant == Plant::lost_upgrade;
+    const bool keep = m.has(flag::has_copy) && (m.version == version || forced);
+    const bool renew = !keep && m.has(flag::renew);
+    if (keep || renew) drop_block(entry, t);
+    Message& d = t.send(NodeId(m.requester), Kind::data, m, entry.block);
     d.header.flags = flag::write;
+    if (keep) d.header.flags |= flag::keep;
+    if (renew) d.header.flags |= flag::renew;
     d.acks = m.acks;
     d.version = version + version_owner_step;
-    const bool forced = t.plant == Plant::lost_upgrade;
-    if (m.has(flag::has_copy) && (m.version == version || forced)) {
-        d.header.flags |= flag::keep;
-        drop_block(entry, t);
-    } else if (m.has(flag::renew)) {
-        d.header.flags |= flag::renew;
-        drop_block(entry, t);
-    } else {
-        d.length = entry.block->length;
-        t.counters->bytes_out += d.length;
-    }
+    d.length = entry.block ? entry.block->length : 0;
+    t.counters->bytes_out += d.length;
     ++t.counters->transfers;
-    t.send(NodeId(m.requester), d, entry.block);
     entry.block = nullptr;
     entry.state = here ? CacheState::invalid : CacheState::given;
     if (!here && entry.busy->evict_acked) end_eviction(entry, t);
 }
 
 void acknowledge(const Message& m, Transition& t) {
-    Message a = reply_to(m, Kind::ack);
-    a.acks = 1;
-    t.send(NodeId(m.ack_to), a);
+    t.send(NodeId(m.ack_to), Kind::ack, m).acks = 1;
 }
 
 void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
     if (entry.state == CacheState::shared) {
-        if (!pin::revoke_all(entry.word)) return put_off(entry, m);
+        if (!pin::revoke_all(entry.word)) return put_off(entry, m, t);
         if (hook_first(entry, m, t)) return;
         drop_block(entry, t);
         entry.state = CacheState::invalid;
@@ -199,22 +185,22 @@ void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
 }
 
 void start_evict(Entry& entry, Transition& t) {
-    Busy& busy = busy_of(entry);
+    Busy& busy = busy_of(entry, t);
     busy.txn = t.new_txn();
     busy.requested = Access::none;
     busy.evict_acked = false;
-    Message m = make_message(Kind::evict, SetId(entry.set), entry.id, TxnId(busy.txn), t.self);
+    Block* block = entry.block;
+    if (t.plant == Plant::lost_write)
+        block = t.blocks->make(SetId(entry.set), entry.id, block->length, false);
+    else
+        t.blocks->keep(block);
+    Message& m = t.send(t.home, Kind::evict, SetId(entry.set), entry.id, TxnId(busy.txn), t.self,
+                        block);
     m.slot_version = t.slot_version;
     m.version = entry.version.load(std::memory_order_relaxed);
-    m.length = entry.block->length;
+    m.length = block->length;
     t.counters->bytes_out += m.length;
     ++t.counters->evictions;
-    if (t.plant == Plant::lost_write) {
-        t.send(t.home, m, t.blocks->make(SetId(entry.set), entry.id, m.length, false));
-    } else {
-        t.blocks->keep(entry.block);
-        t.send(t.home, m, entry.block);
-    }
     entry.state = CacheState::evicting;
     ++t.counters->evicting;
     if (t.plant == Plant::evict_without_ack) {
@@ -235,9 +221,7 @@ void give_up(Entry& entry, Transition& t) {
     }
 }
 
-void revoke_now(Entry& entry, const Message& message, Transition& t) {
-    const Message m = message;  // may live in entry.busy, which is rewritten
-    if (entry.busy) entry.busy->revocation.reset();
+void revoke_now(Entry& entry, const Message& m, Transition& t) {
     switch (m.kind()) {
         case Kind::fetch: serve_fetch(entry, m, t); break;
         case Kind::yield: serve_yield(entry, m, t); break;
@@ -246,6 +230,13 @@ void revoke_now(Entry& entry, const Message& message, Transition& t) {
     }
     entry.hooked = false;
     pump(entry, t);
+}
+
+// The revocation that was put off goes on.
+void revoke_at_last(Entry& entry, Transition& t) {
+    const Message m = *entry.busy->revocation;
+    entry.busy->revocation.reset();
+    revoke_now(entry, m, t);
 }
 
 void complete(Entry& entry, Transition& t) {
@@ -262,8 +253,7 @@ void complete(Entry& entry, Transition& t) {
     pin::set(entry.word, bits);
     // Before pump, which may start the next request of this entry.
     if (busy.want_done)
-        t.send(t.home,
-               make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy.txn), t.self));
+        t.send(t.home, Kind::done, SetId(entry.set), entry.id, TxnId(busy.txn), t.self);
     busy.txn = 0;
     pump(entry, t, true);
     if (busy.revocation_after) {
@@ -278,7 +268,7 @@ void complete(Entry& entry, Transition& t) {
 }  // namespace
 
 void want(Entry& entry, Waiter& waiter, Transition& t) {
-    Busy& busy = busy_of(entry);
+    Busy& busy = busy_of(entry, t);
     waiter.entry = &entry;
     waiter.next = nullptr;
     if (t.plant == Plant::unfair_queue && busy.head) {
@@ -294,7 +284,7 @@ void want(Entry& entry, Waiter& waiter, Transition& t) {
 }
 
 void prefetch(Entry& entry, Access access, Transition& t) {
-    busy_of(entry);
+    busy_of(entry, t);
     if (can_ask(entry) && !satisfies(entry.state, access)) start_request(entry, access, false, t);
 }
 
@@ -316,7 +306,7 @@ void unpinned(Entry& entry, Transition& t) {
     Busy* busy = entry.busy;
     if (busy) {
         if (busy->revocation && !busy->hook_running)
-            revoke_now(entry, *busy->revocation, t);
+            revoke_at_last(entry, t);
         else
             pump(entry, t);
     }
@@ -381,7 +371,7 @@ void on_ack(Entry& entry, const Message& m, Transition& t) {
 void on_error(Entry& entry, const Message& m, Transition& t) {
     Busy* busy = entry.busy;
     if (!busy || busy->txn != m.txn) return;
-    t.send(t.home, make_message(Kind::done, SetId(entry.set), entry.id, TxnId(busy->txn), t.self));
+    t.send(t.home, Kind::done, SetId(entry.set), entry.id, TxnId(busy->txn), t.self);
     busy->txn = 0;
     // An eviction is refused when somebody who is dead now owned the object after us.
     if (entry.state == CacheState::evicting || entry.state == CacheState::given)
@@ -421,7 +411,7 @@ void released(Entry& entry, Transition& t) {
     if (!entry.busy || !entry.busy->revocation || !entry.busy->hook_running) return;
     entry.busy->hook_running = false;
     entry.hooked = true;
-    revoke_now(entry, *entry.busy->revocation, t);
+    revoke_at_last(entry, t);
 }
 
 bool flush(Entry& entry, Transition& t) {
@@ -470,9 +460,7 @@ void destroy(Entry& entry, Transition& t) {
     if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word)) {
         drop_block(entry, t);
         entry.state = CacheState::invalid;
-        delete entry.home;
-        entry.home = nullptr;
-        return;
+        return forget_home(entry, t);
     }
     unpinned(entry, t);
 }
@@ -534,10 +522,10 @@ void forget(Entry& entry, Transition& t) {
     if (entry.busy) entry.busy->revocation.reset();
     if (entry.busy) entry.busy->revocation_after.reset();
     if (!entry.home) return;
-    for (const Queued& q : entry.home->queue)
+    entry.home->queue.for_each([&](const Queued& q) {
         if (q.block) t.blocks->release(q.block);
-    delete entry.home;
-    entry.home = nullptr;
+    });
+    forget_home(entry, t);
 }
 
 bool idle(const Entry& entry) {

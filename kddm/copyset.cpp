@@ -11,17 +11,19 @@ void Copyset::add(NodeId node, const node::Membership& members) {
         ids_[size_++] = node.value;
         return;
     }
-    groups_ = std::make_unique<Groups>();
-    for (const auto id : ids_) set_group(NodeId(id), members);
-    set_group(node, members);
+    const auto exact = ids_;
+    Groups* groups = new Groups{};
+    std::memcpy(ids_.data(), &groups, sizeof groups);
     size_ = coarse_mark;
+    for (const auto id : exact) set_group(NodeId(id), members);
+    set_group(node, members);
 }
 
 void Copyset::set_group(NodeId node, const node::Membership& members) {
     const int index = members.index_of(node);
     if (index < 0) return;
     const auto g = static_cast<std::uint32_t>(index) / group_size(members.members.size());
-    (*groups_)[g / 64] |= 1ull << (g % 64);
+    groups()[g / 64] |= 1ull << (g % 64);
 }
 
 void Copyset::remove(NodeId node) {
@@ -45,8 +47,8 @@ bool Copyset::covers(NodeId node, const node::Membership& members) const {
 }
 
 void Copyset::clear() {
+    if (coarse()) delete &groups();
     size_ = 0;
-    groups_.reset();
 }
 
 }  // namespace ssi::kddm

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <cstring>
 
 #include "ssi/base/ids.hpp"
 #include "ssi/node/membership.hpp"
@@ -14,6 +14,11 @@ namespace ssi::kddm {
 
 class Copyset {
 public:
+    Copyset() = default;
+    ~Copyset() { clear(); }
+    Copyset(const Copyset&) = delete;
+    Copyset& operator=(const Copyset&) = delete;
+
     static constexpr unsigned inline_ids = 6;
     static constexpr unsigned group_bits = 512;
 
@@ -30,16 +35,21 @@ public:
     static std::uint32_t group_size(std::size_t members) {
         return static_cast<std::uint32_t>((members + group_bits - 1) / group_bits);
     }
-    bool group(unsigned g) const { return ((*groups_)[g / 64] >> (g % 64)) & 1; }
+    bool group(unsigned g) const { return (groups()[g / 64] >> (g % 64)) & 1; }
 
 private:
     using Groups = std::array<std::uint64_t, group_bits / 64>;
     static constexpr std::uint8_t coarse_mark = 255;
     void set_group(NodeId node, const node::Membership& members);
+    Groups& groups() const {
+        Groups* groups;
+        std::memcpy(&groups, ids_.data(), sizeof groups);
+        return *groups;
+    }
 
+    // A coarse set keeps a pointer to its groups in the first two of these, unaligned.
     std::array<std::uint32_t, inline_ids> ids_{};
     std::uint8_t size_ = 0;
-    std::unique_ptr<Groups> groups_;
 };
 
 }  // namespace ssi::kddm

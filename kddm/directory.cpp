@@ -2,6 +2,7 @@
 #include "directory.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "cache.hpp"
 
@@ -9,18 +10,21 @@ namespace ssi::kddm {
 
 Home& home_of(Entry& entry, const Transition& t) {
     if (!entry.home) {
-        entry.home = new Home;
+        entry.home = t.pools->homes.take();
         entry.home->owner = t.self;
     }
     return *entry.home;
 }
 
+void forget_home(Entry& entry, const Transition& t) {
+    if (Home* home = std::exchange(entry.home, nullptr)) t.pools->homes.give_back(home);
+}
+
 namespace directory {
 namespace {
 
-Message forward(const Message& request, Kind kind, const Home& home, NodeId to) {
-    Message m = make_message(kind, request.set_id(), request.object(), TxnId(request.txn),
-                             NodeId(request.requester));
+Message& forward(const Message& request, Kind kind, const Home& home, NodeId to, Transition& t) {
+    Message& m = t.send(to, kind, request);
     m.after_node = no_node.value;
     if (home.open_node == to) {
         m.after_node = to.value;
@@ -31,10 +35,9 @@ Message forward(const Message& request, Kind kind, const Home& home, NodeId to) 
 }
 
 void refuse(const Message& request, Errc error, NodeId fault, Transition& t) {
-    Message e = make_message(Kind::error, request.set_id(), request.object(), TxnId(request.txn),
-                             fault);
+    Message& e = t.send(NodeId(request.requester), Kind::error, request);
+    e.requester = fault.value;
     e.acks = static_cast<std::uint32_t>(error);
-    t.send(NodeId(request.requester), e);
 }
 
 // A new request proves that the requester's earlier grant is complete.
@@ -47,8 +50,8 @@ void start_get(Entry& entry, const Message& m, Transition& t) {
     const NodeId requester(m.requester);
     close_open(home, requester);
     if (home.owner == requester) {
-        Message g = make_message(Kind::grant, m.set_id(), m.object(), TxnId(m.txn), requester);
-        return t.send(requester, g);
+        t.send(requester, Kind::grant, m);
+        return;
     }
     const bool reader_open = home.open_node != no_node && home.open_node != home.owner;
     const bool want_done = home.owner != t.self || reader_open;
@@ -56,9 +59,8 @@ void start_get(Entry& entry, const Message& m, Transition& t) {
         home.copies.add(requester, *t.members);
     home.busy_txn = m.txn;
     home.busy_node = requester;
-    Message f = forward(m, Kind::fetch, home, home.owner);
+    Message& f = forward(m, Kind::fetch, home, home.owner, t);
     if (want_done) f.header.flags |= flag::want_done;
-    t.send(home.owner, f);
 }
 
 // Sends the invalidations of a coarse copyset: one message per group with a member to ask.
@@ -73,12 +75,11 @@ std::uint32_t invalidate_groups(const Message& request, const Home& home, Transi
         const std::uint32_t hi = std::min(total, lo + size);
         while (lo < hi && members[lo].node.value == request.requester) ++lo;
         if (lo == hi) continue;
-        Message i = forward(request, Kind::invalidate_group, home, members[lo].node);
+        Message& i = forward(request, Kind::invalidate_group, home, members[lo].node, t);
         i.after_node = home.open_node.value;  // whoever of the group it is
         i.after_txn = home.open_txn;
         i.range_lo = lo;
         i.range_hi = hi;
-        t.send(members[lo].node, i);
         ++groups;
     }
     return groups;
@@ -95,7 +96,7 @@ std::uint32_t invalidate_copies(const Message& request, Home& home, Transition& 
             skip = false;
             continue;
         }
-        t.send(reader, forward(request, Kind::invalidate, home, reader));
+        forward(request, Kind::invalidate, home, reader, t);
         ++asked;
     }
     return asked;
@@ -108,16 +109,14 @@ void start_grab(Entry& entry, const Message& m, Transition& t) {
     std::uint32_t acks = invalidate_copies(m, home, t);
     if (t.plant == Plant::skip_invalidation_ack && acks > 0) --acks;
     if (home.owner == requester) {
-        Message g = make_message(Kind::grant, m.set_id(), m.object(), TxnId(m.txn), requester);
+        Message& g = t.send(requester, Kind::grant, m);
         g.header.flags = flag::write;
         g.acks = acks;
-        t.send(requester, g);
     } else {
-        Message y = forward(m, Kind::yield, home, home.owner);
+        Message& y = forward(m, Kind::yield, home, home.owner, t);
         y.header.flags = m.header.flags & (flag::has_copy | flag::renew);
         y.version = m.version;
         y.acks = acks;
-        t.send(home.owner, y);
     }
     home.owner = requester;
     home.open_node = requester;
@@ -129,7 +128,7 @@ void start_evict(Entry& entry, const Message& m, Block* block, Transition& t) {
     Home& home = *entry.home;
     const NodeId requester(m.requester);
     close_open(home, requester);
-    Message ack = make_message(Kind::evict_ack, m.set_id(), m.object(), TxnId(m.txn), requester);
+    Message& ack = t.send(requester, Kind::evict_ack, m);
     if (home.owner == requester) {
         home.owner = t.self;
         home.copies.remove(t.self);
@@ -139,7 +138,6 @@ void start_evict(Entry& entry, const Message& m, Block* block, Transition& t) {
         ack.header.flags |= flag::asked;
         if (block) t.blocks->release(block);
     }
-    t.send(requester, ack);
 }
 
 void start(Entry& entry, const Message& m, Block* block, Transition& t) {
@@ -158,8 +156,7 @@ void start_next(Entry& entry, Transition& t) {
     Home& home = *entry.home;
     while (home.busy_txn == 0 && !home.queue.empty()) {
         const bool last = t.plant == Plant::unfair_queue;
-        const Queued next = last ? home.queue.back() : home.queue.front();
-        home.queue.erase(last ? home.queue.end() - 1 : home.queue.begin());
+        const Queued next = home.queue.pop(last);
         start(entry, next.message, next.block, t);
     }
 }
@@ -174,7 +171,7 @@ void on_request(Entry& entry, const Message& m, Block* block, Transition& t) {
     }
     Home& home = home_of(entry, t);
     if (home.busy_txn != 0) {
-        home.queue.push_back({m, block});
+        home.queue.push(m, block);
         return;
     }
     start(entry, m, block, t);
@@ -198,14 +195,11 @@ void on_node_lost(Entry& entry, NodeId node, Transition& t) {
     if (!home) return;
     home->copies.remove(node);
     close_open(*home, node);
-    std::vector<Queued> kept;
-    for (const Queued& q : home->queue) {
-        if (NodeId(q.message.requester) != node)
-            kept.push_back(q);
-        else if (q.block)
-            t.blocks->release(q.block);
-    }
-    home->queue = std::move(kept);
+    home->queue.remove_if([&](const Queued& q) {
+        if (NodeId(q.message.requester) != node) return false;
+        if (q.block) t.blocks->release(q.block);
+        return true;
+    });
     if (home->owner == node) home->recovering = true;
     if (home->busy_txn != 0 && (home->busy_node == node || home->recovering)) {
         if (home->busy_node != node) {

@@ -41,6 +41,8 @@ bool Inspection::copyset_covers(NodeId node) const {
 Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
     : owner(owner_),
       node(node_),
+      membership(node.members()),
+      slots(node.slot_table()),
       options(std::move(options_)),
       self(node.id()),
       log(node.doors().log),
@@ -63,12 +65,6 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
 
 Impl::~Impl() {
     executor.stop();
-    for (const auto& set : owned_sets)
-        for (std::uint32_t i = 0; i <= set->shard_mask; ++i)
-            set->shards[i].index.for_each([](Entry& e) {
-                delete e.busy;
-                delete e.home;
-            });
     for (auto& chunk : set_chunks) delete chunk.load();
 }
 
@@ -132,7 +128,7 @@ Inspection Engine::inspect(SetId set_id, ObjectId id) const {
     const SetState* set = impl_->find_set(set_id);
     if (!set) return out;
     out.members = impl_->node.membership();
-    out.is_home = impl_->home_of(*set, id, nullptr) == impl_->self;
+    out.is_home = impl_->home_of(*set, id) == impl_->self;
     const std::uint64_t hash = hash_object(set_id, id);
     const Shard& shard = set->shard(hash);
     std::lock_guard lock(shard.mutex);
@@ -170,8 +166,7 @@ Inspection Engine::inspect(SetId set_id, ObjectId id) const {
 void Engine::inject_stale_request(SetId set_id, ObjectId id) {
     const SetState* set = impl_->find_set(set_id);
     if (!set) return;
-    std::uint32_t slot_version = 0;
-    const NodeId home = impl_->home_of(*set, id, &slot_version);
+    const auto [home, slot_version] = impl_->place_of(*set, id);
     if (home == impl_->self) return;
     Message m = make_message(Kind::fetch_add, set_id, id, TxnId(impl_->next_txn() | Impl::rpc_bit),
                              impl_->self);

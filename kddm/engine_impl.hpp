@@ -78,6 +78,7 @@ struct Engine::Impl final : node::Channel {
         Access access;
         bool renew = false;
         bool try_only = false;
+        bool tried = false;      // the fast path has failed
     };
     Result<RawGuard> acquire(SetState& set, ObjectId id, Want want);
     Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
@@ -85,7 +86,6 @@ struct Engine::Impl final : node::Channel {
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
     Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, bool try_only);
     void renew(SetState& set, Entry& entry);
-    RawGuard make_guard(SetState& set, Entry* entry, ObjectId id, Access access);
     Result<bool> upgrade(RawGuard& guard);
     Result<void> resize(SetState& set, Entry& entry, std::size_t length);
     void wait_evictions(SetState& set);
@@ -94,7 +94,12 @@ struct Engine::Impl final : node::Channel {
 
     // -- step.cpp: one critical section over an object's state machine
     class Step;
-    NodeId home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const;
+    struct Place {
+        NodeId home;
+        std::uint32_t slot_version;
+    };
+    Place place_of(const SetState& set, ObjectId id) const;
+    NodeId home_of(const SetState& set, ObjectId id) const { return place_of(set, id).home; }
     SlotId slot_of(const SetState& set, ObjectId id) const;
     void run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* ready = nullptr);
     void log_unsent(NodeId to, const Message& m, const Result<void>& sent);
@@ -105,7 +110,7 @@ struct Engine::Impl final : node::Channel {
     void receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                  Block* block);
     Block* block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
-                     Block* owned);
+                     Block* owned, bool at_home);
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
@@ -124,7 +129,7 @@ struct Engine::Impl final : node::Channel {
     const RegisteredFunction* function(std::uint64_t hash) const;
 
     // -- set_control.cpp, set_destroy.cpp
-    NodeId manager() const { return node.membership()->members.front().node; }
+    NodeId manager() const { return membership.members.front().node; }
     SetState* find_set(SetId id) const;
     Result<Placement> parse_placement(const SetOptions& options) const;
     Result<SetState*> open_set(std::string_view name, const SetOptions* create);
@@ -157,6 +162,8 @@ struct Engine::Impl final : node::Channel {
 
     Engine* const owner;
     node::Node& node;
+    const node::Membership& membership;
+    const node::SlotTable& slots;
     const Options options;
     const NodeId self;
     Log& log;
@@ -212,12 +219,23 @@ struct Engine::Impl final : node::Channel {
 class Engine::Impl::Step {
 public:
     // Operations that the step lets run are run after it, or added to `ready` when given.
-    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Operations* ready = nullptr);
+    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Operations* ready = nullptr)
+        : Step(impl, set, id, hash, impl.place_of(set, id), ready) {}
+    Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Place place,
+         Operations* ready = nullptr);
     ~Step();
     Step(const Step&) = delete;
     Step& operator=(const Step&) = delete;
 
-    Entry* find() { return entry_ ? entry_ : entry_ = shard_.index.find(hash_, id_); }
+    Entry* find() {
+        if (entry_) return entry_;
+        entry_ = shard_.index.find(hash_, id_);
+        if (entry_) {   // most events need both, and the lines they are in are likely cold
+            __builtin_prefetch(entry_->home, 1);
+            __builtin_prefetch(entry_->block, 1);
+        }
+        return entry_;
+    }
     Entry& make();                       // find or make
     void use(Entry* entry) { entry_ = entry; }
     Transition& t() { return t_; }

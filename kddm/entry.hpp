@@ -7,9 +7,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "copyset.hpp"
 #include "pin_word.hpp"
@@ -83,24 +83,67 @@ struct Busy {
     std::optional<Message> revocation_after;
 
     bool idle() const { return !head && txn == 0 && !revocation && !revocation_after; }
+    void reset() {   // of an idle one; the fields of a request are set when it starts
+        evict_acked = false;
+        hook_running = false;
+    }
+};
+
+// Requests that wait for a transition to end, first in first out. Most objects never need it.
+class RequestQueue {
+public:
+    bool empty() const { return !items_ || items_->empty(); }
+    void push(const Message& message, Block* block) {
+        if (!items_) items_ = std::make_unique<std::deque<Queued>>();
+        items_->push_back({message, block});
+    }
+    Queued pop(bool last = false) {   // the first, or, to plant a bug, the last
+        const Queued next = last ? items_->back() : items_->front();
+        if (last)
+            items_->pop_back();
+        else
+            items_->pop_front();
+        return next;
+    }
+    template <class F>
+    void for_each(F&& f) const {
+        if (!items_) return;
+        for (const Queued& queued : *items_) f(queued);
+    }
+    template <class F>
+    void remove_if(F&& f) {
+        if (items_) std::erase_if(*items_, f);
+    }
+    void clear() { items_.reset(); }
+
+private:
+    std::unique_ptr<std::deque<Queued>> items_;
 };
 
 // The directory's part, at the home only. Null while the home owns the object and nobody else ever
-// had it. Room for later: a backup node and a recovering state.
-struct Home {
-    NodeId owner = no_node;
+// had it. One cache line.
+struct alignas(64) Home {
     // A grant that was not asked to report `done`: whoever is next told about this object must
     // finish it first (Message::after_txn).
-    NodeId open_node = no_node;
     std::uint64_t open_txn = 0;
     // The transition that is under way and reports `done` (or `served`).
     std::uint64_t busy_txn = 0;
+    RequestQueue queue;
+    NodeId owner = no_node;
+    NodeId open_node = no_node;
     NodeId busy_node = no_node;
-    bool recovering = false;     // reserved: the owner died, a backup is being asked
-    NodeId backup = no_node;     // reserved
-    Copyset copies;
-    std::vector<Queued> queue;   // FIFO
+    [[no_unique_address]] Copyset copies;   // `recovering` lies in its padding
+    bool recovering = false;                // the owner died with the newest value
+
+    void reset() {
+        open_txn = busy_txn = 0;
+        queue.clear();
+        owner = open_node = busy_node = no_node;
+        copies.clear();
+        recovering = false;
+    }
 };
+static_assert(sizeof(Home) == 64);
 
 struct alignas(64) Entry {
     pin::Word word{0};

@@ -16,7 +16,7 @@ bool Impl::tell_subtree(const Message& m, std::uint32_t lo, std::uint32_t hi, Tr
     child.range_lo = lo;
     child.range_hi = hi;
     child.ack_to = self.value;
-    t.send(members[lo].node, child);
+    t.forward(members[lo].node, child);
     return true;
 }
 
@@ -34,7 +34,7 @@ void Impl::receive_group(const Message& m, Transition& t) {
     Message own = m;
     own.header.kind = static_cast<std::uint8_t>(Kind::invalidate);
     own.ack_to = self.value;
-    t.send(self, own);
+    t.forward(self, own);
 }
 
 void Impl::receive_group_ack(const Message& m, Transition& t) {
@@ -45,9 +45,7 @@ void Impl::receive_group_ack(const Message& m, Transition& t) {
             f.id != m.object())
             continue;
         if (--f.missing != 0) return;
-        Message ack = make_message(Kind::ack, f.set, f.id, TxnId(f.txn), NodeId(f.requester));
-        ack.acks = 1;
-        t.send(f.parent, ack);
+        t.send(f.parent, Kind::ack, f.set, f.id, TxnId(f.txn), NodeId(f.requester)).acks = 1;
         f = fan_ins.back();
         fan_ins.pop_back();
         return;

@@ -74,7 +74,7 @@ bool Index::grow() {
 
 bool Index::insert(std::uint64_t hash, Entry* entry) {
     Table* table = table_.load(std::memory_order_relaxed);
-    if (!table || (filled_ + 1) * 8 > (table->mask + 1) * 7) {
+    if (!table || (filled_ + 1) * 8 > (table->mask + 1) * 5) {
         if (!grow()) return false;
         table = table_.load(std::memory_order_relaxed);
     }

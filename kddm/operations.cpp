@@ -267,8 +267,7 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         return execute(set, *item->entry, m, arguments, m, bytes);
     }
     SSI_TRY(check_order(set, id, held));
-    std::uint32_t slot_version = 0;
-    const NodeId home = home_of(set, id, &slot_version);
+    const auto [home, slot_version] = place_of(set, id);
     if (home == self) {
         auto guard = acquire(set, id, {Access::write});
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());

@@ -12,12 +12,18 @@ namespace ssi::kddm {
 void RawGuard::release() noexcept {
     Entry* entry = entry_;
     const Access access = std::exchange(access_, Access::none);
+    const ObjectId id = entry->id;   // afterwards it may be another's
     if (access == Access::write)
         entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
                              std::memory_order_relaxed);
     Held::of_task().remove(entry, access);
     if (pin::must_run(pin::drop(entry->word, access))) [[unlikely]]
-        engine_->impl().run_unpinned(*set_, id_, entry);
+        set_->owner->impl().run_unpinned(*set_, id, entry);
+}
+
+ObjectId RawGuard::id() const {
+    SSI_ASSERT(held(), "the guard was let go or moved from");
+    return entry_->id;
 }
 
 std::span<const std::byte> RawGuard::bytes() const {
@@ -37,7 +43,7 @@ std::uint64_t RawGuard::version() const {
 
 Result<void> RawGuard::resize(std::size_t length) {
     SSI_ASSERT(access_ == Access::write, "resizing needs a guard made by grab, or upgrade()");
-    return engine_->impl().resize(*set_, *entry_, length);
+    return set_->owner->impl().resize(*set_, *entry_, length);
 }
 
 Result<void> RawGuard::put() {
@@ -45,7 +51,7 @@ Result<void> RawGuard::put() {
     return {};
 }
 
-Result<bool> RawGuard::upgrade() { return engine_->impl().upgrade(*this); }
+Result<bool> RawGuard::upgrade() { return set_->owner->impl().upgrade(*this); }
 
 void RawGuard::fail(Failure failure) {
     if (!held()) return;
@@ -63,15 +69,14 @@ const SetOptions& RawSet::options() const { return set_->options; }
 
 Result<RawGuard> RawSet::acquire(ObjectId id, Access access) {
     Entry* entry = try_fast(*set_, id, access);
-    if (!entry) [[unlikely]]
-        return engine_->impl().acquire(*set_, id, {access});
-    Result<RawGuard> guard;
-    guard->set_ = set_;
-    guard->engine_ = engine_;
-    guard->entry_ = entry;
-    guard->id_ = id;
-    guard->access_ = access;
-    return guard;
+    if (entry) [[likely]]
+        return RawGuard(set_, entry, access);
+    return engine_->impl().acquire(*set_, id, {.access = access, .tried = true});
+}
+RawGuard RawSet::acquire_or_throw(ObjectId id, Access access) {
+    if (Entry* entry = try_fast(*set_, id, access)) [[likely]]
+        return RawGuard(set_, entry, access);
+    return value_or_throw(engine_->impl().acquire(*set_, id, {.access = access, .tried = true}));
 }
 Result<RawGuard> RawSet::get(ObjectId id) { return acquire(id, Access::read); }
 Result<RawGuard> RawSet::grab(ObjectId id) { return acquire(id, Access::write); }
@@ -93,7 +98,7 @@ Access RawSet::find(ObjectId id) const {
     return word & pin::readable ? Access::read : Access::none;
 }
 
-NodeId RawSet::home(ObjectId id) const { return engine_->impl().home_of(*set_, id, nullptr); }
+NodeId RawSet::home(ObjectId id) const { return engine_->impl().home_of(*set_, id); }
 
 Result<void> RawSet::prefetch(ObjectId id, Access access) {
     auto& impl = engine_->impl();

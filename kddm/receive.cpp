@@ -27,7 +27,7 @@ std::byte* Impl::on_large(NodeId, std::span<const std::byte> header, std::size_t
     if (!decode(header, m) || length > max_object_bytes) return nullptr;
     const SetState* set = find_set(m.set_id());
     const bool at_home = set && carries_object(m.kind()) &&
-                         home_of(*set, m.object(), nullptr) == self;
+                         home_of(*set, m.object()) == self;
     const auto bytes = static_cast<std::uint32_t>(length);
     Block* block = blocks.allocate(m.set_id(), m.object(), bytes, at_home);
     if (!block) block = blocks.allocate(m.set_id(), m.object(), bytes, false);
@@ -64,27 +64,26 @@ void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<
 
 // The bytes of a data or evict message as a block of the right arena.
 Block* Impl::block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
-                       Block* owned) {
+                       Block* owned, bool at_home) {
     if (owned) return owned;
     const bool empty = m.kind() == Kind::data && (m.has(flag::keep) || m.has(flag::renew));
     if (empty || !carries_object(m.kind())) return nullptr;
-    const bool at_home = home_of(set, m.object(), nullptr) == self;
     Block* block = blocks.allocate(set.id, m.object(), m.length, at_home);
     if (!block) block = blocks.allocate(set.id, m.object(), m.length, false);
-    std::memcpy(sys::bytes_of(block), payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(sys::bytes_of(block), payload.data(), payload.size());
     return block;
 }
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                    Block* owned) {
     const bool request = is_request(m.kind());
+    const Place place = place_of(set, m.object());
     Errc refusal = Errc::ok;
     if (set.destroyed.load(std::memory_order_acquire)) {
         refusal = Errc::not_found;
     } else if (request) {
-        std::uint32_t slot_version = 0;
-        const bool ours = home_of(set, m.object(), &slot_version) == self;
-        if (!ours || (slot_version != m.slot_version && options.plant != Plant::stale_slot))
+        const bool ours = place.home == self;
+        if (!ours || (place.slot_version != m.slot_version && options.plant != Plant::stale_slot))
             refusal = Errc::stale_slot;
     }
     if (refusal != Errc::ok) {
@@ -96,8 +95,8 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         return send_block(from, e, nullptr);
     }
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
-    Block* block = block_for(set, m, payload, owned);
-    Step step(*this, set, m.object(), hash_object(set.id, m.object()));
+    Block* block = block_for(set, m, payload, owned, place.home == self);
+    Step step(*this, set, m.object(), hash_object(set.id, m.object()), place);
     step.event(m, block);
 }
 

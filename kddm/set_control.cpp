@@ -96,7 +96,7 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
         char* end = nullptr;
         p.kind = Placement::Kind::node;
         p.node = NodeId(static_cast<std::uint32_t>(std::strtoul(first, &end, 10)));
-        if (end == first || *end || !node.membership()->find(p.node))
+        if (end == first || *end || !membership.find(p.node))
             return fail(Errc::invalid_argument,
                         fmt::format("placement '{}': no such node in this session",
                                     options.placement));

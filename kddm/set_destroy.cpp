@@ -23,7 +23,7 @@ void Impl::start_destroy(std::string_view name, NodeId from, std::uint64_t txn) 
             d.set = it->second.id;
             managed.erase(it);
             d.number = next_txn();
-            for (const auto& member : node.membership()->members)
+            for (const auto& member : membership.members)
                 if (member.node != self && !node.lost(member.node))
                     d.missing.push_back(member.node);
             destructions.push_back(d);

@@ -25,10 +25,11 @@ struct alignas(64) Shard {
     Entry* free_entries = nullptr;   // linked through Entry::busy
     std::vector<std::unique_ptr<Entry[]>> slabs;
     std::size_t next_slab_entries = 8;
+    Pools pools;
     ShardCounters counters;
 
-    // The entry of that name, made when there is none. Null: out of memory. Under `mutex`.
-    Entry* find_or_make(std::uint64_t hash, SetId set, ObjectId id);
+    // An entry for a name that has none. Null: out of memory. Under `mutex`.
+    Entry* make(std::uint64_t hash, SetId set, ObjectId id);
     void recycle(std::uint64_t hash, Entry* entry);
 };
 

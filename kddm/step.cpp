@@ -23,40 +23,41 @@ struct SendReference {
 using Impl = Engine::Impl;
 
 SlotId Impl::slot_of(const SetState& set, ObjectId id) const {
-    const auto slots = node.slot_table().size();
+    const std::uint32_t mask = slots.size() - 1;  // a power of two
     switch (set.placement.kind) {
         case Placement::Kind::hashed:
-            return SlotId(static_cast<std::uint32_t>((hash_object(set.id, id) >> 16) % slots));
-        case Placement::Kind::high_bits: return SlotId(static_cast<std::uint32_t>(id.hi % slots));
-        case Placement::Kind::function: return set.placement.function(set.id, id, slots);
+            return SlotId(static_cast<std::uint32_t>(hash_object(set.id, id) >> 16) & mask);
+        case Placement::Kind::high_bits: return SlotId(static_cast<std::uint32_t>(id.hi) & mask);
+        case Placement::Kind::function: return set.placement.function(set.id, id, slots.size());
         default: return SlotId(0);
     }
 }
 
-NodeId Impl::home_of(const SetState& set, ObjectId id, std::uint32_t* slot_version) const {
-    const auto& table = node.slot_table();
-    const auto& members = node.membership()->members;
-    if (slot_version) *slot_version = static_cast<std::uint32_t>(table.version);
-    if (set.placement.kind == Placement::Kind::node) return set.placement.node;
+Impl::Place Impl::place_of(const SetState& set, ObjectId id) const {
+    const auto table_version = static_cast<std::uint32_t>(slots.version);
+    if (set.placement.kind == Placement::Kind::node) return {set.placement.node, table_version};
     if (set.placement.kind == Placement::Kind::blocked) {
-        const std::uint64_t n = members.size();
+        const std::uint64_t n = membership.members.size();
         const std::uint64_t per_node = (set.options.count + n - 1) / n;
-        return members[std::min<std::uint64_t>(id.lo / per_node, n - 1)].node;
+        return {membership.members[std::min<std::uint64_t>(id.lo / per_node, n - 1)].node,
+                table_version};
     }
-    const auto& slot = table.at(slot_of(set, id));
-    if (slot_version) *slot_version = slot.version;
-    return slot.node;
+    const auto& slot = slots.at(slot_of(set, id));
+    return {slot.node, slot.version};
 }
 
-Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Operations* ready)
+Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Place place,
+                 Operations* ready)
     : impl_(impl), set_(set), id_(id), hash_(hash), shard_(set.shard(hash)), ready_(ready) {
     t_.self = impl.self;
-    t_.home = impl.home_of(set, id, &t_.slot_version);
+    t_.home = place.home;
+    t_.slot_version = place.slot_version;
     t_.fixed_length = set.fixed_length();
     t_.home_coherence = set.options.coherence == Coherence::home;
     t_.has_hook = set.has_hook.load(std::memory_order_acquire);
     t_.plant = impl.options.plant;
-    t_.members = impl.node.membership().get();
+    t_.members = &impl.membership;
+    t_.pools = &shard_.pools;
     t_.blocks = &impl.blocks;
     t_.counters = &shard_.counters;
     t_.next_txn = next_txn_of;
@@ -68,7 +69,7 @@ Impl::Step::~Step() { finish(); }
 
 Entry& Impl::Step::make() {
     if (!find()) {
-        entry_ = shard_.find_or_make(hash_, set_.id, id_);
+        entry_ = shard_.make(hash_, set_.id, id_);
         SSI_ASSERT(entry_, "memory ran out: run fewer ranks on this host or fewer objects");
     }
     return *entry_;
@@ -106,7 +107,7 @@ void Impl::Step::dispatch(const Message& m, Block* block) {
 // a waiter may look at its state under it, so it must not outrun its own notification.
 void Impl::Step::settle() {
     for (std::size_t i = 0; i < t_.local.size(); ++i) {
-        const Queued next = t_.local[i];
+        const Queued& next = t_.local.at(i);
         dispatch(next.message, next.block);
     }
     t_.local.clear();
@@ -132,7 +133,7 @@ void Impl::Step::finish() {
         impl_.blocks.keep(block);
     }
     if (entry_ && entry_->busy && entry_->busy->idle()) {
-        delete entry_->busy;
+        shard_.pools.busies.give_back(entry_->busy);
         entry_->busy = nullptr;
     }
     if (entry_ && cache::idle(*entry_)) shard_.recycle(hash_, entry_);
@@ -203,8 +204,7 @@ void Impl::run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* re
     if (step.find() == entry) cache::unpinned(*entry, step.t());
 }
 
-Entry* Shard::find_or_make(std::uint64_t hash, SetId set, ObjectId id) {
-    if (Entry* found = index.find(hash, id)) return found;
+Entry* Shard::make(std::uint64_t hash, SetId set, ObjectId id) {
     if (!free_entries) {
         auto slab = std::make_unique<Entry[]>(next_slab_entries);
         for (std::size_t i = 0; i < next_slab_entries; ++i) {
@@ -216,6 +216,7 @@ Entry* Shard::find_or_make(std::uint64_t hash, SetId set, ObjectId id) {
     }
     Entry* entry = free_entries;
     free_entries = reinterpret_cast<Entry*>(entry->busy);
+    __builtin_prefetch(free_entries, 1);   // for the next
     entry->busy = nullptr;
     entry->id = id;
     entry->set = set.value;

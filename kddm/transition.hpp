@@ -5,11 +5,16 @@
 // outcome after unlocking.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <boost/container/small_vector.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
+#include <type_traits>
 
 #include "entry.hpp"
+#include "pool.hpp"
 #include "ssi/kddm/engine.hpp"
 
 namespace ssi::kddm {
@@ -22,6 +27,32 @@ struct Outgoing {
     Block* block = nullptr;   // one reference is held until it is sent
 };
 
+// Messages of a step to its own node, in order. They stay where they are while others are added, as
+// the one that is being handled may cause more.
+class LocalMessages {
+public:
+    Queued& add() {
+        if (size_ == first_size) return more_.emplace_back();
+        return *::new (first_ + size_++ * sizeof(Queued)) Queued;
+    }
+    std::size_t size() const { return size_ + more_.size(); }
+    Queued& at(std::size_t i) {
+        if (i >= first_size) return more_[i - first_size];
+        return *std::launder(reinterpret_cast<Queued*>(first_ + i * sizeof(Queued)));
+    }
+    void clear() {
+        size_ = 0;
+        more_.clear();
+    }
+
+private:
+    static constexpr std::size_t first_size = 4;
+    static_assert(std::is_trivially_destructible_v<Queued>);
+    alignas(Queued) std::byte first_[first_size * sizeof(Queued)];   // made when they are added
+    std::size_t size_ = 0;                                           // of those
+    boost::container::deque<Queued> more_;   // allocates nothing while it is empty
+};
+
 // Where bytes come from; implemented by the engine over its arenas.
 class BlockSource {
 public:
@@ -30,6 +61,12 @@ public:
     virtual Block* make(SetId set, ObjectId id, std::uint32_t length, bool at_home) = 0;
     virtual void keep(Block* block) = 0;      // one more reference
     virtual void release(Block* block) = 0;   // one less; the last frees it
+};
+
+// Memory for the parts of entries that come and go; of one shard, under its lock.
+struct Pools {
+    Pool<Busy> busies;
+    Pool<Home> homes;
 };
 
 struct Transition {
@@ -43,6 +80,7 @@ struct Transition {
     Plant plant = Plant::none;
     const node::Membership* members = nullptr;
     BlockSource* blocks = nullptr;
+    Pools* pools = nullptr;
     ShardCounters* counters = nullptr;
     std::uint64_t (*next_txn)(void*) = nullptr;
     void* next_txn_context = nullptr;
@@ -51,19 +89,40 @@ struct Transition {
     template <class T>
     using List = boost::container::small_vector<T, 4>;
     List<Outgoing> out;       // to other nodes
-    List<Queued> local;       // to this node: the engine feeds them back before unlocking
+    LocalMessages local;      // to this node: the engine feeds them back before unlocking
     List<Waiter*> granted;    // pinned on their behalf, failed, or to look again: to be notified
     bool run_hook = false;              // the release hook must run, then `released`
 
     bool at_home() const { return self == home; }
     std::uint64_t new_txn() { return next_txn(next_txn_context); }
 
-    // Takes over one reference of `block`.
-    void send(NodeId to, const Message& message, Block* block = nullptr) {
-        if (to == self)
-            local.push_back({message, block});
-        else
-            out.push_back({to, message, block});
+    // A message about the object of `about`, on its way already: the caller fills in the rest
+    // before it sends another. Takes over one reference of `block`. Built in place, as copying
+    // what has just been written is slow.
+    Message& send(NodeId to, Kind kind, const Message& about, Block* block = nullptr) {
+        return send(to, kind, about.set_id(), about.object(), TxnId(about.txn),
+                    NodeId(about.requester), block);
+    }
+    Message& send(NodeId to, Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester,
+                  Block* block = nullptr) {
+        Message& m = slot(to, block);
+        address(m, kind, set, id, txn, requester);
+        return m;
+    }
+    // A copy of `message`, for those that pass one on.
+    void forward(NodeId to, const Message& message) { slot(to, nullptr) = message; }
+
+private:
+    Message& slot(NodeId to, Block* block) {
+        if (to == self) {
+            Queued& queued = local.add();
+            queued.block = block;
+            return queued.message;
+        }
+        Outgoing& outgoing = out.emplace_back();
+        outgoing.to = to;
+        outgoing.block = block;
+        return outgoing.message;
     }
 };
 
@@ -82,7 +141,8 @@ struct ShardCounters {
     std::uint64_t objects = 0;
 };
 
-Busy& busy_of(Entry& entry);
+Busy& busy_of(Entry& entry, const Transition& t);   // made when there is none
 Home& home_of(Entry& entry, const Transition& t);   // made with owner == self
+void forget_home(Entry& entry, const Transition& t);
 
 }  // namespace ssi::kddm

@@ -102,8 +102,8 @@ inline std::size_t wire_bytes(Kind kind) {
 // False when the bytes cannot be a message of ours.
 bool decode(std::span<const std::byte> bytes, Message& message);
 
-inline Message make_message(Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester) {
-    Message m;
+// Fills in what every message has.
+inline void address(Message& m, Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester) {
     m.header.channel = static_cast<std::uint8_t>(node::ChannelId::kddm);
     m.header.kind = static_cast<std::uint8_t>(kind);
     m.set = set.value;
@@ -111,6 +111,11 @@ inline Message make_message(Kind kind, SetId set, ObjectId id, TxnId txn, NodeId
     m.lo = id.lo;
     m.txn = txn.value;
     m.requester = requester.value;
+}
+
+inline Message make_message(Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester) {
+    Message m;
+    address(m, kind, set, id, txn, requester);
     return m;
 }
 

@@ -31,7 +31,8 @@ public:
 
     NodeId self() const override { return self_; }
     void set_receiver(net::Receiver* receiver) override { receiver_ = receiver; }
-    Result<void> send(NodeId, std::span<const std::byte> header, net::Payload payload) override {
+    Result<void> send(NodeId, std::span<const std::byte> header,
+                      const net::Payload& payload) override {
         Slot& slot = other_->slots_[other_->head_++ % other_->slots_.size()];
         std::memcpy(slot.header.data(), header.data(), header.size());
         if (payload.length) std::memcpy(slot.payload.data(), payload.data, payload.length);

@@ -66,7 +66,8 @@ LoopTransport::~LoopTransport() {
     if (event_fd_ >= 0) ::close(event_fd_);
 }
 
-Result<void> LoopTransport::send(NodeId to, std::span<const std::byte> header, Payload payload) {
+Result<void> LoopTransport::send(NodeId to, std::span<const std::byte> header,
+                                 const Payload& payload) {
     LoopTransport* target = world_.find(to);
     if (!target || header.size() > max_header_bytes) {
         if (payload.release) payload.release(payload.context);

@@ -7,7 +7,8 @@
 
 namespace ssi::net {
 
-Result<void> SimEndpoint::send(NodeId to, std::span<const std::byte> header, Payload payload) {
+Result<void> SimEndpoint::send(NodeId to, std::span<const std::byte> header,
+                               const Payload& payload) {
     SSI_ASSERT(to != self_, "a node must not send to itself: call the handler instead");
     SSI_ASSERT(header.size() <= max_header_bytes, "the header is too long: send it as payload");
     sys::preemption_point();

@@ -43,7 +43,8 @@ public:
 
     NodeId self() const override { return self_; }
     void set_receiver(Receiver* receiver) override { receiver_ = receiver; }
-    Result<void> send(NodeId to, std::span<const std::byte> header, Payload payload) override;
+    Result<void> send(NodeId to, std::span<const std::byte> header,
+                      const Payload& payload) override;
     bool poll() override { return false; }
     void forget(NodeId peer) override;
     int event_fd() const override { return -1; }

@@ -38,7 +38,7 @@ bool SimNetwork::dead(NodeId node) const {
 }
 
 SimMessage* SimNetwork::make(NodeId from, NodeId to, std::span<const std::byte> header,
-                             Payload payload) {
+                             const Payload& payload) {
     void* memory = std::malloc(sizeof(SimMessage) + header.size() + payload.length);
     SSI_ASSERT(memory, "no memory for a simulated message");
     auto* message = new (memory) SimMessage;

@@ -34,7 +34,7 @@ inline std::byte* append_short(std::byte* to, const std::byte* from, std::size_t
 
 }  // namespace
 
-Result<void> UcxWorker::send(NodeId to, std::span<const std::byte> header, Payload payload) {
+Result<void> UcxWorker::send(NodeId to, std::span<const std::byte> header, const Payload& payload) {
     if (header.size() > max_header_bytes || to == options_.self) [[unlikely]] {
         release(payload);
         if (to == options_.self) return fail(Errc::invalid_argument, "a node sends to itself", to);

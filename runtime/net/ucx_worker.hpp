@@ -134,7 +134,8 @@ public:
 
     NodeId self() const override { return options_.self; }
     void set_receiver(Receiver* receiver) override;
-    Result<void> send(NodeId to, std::span<const std::byte> header, Payload payload) override;
+    Result<void> send(NodeId to, std::span<const std::byte> header,
+                      const Payload& payload) override;
     bool poll() override;
     void forget(NodeId peer) override;
     int event_fd() const override { return context_->event_fd; }

@@ -77,7 +77,7 @@ Peer* Node::peer(NodeId node) const {
     return member ? &impl_->peers.find_or_make(node, member->incarnation) : nullptr;
 }
 
-Result<void> Node::send(NodeId to, std::span<std::byte> message, net::Payload payload) {
+Result<void> Node::send(NodeId to, std::span<std::byte> message, const net::Payload& payload) {
     SSI_ASSERT(message.size() >= sizeof(MessageHeader) && message.size() <= net::max_header_bytes,
                "a message starts with a MessageHeader and has at most max_header_bytes");
     SSI_ASSERT(to != self_, "a node does not send to itself: call the handler");

@@ -52,9 +52,11 @@ bool PollWaiter::crowded() const {
 bool PollWaiter::wait_until(sys::WaitCell& cell, Nanoseconds deadline) {
     if (cell.ready()) return true;
     waiters_.fetch_add(1, std::memory_order_relaxed);
-    const bool done = wait_awake(cell, deadline) || sleep(cell, deadline);
+    // A sleeper that finds messages itself has woken up: nobody else looks after them.
+    while (!wait_awake(cell, deadline) && sleep(cell, deadline)) {
+    }
     waiters_.fetch_sub(1, std::memory_order_relaxed);
-    return done;
+    return cell.ready();
 }
 
 // Spins and yields until the cell is ready, the deadline is over or it is time to sleep.
@@ -110,22 +112,25 @@ PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline,
     }
 }
 
+// True when it ends because messages came, but not what the cell waits for.
 bool PollWaiter::sleep(sys::WaitCell& cell, Nanoseconds deadline) {
+    const bool may_wake = policy_.mode != WaitPolicy::Mode::block;
+    bool arrived = false;
     std::atomic<std::uint32_t>& state = cell.state();
     // A sleeper does not poll: others that wait may have the core it leaves.
     waiters_.fetch_sub(1, std::memory_order_relaxed);
-    for (;;) {
+    while (!arrived) {
         std::uint32_t expected = pending;
         if (!state.compare_exchange_strong(expected, asleep, std::memory_order_acq_rel)) break;
         const Nanoseconds now = clock_.now();
         if (now < deadline) futex_sleep(state, std::min(deadline - now, longest_sleep_ns));
         expected = asleep;
         if (!state.compare_exchange_strong(expected, pending, std::memory_order_acq_rel)) break;
-        transport_.poll();
+        arrived = transport_.poll() && may_wake;
         if (cell.ready() || clock_.now() >= deadline) break;
     }
     waiters_.fetch_add(1, std::memory_order_relaxed);
-    return cell.ready();
+    return arrived && !cell.ready() && clock_.now() < deadline;
 }
 
 void PollWaiter::notify(sys::WaitCell& cell) {

@@ -104,18 +104,18 @@ void ProgressThread::run() {
             // After a sleep that nothing ended but time, one look is enough.
             if ((woken || transport_.poll()) && poll_until_quiet() == Next::watch) break;
             woken = true;
+            const std::uint64_t before = transport_.poll_count();
             if (!has_fd) {
                 wait(options_.interval_ns, false);
             } else if (transport_.arm()) {
                 sleeps_.fetch_add(1, std::memory_order_relaxed);
-                const std::uint64_t before = transport_.poll_count();
                 woken = wait(options_.idle_ns, true);
-                others_poll = transport_.poll_count() != before;
-                if (others_poll) transport_.poll();  // for what woke us, should they have gone
             } else {
                 // Something is there that a poll does not finish: look again, but not in a rush.
                 wait(shortest, false);
             }
+            others_poll = transport_.poll_count() != before;
+            if (others_poll) transport_.poll();  // for what woke us, should they have gone
         }
         seen = transport_.poll_count();
     }

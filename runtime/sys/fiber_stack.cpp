@@ -11,6 +11,7 @@
 #include "ssi/base/assert.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -65,6 +66,9 @@ FiberStack::FiberStack(std::size_t bytes, bool guarded, Entry entry, void* argum
 FiberStack::~FiberStack() {
 #if defined(__SANITIZE_ADDRESS__)
     __lsan_unregister_root_region(memory_ + guard_bytes_, bytes_);
+    // The frames of an abandoned fiber never return: whoever is given these addresses next must not
+    // find their red zones.
+    __asan_unpoison_memory_region(memory_ + guard_bytes_, bytes_);
 #endif
 #if defined(__SANITIZE_THREAD__)
     __tsan_destroy_fiber(thread_fiber_);

@@ -28,6 +28,10 @@ public:
     }
     ~Cluster() {
         nodes_.stop();
+        // What is still on its way may lend memory of the engines, which end first.
+        for (int quiet = 0; quiet < 8; ++quiet)
+            for (int i = 0; i < size(); ++i)
+                if (nodes_[i].doors().transport.poll()) quiet = 0;
         if (!expect_errors) {
             EXPECT_EQ(nodes_.errors(), "");
         }

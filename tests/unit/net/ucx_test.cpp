@@ -259,6 +259,8 @@ TEST_F(Ucx, forget_gives_back_what_was_lent_and_gives_up_what_was_coming) {
     ASSERT_FALSE(sent);
     EXPECT_EQ(sent.error().code, Errc::peer_lost);
     EXPECT_EQ(late.releases, 1);
+    transport[1].reset();   // gives back what it was lent, while that is still there
+    EXPECT_EQ(from_the_dead.releases, 1);
 }
 
 TEST_F(Ucx, a_refused_large_payload_is_released) {

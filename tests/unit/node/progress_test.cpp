@@ -85,7 +85,8 @@ struct Beside : net::Transport {
     ~Beside() override { ::close(fd); }
     NodeId self() const override { return NodeId{0}; }
     void set_receiver(net::Receiver*) override {}
-    Result<void> send(NodeId, std::span<const std::byte>, net::Payload) override { return {}; }
+    Result<void> send(NodeId, std::span<const std::byte>,
+                      const net::Payload&) override { return {}; }
     bool poll() override {
         ++polls;
         return false;
@@ -96,7 +97,7 @@ struct Beside : net::Transport {
         std::uint64_t count;
         [[maybe_unused]] const auto n = ::read(fd, &count, sizeof count);
         ++arms;
-        return true;
+        return !busy;
     }
     std::uint64_t poll_count() const override {
         if (others) polls += 100;
@@ -109,6 +110,7 @@ struct Beside : net::Transport {
     const int fd;
     mutable std::atomic<std::uint64_t> polls{0};
     std::atomic<bool> others{false};
+    std::atomic<bool> busy{false};     // cannot be armed
     std::atomic<int> arms{0};
 };
 
@@ -138,6 +140,22 @@ TEST(Progress, goes_back_to_watching_when_others_begin_to_poll) {
         std::this_thread::sleep_for(1ms);
     }
     EXPECT_EQ(transport.arms, 1) << "it armed again beside a poller";
+}
+
+TEST(Progress, goes_back_to_watching_when_it_cannot_sleep_and_others_poll) {
+    RealClock clock;
+    const auto tasks = sys::make_thread_tasks();
+    Beside transport;
+    transport.busy = true;   // as UCX is while messages keep coming
+    ProgressThread progress(transport, clock, *tasks, {});
+    ASSERT_TRUE(progress.start());
+    ASSERT_TRUE(eventually([&] { return transport.arms > 0; }));
+    transport.others = true;
+    ASSERT_TRUE(eventually([&] { return progress.counts().takeovers == 1; }));
+    std::this_thread::sleep_for(5ms);
+    const int arms = transport.arms;
+    std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(transport.arms, arms) << "it goes on beside a poller";
 }
 
 TEST(Progress, watches_for_an_interval_when_others_polled_while_it_slept) {

@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ssi/kddm/types.hpp"
@@ -36,10 +37,16 @@ enum class Access : std::uint8_t { none, read, write };
 class RawGuard {
 public:
     RawGuard() = default;
-    RawGuard(RawGuard&& other) noexcept { swap(other); }
+    RawGuard(RawGuard&& other) noexcept
+        : set_(other.set_),
+          entry_(other.entry_),
+          access_(std::exchange(other.access_, Access::none)) {}
     RawGuard& operator=(RawGuard&& other) noexcept {
-        RawGuard moved(std::move(other));
-        swap(moved);
+        const Access access = std::exchange(other.access_, Access::none);
+        if (access_ != Access::none) release();
+        set_ = other.set_;
+        entry_ = other.entry_;
+        access_ = access;
         return *this;
     }
     // A failing put makes the set's error sticky: the next verb and sync return it.
@@ -49,7 +56,7 @@ public:
 
     bool held() const { return access_ != Access::none; }
     Access access() const { return access_; }
-    ObjectId id() const { return id_; }
+    ObjectId id() const;
     std::span<const std::byte> bytes() const;
     std::span<std::byte> writable();         // asserts unless grabbed
     std::uint64_t version() const;           // grows with every write; equal versions, equal bytes
@@ -67,18 +74,11 @@ public:
 private:
     friend class Engine;
     friend class RawSet;
+    RawGuard(SetState* set, Entry* entry, Access access)
+        : set_(set), entry_(entry), access_(access) {}
     void release() noexcept;
-    void swap(RawGuard& other) noexcept {
-        std::swap(engine_, other.engine_);
-        std::swap(set_, other.set_);
-        std::swap(entry_, other.entry_);
-        std::swap(id_, other.id_);
-        std::swap(access_, other.access_);
-    }
-    Engine* engine_ = nullptr;
     SetState* set_ = nullptr;
     Entry* entry_ = nullptr;
-    ObjectId id_{};
     Access access_ = Access::none;
 };
 
@@ -94,6 +94,8 @@ public:
 
     Result<RawGuard> get(ObjectId id);
     Result<RawGuard> grab(ObjectId id);
+    // get or grab that throws Error: the shortest way to an object that is here.
+    RawGuard acquire_or_throw(ObjectId id, Access access);
     // grab without fetching: the bytes are zero (variable: empty), whatever they were.
     Result<RawGuard> grab_new(ObjectId id);
     // Like grab, but would_block instead of waiting for another holder. Waits for messages only,

@@ -23,9 +23,10 @@ template <class T>
 class Guard {
 public:
     using Value = std::remove_const_t<T>;
-    explicit Guard(RawGuard raw) : raw_(std::move(raw)) {
-        if constexpr (!is_raw_object<Value>)
-            value_ = value_or_throw(Serialized<Value>::decode(raw_.bytes()));
+    explicit Guard(RawGuard raw) : raw_(std::move(raw)) { decode(); }
+    Guard(RawSet& set, ObjectId id)
+        : raw_(set.acquire_or_throw(id, std::is_const_v<T> ? Access::read : Access::write)) {
+        decode();
     }
     Guard(Guard&&) noexcept = default;
     Guard& operator=(Guard&& other) noexcept {
@@ -50,6 +51,10 @@ public:
     RawGuard& raw() { return raw_; }
 
 private:
+    void decode() {
+        if constexpr (!is_raw_object<Value>)
+            value_ = value_or_throw(Serialized<Value>::decode(raw_.bytes()));
+    }
     T* address() const {
         if constexpr (is_raw_object<Value>) {
             if constexpr (std::is_const_v<T>)
@@ -81,8 +86,8 @@ public:
     Set() = default;
     explicit Set(RawSet raw) : raw_(std::move(raw)) {}
 
-    Guard<const T> get(ObjectId id) { return Guard<const T>(value_or_throw(raw_.get(id))); }
-    Guard<T> grab(ObjectId id) { return Guard<T>(value_or_throw(raw_.grab(id))); }
+    Guard<const T> get(ObjectId id) { return Guard<const T>(raw_, id); }
+    Guard<T> grab(ObjectId id) { return Guard<T>(raw_, id); }
     Guard<T> grab_new(ObjectId id) { return Guard<T>(value_or_throw(raw_.grab_new(id))); }
     // Empty when another task or node holds the object.
     std::optional<Guard<T>> try_grab(ObjectId id) {

@@ -71,7 +71,8 @@ public:
 private:
     friend class SimEndpoint;
     SimEndpoint* find(NodeId node) const;
-    SimMessage* make(NodeId from, NodeId to, std::span<const std::byte> header, Payload payload);
+    SimMessage* make(NodeId from, NodeId to, std::span<const std::byte> header,
+                     const Payload& payload);
     SimMessage* copy(const SimMessage& message);
     void destroy(SimMessage* message);
     void drop(SimMessage* message);

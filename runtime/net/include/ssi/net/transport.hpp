@@ -55,7 +55,8 @@ public:
 
     // Thread-safe, never blocks, may be called from handlers. The header is copied. `to` != self.
     // An error means nothing was sent (release was called if given). Delivery is not acknowledged.
-    virtual Result<void> send(NodeId to, std::span<const std::byte> header, Payload payload) = 0;
+    virtual Result<void> send(NodeId to, std::span<const std::byte> header,
+                              const Payload& payload) = 0;
 
     // Makes progress if the poller token is free; true when something was handled. Thread-safe.
     // Under `sim` it does nothing: the world delivers.

@@ -79,6 +79,8 @@ public:
     int rank() const { return rank_; }               // position among the members
     int size() const { return size_; }
     std::shared_ptr<const Membership> membership() const { return membership_; }
+    // The same without sharing it: valid as long as the node, as members never change yet.
+    const Membership& members() const { return *membership_; }
     const SlotTable& slot_table() const { return *membership_->slot_table; }
     const Doors& doors() const { return doors_; }
 
@@ -90,7 +92,7 @@ public:
 
     // `message` starts with a MessageHeader whose channel, kind and flags the caller set; Node
     // fills the rest. Never blocks; no lock of an object shard may be held. to != id().
-    Result<void> send(NodeId to, std::span<std::byte> message, net::Payload payload = {});
+    Result<void> send(NodeId to, std::span<std::byte> message, const net::Payload& payload = {});
 
     // True once the node's death is proven. One relaxed load when nobody was ever lost.
     bool lost(NodeId node) const;
