@@ -232,7 +232,7 @@ public:
         entry_ = shard_.index.find(hash_, id_);
         if (entry_) {   // most events need both, and the lines they are in are likely cold
             __builtin_prefetch(entry_->home, 1);
-            __builtin_prefetch(entry_->block, 1);
+            expect_bytes(*entry_);
         }
         return entry_;
     }

@@ -19,6 +19,7 @@ inline Entry* try_fast(SetState& set, ObjectId id, Access access) {
     const std::uint64_t hash = hash_object(set.id, id);
     Entry* entry = set.shard(hash).index.find_hint(hash);
     if (!entry) return nullptr;
+    expect_bytes(*entry);
     const bool write = access == Access::write;
     if (!(write ? pin::try_write(entry->word) : pin::try_read(entry->word))) return nullptr;
     if (entry->id != id) [[unlikely]] {

@@ -132,6 +132,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
     const RegisteredFunction* f = m.kind() == Kind::apply ? function(m.version) : nullptr;
     const bool here = m.kind() != Kind::remove && !(f && f->run == Run::on_executor);
     Entry* entry = here ? set.shard(hash).index.find_hint(hash) : nullptr;
+    if (entry) expect_bytes(*entry);
     if (entry && pin::try_write(entry->word)) {
         const ObjectId found = entry->id;
         if (found == m.object()) {

@@ -51,6 +51,9 @@ bool PollWaiter::crowded() const {
 
 bool PollWaiter::wait_until(sys::WaitCell& cell, Nanoseconds deadline) {
     if (cell.ready()) return true;
+    // An answer that is nearly here is not worth the accounts.
+    const bool polls = policy_.mode != WaitPolicy::Mode::block;
+    if (polls && spin(cell, deadline, crowded_spins)) return true;
     waiters_.fetch_add(1, std::memory_order_relaxed);
     // A sleeper that finds messages itself has woken up: nobody else looks after them.
     while (!wait_awake(cell, deadline) && sleep(cell, deadline)) {

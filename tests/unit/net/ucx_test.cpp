@@ -259,7 +259,7 @@ TEST_F(Ucx, forget_gives_back_what_was_lent_and_gives_up_what_was_coming) {
     ASSERT_FALSE(sent);
     EXPECT_EQ(sent.error().code, Errc::peer_lost);
     EXPECT_EQ(late.releases, 1);
-    transport[1].reset();   // gives back what it was lent, while that is still there
+    transport[1].reset();   // gives back what it lent, while that is still there
     EXPECT_EQ(from_the_dead.releases, 1);
 }
 
@@ -337,6 +337,8 @@ TEST_F(Ucx, abandon_leaves_nothing_lent_and_nothing_coming) {
     transport[0]->abandon();
     EXPECT_EQ(lender.releases, 1);
     EXPECT_EQ(receiver[0].failures, 1);
+    transport[1].reset();   // gives back what it lent, while that is still there
+    EXPECT_EQ(coming.releases, 1);
 }
 
 TEST_F(Ucx, refuses_itself_and_headers_that_are_too_long) {
