@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -169,6 +170,30 @@ def entries_of(arguments, collected, reasons):
     return entries
 
 
+# What bench/kddm/profile.cpp calls the verb of a row.
+PROFILED = {"kddm/get_put_cached": "cached", "kddm/get_remote_8B": "get",
+            "kddm/grab_remote_8B": "grab", "kddm/upgrade_remote_8B": "upgrade",
+            "kddm/fetch_add_remote": "fetch_add", "kddm/apply_remote": "apply"}
+
+
+def profile_missed(arguments, entries):
+    """Gives each missed row the engine's share of it: the work of both nodes in one thread, without
+    a network, over objects that stay in the processor's cache and over as many as the row has."""
+    objects = max(4 * os.sysconf("SC_LEVEL2_CACHE_SIZE") // 128, 10_000)
+    program = os.path.join(arguments.build_dir, "bench/kddm/kddm_profile")
+    for item in entries:
+        verb = PROFILED.get(item["name"])
+        if item.get("target_met") is not False or not verb:
+            continue
+        for counter, count, passes in (("engine_hot_ns", 1000, 200), ("engine_ns", objects, 7)):
+            passes_ns = subprocess.run([program, verb, str(count), str(passes)], check=True,
+                                       stdout=subprocess.PIPE, text=True).stdout.splitlines()
+            item[counter] = statistics.median(float(line.split()[1]) for line in passes_ns)
+        yield (f"{item['name']}: {item['real_time']:.0f} ns, floor {item['floor_time']:.0f} ns, "
+               f"engine {item['engine_hot_ns']:.0f} ns in cache, {item['engine_ns']:.0f} ns over "
+               f"{objects} objects")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     parser.add_argument("--suite", choices=sorted(PARTS), required=True)
@@ -192,6 +217,8 @@ def main():
     print("\n" + ", ".join([context["machine"], f"{context['num_cpus']} cores",
                             f"kernel {context['kernel']}", *libraries]) + "\n")
     print(results_module.table(entries))
+    for number, line in enumerate(profile_missed(arguments, entries)):
+        print(("" if number else "\nWhere the time of missed rows goes:\n") + "  " + line)
     missed = [item["name"] for item in entries if item.get("target_met") is False]
     broken = [item["name"] for item in entries if item.get("error_occurred")]
     print(f"\n{len(entries)} rows, {len(missed)} targets missed, {len(broken)} rows not measured")

@@ -48,7 +48,8 @@ Result<void> Impl::check_order(const SetState& set, ObjectId id, const Held& hel
     if (ascending) return {};
     return fail(Errc::deadlock,
                 fmt::format("{} wanted while holding {}: take guards in ascending (set, id) order, "
-                            "let go first, or use try_grab",
+                            "let go first (a temporary guard lives until its statement ends), "
+                            "or use try_grab",
                             name_of(set, id), name_of(*top->set, top->id)));
 }
 

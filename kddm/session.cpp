@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "ssi/base/config.hpp"
 #include "ssi/kddm/engine.hpp"
@@ -15,8 +16,12 @@ namespace ssi {
 
 namespace {
 
-// What Session::exit must know about a session that is gone: whether a peer died in it.
+// What Session::exit must know about a session that is gone: whether a peer died in it, and whether
+// it ended without the others.
 std::atomic<bool> lost_a_peer{false};
+std::atomic<bool> ended_alone{false};
+// How long an exception that ends a session waits for the others to end theirs.
+constexpr Nanoseconds unwinding_patience_ns = 2'000'000'000;
 
 node::ReduceOp op_of(Reduce op) {
     switch (op) {
@@ -31,6 +36,7 @@ node::ReduceOp op_of(Reduce op) {
 struct Session::Impl {
     std::unique_ptr<node::ProcessNode> process;
     std::unique_ptr<kddm::Engine> engine;
+    const int exceptions = std::uncaught_exceptions();   // that are no reason to hurry
 
     static std::unique_ptr<Impl> start(Config config, const void* comm) {
         auto impl = std::make_unique<Impl>();
@@ -45,8 +51,11 @@ struct Session::Impl {
     Result<void> stop() {
         if (!process) return {};
         engine->publish_stats();
-        Result<void> stopped = process->stop();
-        if (process->must_exit_hard()) lost_a_peer = true;
+        const bool unwinding = std::uncaught_exceptions() > exceptions;
+        Result<void> stopped =
+            process->stop(unwinding ? unwinding_patience_ns : sys::Waiter::forever);
+        if (process->must_exit_hard()) ended_alone = true;
+        if (process->node().any_lost()) lost_a_peer = true;
         engine.reset();
         process.reset();
         return stopped;
@@ -67,8 +76,10 @@ Session Session::from_mpi(const void* mpi_comm) {
 
 Session::~Session() {
     if (!impl_ || !impl_->process) return;
-    // The session's log ends with it; the failure is still worth a line.
-    if (auto stopped = impl_->stop(); !stopped) {
+    // The session's log ends with it; the failure is still worth a line, but not when something
+    // else that went wrong is about to be told.
+    const bool unwinding = std::uncaught_exceptions() > impl_->exceptions;
+    if (auto stopped = impl_->stop(); !stopped && !unwinding) {
         Log log;
         SSI_LOG(log, error, "session", "close: {}", stopped.error().to_string());
     }
@@ -114,14 +125,23 @@ std::uint64_t Session::reduce(std::uint64_t value, Reduce op) {
     return value;
 }
 
+std::int64_t Session::reduce(std::int64_t value, Reduce op) {
+    // Order as unsigned numbers, for min and max; sums need no such thing.
+    constexpr std::uint64_t sign = 1ull << 63;
+    auto shifted = static_cast<std::uint64_t>(value);
+    if (op != Reduce::sum) shifted ^= sign;
+    shifted = reduce(shifted, op);
+    return static_cast<std::int64_t>(op != Reduce::sum ? shifted ^ sign : shifted);
+}
+
 const Config& Session::config() const { return impl_->process->config(); }
 Stats& Session::stats() { return impl_->process->stats(); }
 node::Node& Session::internal_node() { return impl_->process->node(); }
 
 void Session::exit(int code) {
-    if (!lost_a_peer) std::exit(code);
+    if (!ended_alone) std::exit(code);
     std::fflush(nullptr);
-    ::_exit(error_info(Errc::peer_lost).exit_code);
+    ::_exit(lost_a_peer ? error_info(Errc::peer_lost).exit_code : code);
 }
 
 }  // namespace ssi

@@ -14,7 +14,8 @@
 namespace ssi::node {
 namespace {
 
-constexpr std::array operation_names{"barrier", "broadcast", "reduce"};
+constexpr std::array operation_names{"barrier", "broadcast", "reduce", "close"};
+constexpr unsigned last_operation = operation_names.size() - 1;
 
 template <class T>
 void combine(std::span<T> into, std::span<const std::byte> from, ReduceOp op) {
@@ -74,20 +75,20 @@ Collectives::Place Collectives::place_for(int root_rank) const {
     return place;
 }
 
-Result<void> Collectives::barrier(Nanoseconds deadline) {
+Result<void> Collectives::meet(Operation operation, Nanoseconds deadline) {
     Call call(*this);
     for (NodeId child : world_.children)
-        if (auto got = receive({number_, Way::up, child}, Operation::barrier, deadline); !got)
+        if (auto got = receive({number_, Way::up, child}, operation, deadline); !got)
             return tl::unexpected(std::move(got).error());
     if (world_.parent != no_node) {
-        SSI_TRY(send(world_.parent, Way::up, Operation::barrier, {}));
-        if (auto got = receive({number_, Way::down, world_.parent}, Operation::barrier, deadline);
+        SSI_TRY(send(world_.parent, Way::up, operation, {}));
+        if (auto got = receive({number_, Way::down, world_.parent}, operation, deadline);
             !got)
             return tl::unexpected(std::move(got).error());
     } else if (node_.any_lost()) {
         return tl::unexpected(lost_failure());
     }
-    return send_down(world_, Operation::barrier, {});
+    return send_down(world_, operation, {});
 }
 
 Result<void> Collectives::broadcast(NodeId root, std::vector<std::byte>& bytes) {
@@ -251,8 +252,8 @@ void Collectives::on_message(NodeId from, std::span<const std::byte> header,
 
 void Collectives::deliver(NodeId from, const Header& header, Bytes bytes) {
     const Key key{header.number, static_cast<Way>(header.message.kind), from};
-    Arrival arrival{static_cast<Operation>(std::min<unsigned>(header.message.flags, 2)),
-                    std::move(bytes)};
+    const auto operation = std::min<unsigned>(header.message.flags, last_operation);
+    Arrival arrival{static_cast<Operation>(operation), std::move(bytes)};
     std::lock_guard lock(mutex_);
     if (!waiting_ || waiting_->key != key) {
         early_.emplace(key, std::move(arrival));

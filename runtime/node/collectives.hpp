@@ -24,7 +24,8 @@ public:
     // Before Node::any_lost() tells anybody: names the dead for the failures to come.
     void note_lost(NodeId node);
 
-    Result<void> barrier(Nanoseconds deadline);
+    Result<void> barrier(Nanoseconds deadline) { return meet(Operation::barrier, deadline); }
+    Result<void> close(Nanoseconds deadline) { return meet(Operation::close, deadline); }
     Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
     template <class T>
     Result<void> all_reduce(std::span<T> values, ReduceOp op);
@@ -37,7 +38,7 @@ public:
     void on_node_lost(NodeId node) override;
 
 private:
-    enum class Operation : std::uint8_t { barrier, broadcast, reduce };
+    enum class Operation : std::uint8_t { barrier, broadcast, reduce, close };
     enum class Way : std::uint8_t { up, down };
 
     struct Header {
@@ -76,6 +77,7 @@ private:
     struct Call;  // marks a collective as under way
 
     Place place_for(int root_rank) const;
+    Result<void> meet(Operation operation, Nanoseconds deadline);
     Result<Arrival> receive(Key key, Operation operation, Nanoseconds deadline);
     Result<void> send(NodeId to, Way way, Operation operation, std::span<const std::byte> bytes);
     Result<void> send_down(const Place& place, Operation operation, std::span<const std::byte>);

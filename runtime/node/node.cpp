@@ -133,6 +133,10 @@ void Node::publish_stats() {
 
 Result<void> Node::barrier(Nanoseconds deadline) { return impl_->collectives.barrier(deadline); }
 
+Result<void> Node::meet_to_close(Nanoseconds deadline) {
+    return impl_->collectives.close(deadline);
+}
+
 Result<void> Node::broadcast(NodeId root, std::vector<std::byte>& bytes) {
     return impl_->collectives.broadcast(root, bytes);
 }

@@ -48,7 +48,7 @@ struct ProcessNode::Impl {
     Result<void> start(const void* mpi_comm);
     Result<void> meet(const void* mpi_comm);
     void build(Roll roll, Addresses addresses);
-    Result<void> stop();
+    Result<void> stop(Nanoseconds patience);
     void leave(bool in_order);
     void publish();
     void write_stats();
@@ -152,14 +152,15 @@ void ProcessNode::Impl::build(Roll roll, Addresses addresses) {
                        [this] { detector->on_tick(); });
 }
 
-Result<void> ProcessNode::Impl::stop() {
+Result<void> ProcessNode::Impl::stop(Nanoseconds patience) {
     if (std::exchange(stopped, true)) return {};
-    Result<void> together = node->barrier();
+    const bool hurried = patience != sys::Waiter::forever;
+    Result<void> together = node->meet_to_close(hurried ? clock.now() + patience : patience);
     if (together) {
         // All have come, so nobody computes any more and whoever ends now ends in order. The second
         // barrier: all know that, so nobody takes an early leaver for dead.
         detector->close();
-        if (auto done = node->barrier(clock.now() + farewell_ns); !done)
+        if (auto done = node->meet_to_close(clock.now() + farewell_ns); !done)
             SSI_LOG(log, debug, "session", "the last barrier: {}", done.error().text);
     }
     leave(together.has_value());
@@ -228,7 +229,7 @@ Node& ProcessNode::node() { return *impl_->node; }
 const Config& ProcessNode::config() const { return impl_->config; }
 Stats& ProcessNode::stats() { return impl_->stats; }
 Log& ProcessNode::log() { return impl_->log; }
-Result<void> ProcessNode::stop() { return impl_->stop(); }
+Result<void> ProcessNode::stop(Nanoseconds patience) { return impl_->stop(patience); }
 bool ProcessNode::must_exit_hard() const { return impl_->exit_hard; }
 
 }  // namespace ssi::node

@@ -66,6 +66,9 @@ TEST(SessionRanks, reductions_and_broadcasts_agree_on_every_rank) {
     EXPECT_EQ(s.reduce(std::uint64_t(s.rank() + 1), Reduce::sum),
               std::uint64_t(s.size() * (s.size() + 1) / 2));
     EXPECT_EQ(s.reduce(double(s.rank()), Reduce::max), s.size() - 1.0);
+    EXPECT_EQ(s.reduce(-s.rank(), Reduce::min), 1 - s.size());
+    EXPECT_EQ(s.reduce(std::int64_t(-1 - s.rank()), Reduce::max), -1);
+    EXPECT_EQ(s.reduce(-1, Reduce::sum), -s.size());
     std::vector<std::byte> bytes;
     const int root = s.size() - 1;
     if (s.rank() == root) bytes.assign(100000, std::byte{42});

@@ -6,12 +6,13 @@
 //   grab     exclusive in the whole session until put
 //   put      let go (the guard's destructor does it; call put() to see an error)
 //
-// A task (thread) may hold many guards, but takes them in ascending (set, id) order; the other
-// order returns Errc::deadlock at once and names both objects. A second get of an object the task
-// already holds succeeds. grab while the same task holds a get of the object asserts: use
-// upgrade().
+// A task (thread) may hold many guards, but takes them in ascending (set, id) order, sets in the
+// order of their creation; the other order returns Errc::deadlock at once and names both objects.
+// A temporary guard lives until the end of its statement. A second get of an object the task
+// already holds succeeds, a second grab asserts. grab while the same task holds a get of the object
+// asserts: use upgrade().
 // All functions are thread-safe; a guard belongs to the task that made it. Functions return
-// Result; Set<T> throws instead.
+// Result (tl::expected<T, Failure>); Set<T> throws instead.
 #pragma once
 
 #include <cstddef>

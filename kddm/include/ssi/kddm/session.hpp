@@ -2,11 +2,13 @@
 // Session: what an application holds. Start here.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "ssi/kddm/set.hpp"
 
@@ -32,10 +34,12 @@ public:
     static Session from_mpi(const void* mpi_comm);
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;
-    ~Session();  // closes; a failure is logged
+    // Closes; a failure is logged. When an exception is what ends it, it waits 2 s for the others
+    // to end theirs and then leaves without them: they hear that this node is lost.
+    ~Session();
 
-    // Opens the set of that name, creating it when it is new. mismatch when it exists with other
-    // options.
+    // Opens the set of that name, creating it when it is new. Not collective: each node opens it
+    // when it needs it. mismatch when it exists with other options.
     template <class T>
     kddm::Set<T> set(std::string_view name, kddm::SetOptions options = {}) {
         if constexpr (kddm::is_raw_object<T>) {
@@ -59,10 +63,19 @@ public:
     int rank() const;   // 0 .. size()-1, this release: the MPI rank
     int size() const;
 
-    void barrier();                                              // peer_lost when a node is dead
+    // Collective: every node calls the same ones in the same order, from one task. Let go of
+    // guards first: who waits for your object does not come. peer_lost when a node is dead,
+    // mismatch when one calls another.
+    void barrier();
     void broadcast(int root, std::vector<std::byte>& bytes);
     double reduce(double value, Reduce op);                      // the same result on every node
     std::uint64_t reduce(std::uint64_t value, Reduce op);
+    std::int64_t reduce(std::int64_t value, Reduce op);
+    template <std::integral T>
+    T reduce(T value, Reduce op) {   // narrower integers; a sum that does not fit wraps
+        using Wide = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
+        return static_cast<T>(reduce(Wide{value}, op));
+    }
 
     const Config& config() const;
     Stats& stats();
@@ -71,8 +84,9 @@ public:
     // Collective; must be last. Objects not saved elsewhere are gone.
     Result<void> close();
 
-    // The exit code of the program: `code`, or peer_lost's after a loss; after a loss it leaves by
-    // _exit, because MPI_Finalize would hang or kill the survivors.
+    // The exit code of the program: `code`, or peer_lost's (50) after a loss. After a loss, and
+    // when an exception ended this node's session but not the others', it leaves by _exit, because
+    // MPI_Finalize would hang or kill the survivors.
     [[noreturn]] static void exit(int code);
 
 private:

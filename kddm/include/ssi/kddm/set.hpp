@@ -107,6 +107,9 @@ public:
     void prefetch(ObjectId id) { value_or_throw(raw_.prefetch(id)); }
     void flush(ObjectId id) { value_or_throw(raw_.flush(id)); }
     void sync() { value_or_throw(raw_.sync()); }
+    // Adds to the std::int64_t at byte `offset` (a multiple of 8; use offsetof) of the object, at
+    // its home, and returns the old value. In place when this task has grabbed the object; deadlock
+    // while it holds a get of it.
     std::int64_t fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset = 0) {
         return value_or_throw(raw_.fetch_add(id, delta, offset));
     }

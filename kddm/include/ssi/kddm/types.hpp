@@ -33,7 +33,7 @@ enum class Coherence : std::uint8_t {
 using PlacementFunction = SlotId (*)(SetId set, ObjectId id, std::uint32_t slots);
 
 struct SetOptions {
-    std::uint64_t count = 0;          // ids are {0, 0 .. count-1}; 0: any id
+    std::uint64_t count = 0;          // ids are 0 .. count-1 (with ObjectId::hi 0); 0: any id
     ObjectKind kind = ObjectKind::fixed;
     std::uint32_t object_bytes = 0;   // fixed kind: 1 .. max_object_bytes
     Coherence coherence = Coherence::coherent;

@@ -113,6 +113,8 @@ public:
     // node called something else; timed_out (barrier) when `deadline`, an instant of the node's
     // Clock, passes first, after which no collective may be called any more.
     Result<void> barrier(Nanoseconds deadline = sys::Waiter::forever);
+    // A barrier that no other collective is mistaken for: mismatch when a node is in another one.
+    Result<void> meet_to_close(Nanoseconds deadline = sys::Waiter::forever);
     Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
     Result<void> all_reduce(std::span<double> values, ReduceOp op);
     Result<void> all_reduce(std::span<std::uint64_t> values, ReduceOp op);

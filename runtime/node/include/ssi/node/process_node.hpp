@@ -27,9 +27,10 @@ public:
     Stats& stats();
     Log& log();
 
-    // Collective: waits for all, then closes the transport. When a peer was lost it waits for
-    // nobody and leaves MPI unfinalized; the process should then end by _exit (see exit_hard).
-    Result<void> stop();
+    // Collective: waits for all, for so long, then closes the transport. When a peer was lost, did
+    // not come in time or called another collective (mismatch), it waits for nobody and leaves MPI
+    // unfinalized; the process should then end by _exit (see must_exit_hard).
+    Result<void> stop(Nanoseconds patience = sys::Waiter::forever);
     // True when the process must not call MPI_Finalize any more.
     bool must_exit_hard() const;
 
