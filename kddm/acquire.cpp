@@ -114,6 +114,8 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
     Shard& shard = set.shard(hash);
     {
         Step step(*this, set, id, hash);
+        if (set.destroyed)   // since check_verb
+            return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
         Entry& entry = step.make();
         const bool newborn = !entry.home && entry.state == CacheState::invalid;
         if (newborn && step.t().at_home() && !cache::instantiate(entry, step.t()))
@@ -196,7 +198,7 @@ void Impl::wait_evictions(SetState& set) {
         std::uint64_t evicting = 0;
         for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
             std::lock_guard lock(set.shards[i].mutex);
-            evicting += set.shards[i].counters.evicting;
+            evicting += set.shards[i].counters.evicting + set.shards[i].counters.hooks;
         }
         if (evicting == 0 || (node.any_lost() && clock.now() > give_up)) return;
         sys::WaitCell never;

@@ -2,6 +2,7 @@
 #include "cache.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace ssi::kddm {
 
@@ -31,6 +32,12 @@ bool satisfies(CacheState state, Access want) {
 void drop_block(Entry& entry, Transition& t) {
     if (entry.block) t.blocks->release(entry.block);
     entry.block = nullptr;
+}
+
+// A granted access must have bytes: where the home's memory is at its limit, the cache's will do.
+Block* make_block(const Entry& entry, Transition& t) {
+    Block* block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
+    return block ? block : t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, false);
 }
 
 void pop_granted(Busy& busy, Transition& t) {
@@ -102,8 +109,9 @@ void put_off(Entry& entry, const Message& m, const Transition& t) {
 bool hook_first(Entry& entry, const Message& m, Transition& t) {
     if (!t.has_hook || entry.hooked) return false;
     put_off(entry, m, t);
-    entry.busy->hook_running = true;
+    if (std::exchange(entry.busy->hook_running, true)) return true;   // it ends this one too
     t.run_hook = true;
+    ++t.counters->hooks;
     return true;
 }
 
@@ -326,14 +334,13 @@ void on_data(Entry& entry, const Message& m, Block* block, Transition& t) {
     if (m.has(flag::keep)) {
         if (busy->head && !busy->lost_copy) busy->head->value_kept = true;
     } else {
-        if (!block)
-            block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
+        if (!block) block = make_block(entry, t);
         drop_block(entry, t);
         entry.block = block;
         t.counters->bytes_in += m.length;
     }
     if (!entry.block)  // a planted lost upgrade, or memory ran out: never leave a hole
-        entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
+        entry.block = make_block(entry, t);
     // Renewal is a write by itself: whoever asked may have given up since.
     entry.version.store(m.version + (m.has(flag::renew) ? 1 : 0), std::memory_order_relaxed);
     busy->has_data = true;

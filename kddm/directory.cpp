@@ -73,7 +73,9 @@ std::uint32_t invalidate_groups(const Message& request, const Home& home, Transi
         if (!home.copies.group(g)) continue;
         std::uint32_t lo = g * size;
         const std::uint32_t hi = std::min(total, lo + size);
-        while (lo < hi && members[lo].node.value == request.requester) ++lo;
+        while (lo < hi && (members[lo].node.value == request.requester ||
+                           t.lost(members[lo].node)))
+            ++lo;
         if (lo == hi) continue;
         Message& i = forward(request, Kind::invalidate_group, home, members[lo].node, t);
         i.after_node = home.open_node.value;  // whoever of the group it is

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -146,6 +147,7 @@ struct Engine::Impl final : node::Channel {
     void start_destroy(std::string_view name, NodeId from, std::uint64_t txn);
     void receive_set_gone(NodeId from, const Message& m);
     void set_gone_acknowledged(NodeId from, std::uint64_t number);
+    void forget_set(SetId id);
     void clear_set(SetState& set);
 
     // -- loss.cpp
@@ -185,6 +187,7 @@ struct Engine::Impl final : node::Channel {
     mutable sys::Mutex sets_mutex;       // of what follows
     std::vector<std::unique_ptr<SetState>> owned_sets;
     std::map<std::string, SetState*, std::less<>> by_name;
+    std::set<std::uint32_t> gone;        // destroyed, maybe never known here; no id is used twice
     std::map<std::uint64_t, RegisteredFunction> functions;
     std::map<std::string, PlacementFunction, std::less<>> placements;
     struct ManagedSet {

@@ -36,6 +36,16 @@ Index::~Index() {
     if (Table* table = table_.load()) free_table(table);
 }
 
+std::size_t Index::bytes() const {
+    const Table* table = table_.load(std::memory_order_relaxed);
+    std::size_t bytes = table ? table_bytes(table->mask + 1) : 0;
+    for (const Table* retired : retired_) {
+        const std::size_t size = table_bytes(retired->mask + 1);
+        bytes += size >= page_backed_bytes ? 4096 : size;   // the rest was given back
+    }
+    return bytes;
+}
+
 Entry* Index::find(std::uint64_t hash, ObjectId id) const {
     const Table* table = table_.load(std::memory_order_relaxed);
     if (!table) return nullptr;
@@ -47,13 +57,27 @@ Entry* Index::find(std::uint64_t hash, ObjectId id) const {
     }
 }
 
+// The last table that was retired, emptied, when it has that size: sweeps take turns with two. Who
+// still reads it misses, or finds what is in it now.
+Index::Table* Index::recycle_table(std::uint64_t slots) {
+    if (retired_.empty() || retired_.back()->mask + 1 != slots) return nullptr;
+    Table* table = retired_.back();
+    retired_.pop_back();
+    const bool discarded = table_bytes(slots) >= page_backed_bytes;
+    const std::uint64_t dirty = discarded ? (4096 - sizeof(Table)) / 8 : slots;
+    for (std::uint64_t i = 0; i < dirty; ++i)
+        table->slots[i].store(0, std::memory_order_relaxed);
+    return table;
+}
+
 // Doubles, or sweeps erased slots away. The old table's pages are given back at once: a reader in
 // it sees zeroes (a miss), except in the first page, which keeps the mask.
 bool Index::grow() {
     Table* old = table_.load(std::memory_order_relaxed);
     const std::uint64_t slots =
         !old ? first_slots : (live_ * 2 > old->mask ? (old->mask + 1) * 2 : old->mask + 1);
-    Table* next = make_table(slots);
+    Table* next = recycle_table(slots);
+    if (!next) next = make_table(slots);
     if (!next) return false;
     for_each([&](Entry& entry) {
         const std::uint64_t hash = hash_object(SetId(entry.set), entry.id);
@@ -94,7 +118,13 @@ void Index::erase(std::uint64_t hash, const Entry* entry) {
     const bool last = table->slots[(i + 1) & table->mask].load(std::memory_order_relaxed) == 0;
     table->slots[i].store(last ? 0 : erased, std::memory_order_release);
     --live_;
-    if (last) --filled_;
+    if (!last) return;
+    --filled_;
+    // Nobody's search goes on through erased slots that lead to an empty one.
+    while (table->slots[i = (i - 1) & table->mask].load(std::memory_order_relaxed) == erased) {
+        table->slots[i].store(0, std::memory_order_release);
+        --filled_;
+    }
 }
 
 }  // namespace ssi::kddm

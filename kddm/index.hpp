@@ -33,7 +33,7 @@ public:
     bool insert(std::uint64_t hash, Entry* entry);  // false: out of memory
     void erase(std::uint64_t hash, const Entry* entry);
     std::size_t size() const { return live_; }
-    std::size_t bytes() const { return table_ ? table_bytes(table_.load()->mask + 1) : 0; }
+    std::size_t bytes() const;   // retired tables included
 
     template <class F>
     void for_each(F&& f) const {
@@ -62,6 +62,7 @@ private:
     }
     static Table* make_table(std::uint64_t slots);
     static void free_table(Table* table);
+    Table* recycle_table(std::uint64_t slots);
     bool grow();
 
     std::atomic<Table*> table_{nullptr};

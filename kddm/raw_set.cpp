@@ -105,6 +105,8 @@ Result<void> RawSet::prefetch(ObjectId id, Access access) {
     SSI_TRY(impl.check_verb(*set_, id));
     const std::uint64_t hash = hash_object(set_->id, id);
     Engine::Impl::Step step(impl, *set_, id, hash);
+    if (set_->destroyed)
+        return ssi::fail(Errc::not_found, "the set was destroyed");
     Entry& entry = step.make();
     const bool newborn = !entry.home && entry.state == CacheState::invalid;
     if (newborn && step.t().at_home()) return {};

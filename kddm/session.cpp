@@ -38,6 +38,11 @@ struct Session::Impl {
     std::unique_ptr<kddm::Engine> engine;
     const int exceptions = std::uncaught_exceptions();   // that are no reason to hurry
 
+    Impl() = default;
+    ~Impl() { (void)stop(); }   // the engine outlives whatever still delivers to it
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
     static std::unique_ptr<Impl> start(Config config, const void* comm) {
         auto impl = std::make_unique<Impl>();
         impl->process = value_or_throw(node::ProcessNode::start(std::move(config), comm));
@@ -50,7 +55,7 @@ struct Session::Impl {
 
     Result<void> stop() {
         if (!process) return {};
-        engine->publish_stats();
+        if (engine) engine->publish_stats();
         const bool unwinding = std::uncaught_exceptions() > exceptions;
         Result<void> stopped =
             process->stop(unwinding ? unwinding_patience_ns : sys::Waiter::forever);
@@ -66,7 +71,12 @@ Session::Session(int& argc, char** argv)
     : impl_(Impl::start(value_or_throw(Config::load(&argc, argv)), nullptr)) {}
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::Session(Session&&) noexcept = default;
-Session& Session::operator=(Session&&) noexcept = default;
+Session& Session::operator=(Session&& other) noexcept {
+    if (this == &other) return *this;
+    end();
+    impl_ = std::move(other.impl_);
+    return *this;
+}
 
 Session Session::from_mpi(const void* mpi_comm) {
     char* no_arguments[] = {nullptr};
@@ -74,7 +84,9 @@ Session Session::from_mpi(const void* mpi_comm) {
     return Session(Impl::start(value_or_throw(Config::load(&argc, no_arguments)), mpi_comm));
 }
 
-Session::~Session() {
+Session::~Session() { end(); }
+
+void Session::end() noexcept {
     if (!impl_ || !impl_->process) return;
     // The session's log ends with it; the failure is still worth a line, but not when something
     // else that went wrong is about to be told.

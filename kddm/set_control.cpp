@@ -115,6 +115,8 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
 // Makes the set known to this node. Idempotent. Under sets_mutex.
 Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOptions& options) {
     if (SetState* known = find_set(id)) return known;
+    if (gone.contains(id.value))   // while this node was opening it
+        return fail(Errc::not_found, fmt::format("set '{}' was destroyed", name));
     if (id.value / set_chunk >= set_chunk)
         return fail(Errc::too_large, fmt::format("more than {} sets in one session",
                                                  set_chunk * set_chunk));

@@ -39,12 +39,12 @@ void Impl::start_destroy(std::string_view name, NodeId from, std::uint64_t txn) 
         m.header.flags = flag::want_done;
         send_block(member, m, nullptr);
     }
-    if (SetState* set = find_set(d.set)) clear_set(*set);
+    forget_set(d.set);
     set_gone_acknowledged(no_node, d.number);
 }
 
 void Impl::receive_set_gone(NodeId from, const Message& m) {
-    if (SetState* set = find_set(m.set_id())) clear_set(*set);
+    forget_set(m.set_id());
     Message ack = make_message(Kind::set_gone, m.set_id(), 0, TxnId(m.txn), self);
     send_block(from, ack, nullptr);
 }
@@ -71,10 +71,25 @@ void Impl::set_gone_acknowledged(NodeId from, std::uint64_t number) {
     }
 }
 
-// Fails who waits and frees what nobody holds; guards still held stay valid until let go.
+// Whether or not the set is known here: an answer that tells of it may still be on its way.
+void Impl::forget_set(SetId id) {
+    SetState* set = nullptr;
+    {
+        std::lock_guard lock(sets_mutex);
+        gone.insert(id.value);
+        set = find_set(id);
+    }
+    if (set) clear_set(*set);
+}
+
+// Fails who waits and frees what nobody holds; guards still held stay valid until let go. Whoever
+// takes a shard's lock after us sees `destroyed`.
 void Impl::clear_set(SetState& set) {
-    set.destroyed = true;
-    set.troubled = true;
+    {
+        std::lock_guard lock(set.mutex);
+        set.destroyed = true;
+        set.troubled = true;
+    }
     for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
         std::vector<ObjectId> ids;
         {

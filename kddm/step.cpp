@@ -9,6 +9,10 @@ namespace {
 
 std::uint64_t next_txn_of(void* impl) { return static_cast<Engine::Impl*>(impl)->next_txn(); }
 
+bool is_lost_for(void* impl, NodeId node) {
+    return static_cast<Engine::Impl*>(impl)->node.lost(node);
+}
+
 struct SendReference {
     Blocks* blocks;
     Block* block;
@@ -60,8 +64,9 @@ Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Pla
     t_.pools = &shard_.pools;
     t_.blocks = &impl.blocks;
     t_.counters = &shard_.counters;
+    t_.engine = &impl;
     t_.next_txn = next_txn_of;
-    t_.next_txn_context = &impl;
+    t_.is_lost = is_lost_for;
     shard_.mutex.lock();
 }
 
@@ -147,9 +152,15 @@ void Impl::Step::finish() {
             std::lock_guard lock(set.mutex);
             call = set.hook;
         }
-        if (call) call(id, {sys::bytes_of(block), block->length});
+        try {
+            if (call) call(id, {sys::bytes_of(block), block->length});
+        } catch (const std::exception& e) {
+            SSI_LOG(impl.log, error, "kddm", "the release hook of set '{}' threw: {}", set.name,
+                    e.what());
+        }
         impl.blocks.release(block);
         Step step(impl, set, id, hash);
+        --step.t().counters->hooks;
         if (step.find()) cache::released(*step.find(), step.t());
     });
 }

@@ -82,8 +82,9 @@ struct Transition {
     BlockSource* blocks = nullptr;
     Pools* pools = nullptr;
     ShardCounters* counters = nullptr;
-    std::uint64_t (*next_txn)(void*) = nullptr;
-    void* next_txn_context = nullptr;
+    void* engine = nullptr;             // of the next two
+    std::uint64_t (*next_txn)(void* engine) = nullptr;
+    bool (*is_lost)(void* engine, NodeId node) = nullptr;
 
     // outcome
     template <class T>
@@ -94,7 +95,8 @@ struct Transition {
     bool run_hook = false;              // the release hook must run, then `released`
 
     bool at_home() const { return self == home; }
-    std::uint64_t new_txn() { return next_txn(next_txn_context); }
+    std::uint64_t new_txn() { return next_txn(engine); }
+    bool lost(NodeId node) const { return is_lost(engine, node); }
 
     // A message about the object of `about`, on its way already: the caller fills in the rest
     // before it sends another. Takes over one reference of `block`. Built in place, as copying
@@ -136,6 +138,7 @@ struct ShardCounters {
     std::uint64_t recalls = 0;
     std::uint64_t evictions = 0;
     std::uint64_t evicting = 0;   // on their way home now
+    std::uint64_t hooks = 0;      // release hooks under way
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     std::uint64_t objects = 0;

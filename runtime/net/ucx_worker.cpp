@@ -37,8 +37,7 @@ void UcxWorker::abandon() {
         for (Outgoing* parked : std::exchange(peer.parked, {})) finish(parked);
         forget_large(peer);
     });
-    holder_.store(nullptr, std::memory_order_relaxed);
-    token_.store(false, std::memory_order_release);
+    drop_token();   // and what was queued meanwhile is given back
 }
 
 bool UcxWorker::try_token() {

@@ -82,7 +82,8 @@ bool PollWaiter::wait_awake(sys::WaitCell& cell, Nanoseconds deadline) {
 // core to spare after all, as then whoever sends them may be waiting for this one.
 bool PollWaiter::spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations) const {
     const bool patient = iterations > crowded_spins;
-    for (int i = 0, left = iterations; left > 0; ++i) {
+    unsigned i = 0;
+    for (int left = iterations; left > 0; ++i) {
         const bool arrived = transport_.poll();
         if (cell.ready()) return true;
         if (arrived && patient)
@@ -104,9 +105,9 @@ PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline,
             arrived = transport_.poll() || arrived;
             if (cell.ready()) return Yielded::ready;
         }
-        if (arrived && alone) return Yielded::busy;
         const Nanoseconds now = clock_.now();
         if (now >= deadline) return Yielded::tired;
+        if (arrived && alone) return Yielded::busy;
         if (arrived)
             quiet_since = now;
         else if (may_sleep && now - quiet_since > patience)

@@ -60,9 +60,27 @@ TEST(Copyset, is_exact_up_to_six_and_a_superset_beyond) {
     c.add(NodeId(1800), *m);
     EXPECT_TRUE(c.coarse());
     for (std::uint32_t i = 0; i <= 6; ++i) EXPECT_TRUE(c.covers(NodeId(i * 300), *m));
-    EXPECT_FALSE(c.covers(NodeId(5000), *m));
+    EXPECT_FALSE(c.covers(NodeId(5001), *m)) << "a member, of another group";
     c.clear();
     EXPECT_TRUE(c.empty());
+}
+
+TEST(Index, names_that_come_and_go_take_no_more_memory) {
+    Index index;
+    std::vector<Entry> entries(100'000);
+    constexpr std::size_t live = 400;   // of 1024 slots
+    std::size_t early = 0;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        entries[i].id = ObjectId(i);
+        entries[i].set = 7;
+        ASSERT_TRUE(index.insert(hash_object(SetId(7), i), &entries[i]));
+        if (i >= live) index.erase(hash_object(SetId(7), i - live), &entries[i - live]);
+        if (i == 5000) early = index.bytes();
+    }
+    EXPECT_EQ(index.size(), live);
+    EXPECT_LE(index.bytes(), early);
+    for (std::size_t i = entries.size() - live; i < entries.size(); ++i)
+        EXPECT_EQ(index.find(hash_object(SetId(7), i), i), &entries[i]);
 }
 
 TEST(Index, finds_what_was_inserted_through_growth_and_erasure) {

@@ -119,6 +119,23 @@ TEST(Sets, a_destroyed_set_is_gone_everywhere_and_its_name_is_free) {
     }
 }
 
+TEST(Sets, a_destroyed_set_stays_gone_where_only_a_late_request_tells_of_it) {
+    Cluster c(3);
+    const auto options = counters(0, "node:2");
+    auto old = c[1].create_or_open("x", options);
+    ASSERT_TRUE(old.has_value());
+    ASSERT_TRUE(c[1].destroy("x").has_value());
+    c[1].inject_stale_request(old->id(), 7);   // node 2 asks node 1 about the set
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    auto there = c[1].create_or_open("x", options);
+    auto here = c[2].create_or_open("x", options);
+    ASSERT_TRUE(there.has_value() && here.has_value());
+    EXPECT_EQ(here->id(), there->id());
+    EXPECT_NE(here->id(), old->id());
+    set_number(*there->grab(7), 5);
+    EXPECT_EQ(number(*here->get(7)), 5u);
+}
+
 TEST(Sets, statistics_count_what_happened) {
     Cluster c(2);
     auto s = c.open("s", counters(0, "node:0"));

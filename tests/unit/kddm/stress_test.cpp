@@ -109,6 +109,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Shape{3, 1, 2, 150, kddm::Coherence::coherent, 40000},
                     Shape{9, 1, 2, 150, kddm::Coherence::coherent, 8}));
 
+TEST(Loss, a_dead_reader_in_a_coarse_copyset_does_not_keep_writers_out) {
+    LoopNodes::Options options;
+    ASSERT_TRUE(options.config.set("detect.grace_ms", "200", "test").has_value());
+    Cluster c(9, kddm::Plant::none, std::move(options));
+    c.expect_errors = true;
+    auto s = c.open("s", counters(0, "node:0"));
+    for (int i = 1; i < 9; ++i) EXPECT_EQ(number(*s[i].get(1)), 0u);
+    for (int i = 0; i < 9; ++i)
+        if (i != 5) c.nodes()[i].declare_lost(NodeId(5), "the test says so");
+    auto grabbed = s[1].grab(1);
+    ASSERT_TRUE(grabbed.has_value()) << grabbed.error().to_string();
+    set_number(*grabbed, 3);
+    grabbed->put();
+    EXPECT_EQ(number(*s[2].get(1)), 3u);
+}
+
 TEST(Loss, operations_that_need_a_dead_node_fail_with_peer_lost) {
     LoopNodes::Options options;
     ASSERT_TRUE(options.config.set("detect.grace_ms", "200", "test").has_value());
@@ -121,8 +137,9 @@ TEST(Loss, operations_that_need_a_dead_node_fail_with_peer_lost) {
     for (int i = 0; i < 2; ++i) c.nodes()[i].declare_lost(NodeId(2), "the test says so");
     for (std::uint64_t i = 0; i < 30; ++i) {
         if (s[0].home(i) != NodeId(2)) continue;
+        const bool here = s[0].find(i) != kddm::Access::none;
         auto g = s[0].grab(i);
-        if (s[0].find(i) == kddm::Access::none) {
+        if (!here) {
             ASSERT_FALSE(g.has_value());
             EXPECT_EQ(g.error().code, Errc::peer_lost);
         }

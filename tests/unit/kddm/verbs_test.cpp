@@ -269,6 +269,23 @@ TEST(Verbs, variable_objects_are_born_empty_and_resize) {
     EXPECT_EQ(g->resize(std::size_t{kddm::max_object_bytes} + 1).error().code, Errc::too_large);
 }
 
+TEST(Verbs, grab_new_comes_home_though_the_homes_memory_is_full) {
+    LoopNodes::Options options;
+    ASSERT_TRUE(options.config.set("arena.limit_bytes", "2M", "test").has_value());
+    Cluster c(2, kddm::Plant::none, std::move(options));
+    kddm::SetOptions large;
+    large.object_bytes = 100'000;
+    large.placement = "node:0";
+    auto s = c.open("s", large);
+    { auto away = s[1].grab(0); ASSERT_TRUE(away.has_value()); }
+    std::uint64_t next = 1;
+    while (auto g = s[0].grab(next)) ASSERT_LT(++next, 100u) << "there is no limit";
+    auto back = s[0].grab_new(0);
+    ASSERT_TRUE(back.has_value()) << back.error().to_string();
+    EXPECT_EQ(back->bytes().size(), 100'000u);
+    EXPECT_EQ(number(*back), 0u);
+}
+
 TEST(Verbs, objects_up_to_the_limit_travel_whole) {
     Cluster c(2);
     kddm::SetOptions o;

@@ -114,6 +114,27 @@ struct Beside : net::Transport {
     std::atomic<int> arms{0};
 };
 
+// Finds a message at every look, and never the one that is waited for.
+struct Flood final : Beside {
+    bool poll() override {
+        ++polls;
+        return true;
+    }
+};
+
+TEST(PollWaiter, keeps_its_deadline_while_other_messages_come) {
+    RealClock clock;
+    const auto tasks = sys::make_thread_tasks();
+    Flood transport;
+    WaitPolicy policy;
+    policy.usable_cores = 2;
+    PollWaiter waiter(transport, clock, *tasks, policy);
+    sys::WaitCell never;
+    const Nanoseconds start = clock.now();
+    EXPECT_FALSE(waiter.wait_until(never, start + 20'000'000));
+    EXPECT_LT(clock.now() - start, 5'000'000'000) << "it went far beyond its deadline";
+}
+
 TEST(Progress, never_sleeps_armed_while_others_poll) {
     RealClock clock;
     const auto tasks = sys::make_thread_tasks();

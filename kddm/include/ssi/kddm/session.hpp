@@ -33,7 +33,7 @@ public:
     // that <mpi.h> stays out of this header). MPI may have been initialised at any thread level.
     static Session from_mpi(const void* mpi_comm);
     Session(Session&&) noexcept;
-    Session& operator=(Session&&) noexcept;
+    Session& operator=(Session&&) noexcept;   // closes the one it replaces
     // Closes; a failure is logged. When an exception is what ends it, it waits 2 s for the others
     // to end theirs and then leaves without them: they hear that this node is lost.
     ~Session();
@@ -91,6 +91,7 @@ public:
 
 private:
     struct Impl;
+    void end() noexcept;
     explicit Session(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
