@@ -96,6 +96,7 @@ void UcxWorker::handle_broken() {
         // Gone or not, this connection is: the next message makes a fresh one.
         disconnect(*peer, true);
         if (peer->forgotten || closing_all_) continue;
+        met_death_ = true;
         receiver_->on_peer_suspect(
             peer->node,
             Failure{Errc::transport, 0, peer->node,
@@ -105,6 +106,7 @@ void UcxWorker::handle_broken() {
 
 void UcxWorker::forget_now(UcxEndpoint& peer) {
     if (std::exchange(peer.forgotten, true)) return;
+    met_death_ = true;
     for (Outgoing* op : std::exchange(peer.parked, {})) finish(op);
     disconnect(peer, true);
     forget_large(peer);

@@ -234,6 +234,7 @@ private:
     std::size_t in_flight_ = 0;               // sends that UCX has not finished
     std::size_t closing_ = 0;                 // endpoints being closed
     bool closing_all_ = false;
+    bool met_death_ = false;                  // a peer was forgotten, or its connection broke
 };
 
 }  // namespace ssi::net
