@@ -179,7 +179,9 @@ PROFILED = {"kddm/get_put_cached": "cached", "kddm/get_remote_8B": "get",
 def profile_missed(arguments, entries):
     """Gives each missed row the engine's share of it: the work of both nodes in one thread, without
     a network, over objects that stay in the processor's cache and over as many as the row has."""
-    objects = max(4 * os.sysconf("SC_LEVEL2_CACHE_SIZE") // 128, 10_000)
+    l2_bytes = subprocess.run(["getconf", "LEVEL2_CACHE_SIZE"], stdout=subprocess.PIPE, text=True,
+                              check=False).stdout.strip()
+    objects = max(4 * int(l2_bytes or 0) // 128, 10_000)
     program = os.path.join(arguments.build_dir, "bench/kddm/kddm_profile")
     for item in entries:
         verb = PROFILED.get(item["name"])
