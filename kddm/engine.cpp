@@ -20,6 +20,7 @@ constexpr const char* plant_names[] = {
     "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
+    "careless_compare",
 };
 
 }  // namespace
@@ -168,7 +169,7 @@ void Engine::inject_stale_request(SetId set_id, ObjectId id) {
     if (!set) return;
     const auto [home, slot_version] = impl_->place_of(*set, id);
     if (home == impl_->self) return;
-    Message m = make_message(Kind::fetch_add, set_id, id, TxnId(impl_->next_txn() | Impl::rpc_bit),
+    Message m = make_message(Kind::atomic, set_id, id, TxnId(impl_->next_txn() | Impl::rpc_bit),
                              impl_->self);
     m.version = 1;
     m.slot_version = slot_version - 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Engine::Impl: the shell around the sans-I/O machine: locks, memory, messages, waiting. One file
 // per concern: acquire.cpp (verbs on guards), step.cpp (runs the machine), receive.cpp (messages),
-// operations.cpp (apply, fetch_add, remove), set_control.cpp (names), groups.cpp (coarse
+// operations.cpp (apply, atomics, remove), set_control.cpp (names), groups.cpp (coarse
 // invalidation trees), loss.cpp (dead nodes).
 #pragma once
 
@@ -120,6 +120,8 @@ struct Engine::Impl final : node::Channel {
     Result<void> execute(SetState& set, Entry& entry, const Message& m,
                          std::span<const std::byte> arguments, Message& answer,
                          std::vector<std::byte>& bytes);
+    Result<void> execute_atomic(Entry& entry, const Message& m,
+                                std::span<const std::byte> arguments, Message& answer);
     void answer_operation(const Message& request, Message& answer, const Result<void>& result,
                           std::vector<std::byte>& bytes);
     Result<void> call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Shipped operations: apply, fetch_add and remove run at the object's home with the write pin, as
+// Shipped operations: apply, atomics and remove run at the object's home with the write pin, as
 // if a task of the home had grabbed the object. The fast path runs in the handler without a lock.
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -31,6 +31,12 @@ private:
     SetState& set_;
     Entry& entry_;
 };
+
+Atomic atomic_of(const Message& m) {
+    const unsigned flags = m.header.flags;
+    return {static_cast<AtomicOp>((flags >> flag::atomic_op_shift) & 15),
+            static_cast<NumberKind>((flags >> flag::number_kind_shift) & 15), m.version, 0};
+}
 
 }  // namespace
 
@@ -74,23 +80,34 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
     return {};
 }
 
-// Runs the operation on an object whose write pin we have. Fills version (fetch_add) or bytes.
+Result<void> Impl::execute_atomic(Entry& entry, const Message& m,
+                                  std::span<const std::byte> arguments, Message& answer) {
+    if (m.acks % 8 != 0 || m.acks + 8ull > entry.block->length)
+        return fail(Errc::invalid_argument,
+                    fmt::format("an atomic operation at offset {} of an object of {} bytes: needs "
+                                "8 aligned bytes", m.acks, entry.block->length));
+    Atomic atomic = atomic_of(m);
+    const std::size_t wanted = atomic.op == AtomicOp::compare_exchange ? 8 : 0;
+    if (atomic.op > AtomicOp::compare_exchange || atomic.kind > NumberKind::float64 ||
+        arguments.size() != wanted)
+        return fail(Errc::bad_message, "an atomic operation that this build does not know");
+    if (wanted) std::memcpy(&atomic.expected, arguments.data(), wanted);
+    std::byte* place = sys::bytes_of(entry.block) + m.acks;
+    std::uint64_t before;
+    std::memcpy(&before, place, 8);
+    if (options.plant == Plant::careless_compare && wanted && !((before ^ atomic.expected) & 1))
+        atomic.op = AtomicOp::exchange;
+    const std::uint64_t after = atomic.apply(before);
+    std::memcpy(place, &after, 8);
+    answer.version = before;  // `answer` may be `m`
+    return {};
+}
+
+// Runs the operation on an object whose write pin we have. Fills version (atomic) or bytes.
 Result<void> Impl::execute(SetState& set, Entry& entry, const Message& m,
                            std::span<const std::byte> arguments, Message& answer,
                            std::vector<std::byte>& bytes) {
-    if (m.kind() == Kind::fetch_add) {
-        if (m.acks % 8 != 0 || m.acks + 8ull > entry.block->length)
-            return fail(Errc::invalid_argument,
-                        fmt::format("fetch_add at offset {} of an object of {} bytes: needs 8 "
-                                    "aligned bytes", m.acks, entry.block->length));
-        std::byte* place = sys::bytes_of(entry.block) + m.acks;
-        std::uint64_t before;
-        std::memcpy(&before, place, 8);
-        const std::uint64_t after = before + m.version;
-        std::memcpy(place, &after, 8);
-        answer.version = before;  // `answer` may be `m`
-        return {};
-    }
+    if (m.kind() == Kind::atomic) return execute_atomic(entry, m, arguments, answer);
     const RegisteredFunction* f = function(m.version);
     if (!f)
         return fail(Errc::not_found, fmt::format("no function with hash {:x} is registered at "
@@ -314,15 +331,21 @@ Result<std::vector<std::byte>> RawSet::apply(ObjectId id, std::string_view name,
     return bytes;
 }
 
-Result<std::int64_t> RawSet::fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset) {
+Result<std::uint64_t> RawSet::atomic(ObjectId id, const Atomic& atomic, std::uint32_t offset) {
     auto& impl = engine_->impl();
-    Message m = make_message(Kind::fetch_add, set_->id, id, no_txn, impl.self);
-    m.version = static_cast<std::uint64_t>(delta);
+    Message m = make_message(Kind::atomic, set_->id, id, no_txn, impl.self);
+    m.header.flags = static_cast<std::uint16_t>(
+        static_cast<unsigned>(atomic.op) << flag::atomic_op_shift |
+        static_cast<unsigned>(atomic.kind) << flag::number_kind_shift);
+    m.version = atomic.operand;
     m.acks = offset;
+    std::span<const std::byte> expected;
+    if (atomic.op == AtomicOp::compare_exchange)
+        expected = std::as_bytes(std::span(&atomic.expected, 1));
     std::vector<std::byte> bytes;
-    if (auto done = impl.operate(*set_, id, m, {}, bytes); !done)
+    if (auto done = impl.operate(*set_, id, m, expected, bytes); !done)
         return tl::unexpected<Failure>(std::move(done).error());
-    return static_cast<std::int64_t>(m.version);
+    return m.version;
 }
 
 }  // namespace ssi::kddm

@@ -11,11 +11,11 @@ namespace {
 
 bool is_request(Kind kind) {
     return kind == Kind::get_request || kind == Kind::grab_request || kind == Kind::evict ||
-           kind == Kind::fetch_add || kind == Kind::apply || kind == Kind::remove;
+           kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove;
 }
 bool is_control(Kind kind) { return kind >= Kind::set_open; }
 bool is_operation(Kind kind) {
-    return kind == Kind::fetch_add || kind == Kind::apply || kind == Kind::remove;
+    return kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove;
 }
 bool carries_object(Kind kind) { return kind == Kind::data || kind == Kind::evict; }
 

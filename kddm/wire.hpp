@@ -18,7 +18,7 @@ enum class Kind : std::uint8_t {
     grab_request,      // ownership, everybody else invalidated
     evict,             // the owner's bytes come home
     done,              // the transition is complete, open the next
-    fetch_add,         // operation shipped to the home
+    atomic,            // operation shipped to the home
     apply,
     remove,
     // home -> owner or reader
@@ -51,6 +51,8 @@ inline constexpr std::uint16_t keep = 8;       // data: no bytes, the requester'
 inline constexpr std::uint16_t renew = 16;     // grab_new: no bytes wanted, start from zero
 inline constexpr std::uint16_t create = 32;    // set_open
 inline constexpr std::uint16_t asked = 64;     // evict_ack: a yield sent earlier takes the bytes
+// atomic: AtomicOp in bits 8 to 11, NumberKind in bits 12 to 15.
+inline constexpr unsigned atomic_op_shift = 8, number_kind_shift = 12;
 }  // namespace flag
 
 struct Message {
@@ -60,9 +62,9 @@ struct Message {
     std::uint64_t hi = 0;
     std::uint64_t lo = 0;
     std::uint64_t txn = 0;           // of the requester
-    // Held or sent; operand or result of fetch_add; function of apply.
+    // Held or sent; operand or result of an atomic; function of apply.
     std::uint64_t version = 0;
-    std::uint32_t acks = 0;          // expected or delivered; offset of fetch_add; code of error
+    std::uint32_t acks = 0;          // expected or delivered; offset of an atomic; code of error
     std::uint32_t length = 0;        // of the object bytes that follow
     // 64 bytes: enough for answers
     std::uint32_t slot_version = 0;  // the requester's view of the object's slot

@@ -17,7 +17,7 @@ namespace {
 using Happening = net::SimNetwork::Happening;
 
 constexpr const char* kind_names[] = {
-    "?",          "get_request", "grab_request",     "evict",    "done",       "fetch_add",
+    "?",          "get_request", "grab_request",     "evict",    "done",       "atomic",
     "apply",      "remove",      "fetch",            "yield",    "invalidate", "invalidate_group",
     "data",       "grant",       "ack",              "evict_ack", "reply",     "error",
     "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",

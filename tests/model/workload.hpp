@@ -86,6 +86,7 @@ private:
     void do_upgrade(const Op& op);
     void do_nested(const Op& op);
     void do_descending(const Op& op);
+    Result<std::int64_t> add_to(const Op& op, std::int64_t delta);
     void do_fetch_add(const Op& op);
     void do_apply(const Op& op, bool failing);
     void do_flush(const Op& op);

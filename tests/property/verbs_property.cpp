@@ -196,10 +196,25 @@ void Session::ship(const Command& command, std::uint32_t object) {
     auto& set = world_.set_at(command.node, object);
     const ObjectId id = catalog_.id_of(object);
     if (counter(object)) {
-        const auto delta = static_cast<std::int64_t>(++last_value_);
-        auto before = set.fetch_add(id, delta);
-        RC_ASSERT(before && static_cast<std::uint64_t>(*before) == model_[object]);
-        model_[object] += static_cast<std::uint64_t>(delta);
+        const std::uint64_t operand = ++last_value_;
+        std::uint64_t& now = model_[object];
+        const std::uint64_t expected = operand % 2 ? now : now + 1;
+        Result<std::uint64_t> before = 0;
+        switch (operand % 5) {
+            case 0: before = set.fetch_add(id, operand); break;
+            case 1: before = set.fetch_min(id, operand); break;
+            case 2: before = set.fetch_max(id, operand); break;
+            case 3: before = set.exchange(id, operand); break;
+            default: before = set.compare_exchange(id, expected, operand); break;
+        }
+        RC_ASSERT(before && *before == now);
+        switch (operand % 5) {
+            case 0: now += operand; break;
+            case 1: now = std::min(now, operand); break;
+            case 2: now = std::max(now, operand); break;
+            case 3: now = operand; break;
+            default: now = expected == now ? operand : now; break;
+        }
         return;
     }
     const std::uint64_t value = ++last_value_;

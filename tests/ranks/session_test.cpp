@@ -69,6 +69,11 @@ TEST(SessionRanks, reductions_and_broadcasts_agree_on_every_rank) {
     EXPECT_EQ(s.reduce(-s.rank(), Reduce::min), 1 - s.size());
     EXPECT_EQ(s.reduce(std::int64_t(-1 - s.rank()), Reduce::max), -1);
     EXPECT_EQ(s.reduce(-1, Reduce::sum), -s.size());
+    auto best = s.set<double>("ranks.best", {.count = 1});
+    best.fetch_max(0, double(s.rank() + 1));
+    s.barrier();
+    EXPECT_EQ(*best.get(0), double(s.size()));
+    s.barrier();
     std::vector<std::byte> bytes;
     const int root = s.size() - 1;
     if (s.rank() == root) bytes.assign(100000, std::byte{42});

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <bit>
+#include <limits>
+
 #include "cluster.hpp"
+#include "ssi/kddm/set.hpp"
 
 namespace ssi::test {
 namespace {
@@ -218,6 +222,60 @@ TEST(Verbs, fetch_add_recalls_an_object_that_is_owned_elsewhere) {
     EXPECT_EQ(*r, 40);
     EXPECT_EQ(number(*s[1].get(5)), 42u);
     EXPECT_EQ(s[0].stats().recalls, 1u);
+}
+
+TEST(Verbs, atomics_read_the_bytes_as_their_argument_says) {
+    Cluster c(3);
+    auto s = c.open("s", counters(0, "node:0"));
+    for (int i = 0; i < 3; ++i) {   // at home, and from elsewhere
+        const std::uint64_t id = 10 + i;
+        EXPECT_EQ(s[i].fetch_min(id, -5).value(), 0);
+        EXPECT_EQ(s[i].fetch_max(id, -7).value(), -5);
+        EXPECT_EQ(s[i].fetch_max(id, ~0ull).value(), static_cast<std::uint64_t>(-5));
+        EXPECT_EQ(s[i].fetch_min(id, 3u).value(), ~0ull);
+        EXPECT_EQ(s[i].exchange(id, 2.5).value(), std::bit_cast<double>(std::uint64_t{3}));
+        EXPECT_EQ(s[i].fetch_add(id, 0.25).value(), 2.5);
+        EXPECT_EQ(s[i].fetch_min(id, -1.0).value(), 2.75);
+        EXPECT_EQ(s[i].fetch_max(id, std::numeric_limits<double>::quiet_NaN()).value(), -1.0);
+        EXPECT_EQ(s[i].exchange(id, INT64_MAX).value(), std::bit_cast<std::int64_t>(-1.0));
+        EXPECT_EQ(s[i].fetch_add(id, 1).value(), INT64_MAX);
+        EXPECT_EQ(s[i].fetch_add(id, 0).value(), INT64_MIN) << "integers wrap";
+    }
+}
+
+TEST(Verbs, compare_exchange_stores_only_where_it_finds_what_it_expects) {
+    Cluster c(3);
+    auto raw = c.open("s", counters(0, "node:0"));
+    for (int i = 0; i < 3; ++i) {
+        kddm::Set<std::uint64_t> s(raw[i]);
+        const std::uint64_t id = 10 + i;
+        std::uint64_t expected = 7;
+        EXPECT_FALSE(s.compare_exchange(id, expected, 9));
+        EXPECT_EQ(expected, 0u);
+        EXPECT_TRUE(s.compare_exchange(id, expected, 9));
+        EXPECT_EQ(*s.get(id), 9u);
+        auto held = s.grab(id);
+        expected = 9;
+        EXPECT_TRUE(s.compare_exchange(id, expected, 11)) << "in place";
+        EXPECT_EQ(*held, 11u);
+    }
+}
+
+TEST(Verbs, a_lock_made_of_compare_exchange_excludes) {
+    Cluster c(3);
+    auto raw = c.open("s", counters(0, "node:1"));
+    c.run([&](int i) {
+        kddm::Set<std::uint64_t> s(raw[i]);
+        const std::uint64_t me = static_cast<std::uint64_t>(i) + 1;
+        for (int k = 0; k < 100; ++k) {
+            for (std::uint64_t free = 0; !s.compare_exchange(0, free, me); free = 0)
+                std::this_thread::yield();
+            const std::uint64_t before = *s.get(1);
+            *s.grab(1) = before + 1;
+            EXPECT_EQ(s.exchange(0, std::uint64_t{0}), me);
+        }
+    });
+    EXPECT_EQ(number(*raw[0].get(1)), 300u);
 }
 
 TEST(Verbs, fetch_add_outside_the_object_is_refused) {

@@ -27,6 +27,7 @@ enum class Plant : std::uint8_t {
     stale_data,                 // an owner serves the bytes of the previous version
     lost_write,                 // an eviction ships home the bytes from before the last write
     unfair_queue,               // requests are served last in, first out, and may starve
+    careless_compare,           // compare_exchange looks at the lowest bit only
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();

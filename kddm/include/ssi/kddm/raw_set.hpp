@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "ssi/kddm/atomics.hpp"
 #include "ssi/kddm/types.hpp"
 
 namespace ssi::kddm {
@@ -120,9 +121,34 @@ public:
     // the caller has grabbed the object.
     Result<std::vector<std::byte>> apply(ObjectId id, std::string_view function,
                                          std::span<const std::byte> arguments);
-    // Adds to the 64-bit little-endian integer at `offset` (8-aligned) at the home; returns what
-    // it was.
-    Result<std::int64_t> fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset = 0);
+    // Atomic operations on the 8 bytes at `offset` (a multiple of 8) at the object's home; each
+    // returns what stood there. The type of the argument says how the bytes are read: signed
+    // (std::int64_t), unsigned (std::uint64_t) or floating (double). In place when the caller has
+    // grabbed the object. compare_exchange stores `desired` where it finds `expected`, bit by bit:
+    // compare what it returns.
+    template <AtomicNumber N>
+    Result<Wide<N>> fetch_add(ObjectId id, N delta, std::uint32_t offset = 0) {
+        return number<N>(atomic(id, make_atomic(AtomicOp::add, delta), offset));
+    }
+    template <AtomicNumber N>
+    Result<Wide<N>> fetch_min(ObjectId id, N value, std::uint32_t offset = 0) {
+        return number<N>(atomic(id, make_atomic(AtomicOp::min, value), offset));
+    }
+    template <AtomicNumber N>
+    Result<Wide<N>> fetch_max(ObjectId id, N value, std::uint32_t offset = 0) {
+        return number<N>(atomic(id, make_atomic(AtomicOp::max, value), offset));
+    }
+    template <AtomicNumber N>
+    Result<Wide<N>> exchange(ObjectId id, N value, std::uint32_t offset = 0) {
+        return number<N>(atomic(id, make_atomic(AtomicOp::exchange, value), offset));
+    }
+    template <AtomicNumber N>
+    Result<Wide<N>> compare_exchange(ObjectId id, N expected, N desired,
+                                     std::uint32_t offset = 0) {
+        return number<N>(
+            atomic(id, make_atomic(AtomicOp::compare_exchange, desired, expected), offset));
+    }
+    Result<std::uint64_t> atomic(ObjectId id, const Atomic& atomic, std::uint32_t offset);
 
     // Called on the executor after the last local pin of a revoked object is gone and before its
     // bytes leave (or die); may read the bytes, must not call verbs. One per set and node.
@@ -132,6 +158,11 @@ public:
 
 private:
     Result<RawGuard> acquire(ObjectId id, Access access);
+    template <AtomicNumber N>
+    static Result<Wide<N>> number(Result<std::uint64_t>&& bits) {
+        if (!bits) return tl::unexpected<Failure>(std::move(bits).error());
+        return std::bit_cast<Wide<N>>(*bits);
+    }
     Engine* engine_ = nullptr;
     SetState* set_ = nullptr;
 };

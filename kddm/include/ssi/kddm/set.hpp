@@ -107,11 +107,36 @@ public:
     void prefetch(ObjectId id) { value_or_throw(raw_.prefetch(id)); }
     void flush(ObjectId id) { value_or_throw(raw_.flush(id)); }
     void sync() { value_or_throw(raw_.sync()); }
-    // Adds to the std::int64_t at byte `offset` (a multiple of 8; use offsetof) of the object, at
-    // its home, and returns the old value. In place when this task has grabbed the object; deadlock
-    // while it holds a get of it.
-    std::int64_t fetch_add(ObjectId id, std::int64_t delta, std::uint32_t offset = 0) {
+    // Adds to the number of 8 bytes at byte `offset` (a multiple of 8; use offsetof) of the object,
+    // at its home, and returns the old value. In place when this task has grabbed the object;
+    // deadlock while it holds a get of it.
+    template <AtomicNumber N>
+    Wide<N> fetch_add(ObjectId id, N delta, std::uint32_t offset = 0) {
         return value_or_throw(raw_.fetch_add(id, delta, offset));
+    }
+    // Likewise; see raw_set.hpp. The type of the argument says how the 8 bytes are read.
+    template <AtomicNumber N>
+    Wide<N> fetch_min(ObjectId id, N value, std::uint32_t offset = 0) {
+        return value_or_throw(raw_.fetch_min(id, value, offset));
+    }
+    template <AtomicNumber N>
+    Wide<N> fetch_max(ObjectId id, N value, std::uint32_t offset = 0) {
+        return value_or_throw(raw_.fetch_max(id, value, offset));
+    }
+    template <AtomicNumber N>
+    Wide<N> exchange(ObjectId id, N value, std::uint32_t offset = 0) {
+        return value_or_throw(raw_.exchange(id, value, offset));
+    }
+    // True when `expected` stood there and `desired` does now; else `expected` becomes what did.
+    template <AtomicNumber N>
+    bool compare_exchange(ObjectId id, N& expected, std::type_identity_t<N> desired,
+                          std::uint32_t offset = 0) {
+        static_assert(sizeof(N) == 8, "compare_exchange is for numbers of 8 bytes");
+        const N found = value_or_throw(raw_.compare_exchange(id, expected, desired, offset));
+        const bool same = std::bit_cast<std::uint64_t>(found) ==
+                          std::bit_cast<std::uint64_t>(expected);
+        expected = found;
+        return same;
     }
     // Arguments: any trivially copyable value; the reply is decoded as R.
     template <class R, class A>
