@@ -31,6 +31,7 @@ void UcxWorker::make_offer(Outgoing* op) {
     offer.process_id = ::getpid();
     std::memcpy(op->buffer.data() + sizeof(WirePrefix), &offer, sizeof offer);
     lent_.emplace(offer.id, Lent{op->to, std::exchange(op->payload, {}), std::move(op->copy)});
+    count_lent();
 }
 
 void UcxWorker::tell(NodeId to, unsigned am_id, const Piece& piece) {
@@ -156,6 +157,7 @@ void UcxWorker::on_done(const Piece& piece) {
     if (at == lent_.end()) return;
     const Payload payload = at->second.payload;
     lent_.erase(at);
+    count_lent();
     release(payload);
 }
 
@@ -170,6 +172,7 @@ void UcxWorker::forget_large(UcxEndpoint& peer) {
         at = lent_.erase(at);
         release(payload);
     }
+    count_lent();
     std::erase_if(copying_, [&](const LargeReceive* large) { return large->peer == &peer; });
     for (auto& large : std::exchange(peer.incoming, {}))
         receiver_->on_large_failed(peer.node, large->memory);

@@ -146,6 +146,7 @@ public:
 
     std::span<const std::byte> address() const override { return context_->address; }
     void learn_address(NodeId node, std::span<const std::byte> address) override;
+    bool lending() const override { return lent_count_.load(std::memory_order_acquire) != 0; }
     void close(bool force) override;
     bool closed() const override { return closed_.load(std::memory_order_acquire); }
     void abandon() override;
@@ -198,6 +199,7 @@ private:
     void finish_large(LargeReceive& large, bool arrived);
     void tell(NodeId to, unsigned am_id, const Piece& piece);
     void forget_large(UcxEndpoint& peer);
+    void count_lent() { lent_count_.store(lent_.size(), std::memory_order_release); }
 
     // ---- endpoints (ucx_endpoint.cpp), under the token
     UcxEndpoint& endpoint(NodeId node);
@@ -222,6 +224,7 @@ private:
     std::atomic<Outgoing*> queue_{nullptr};   // last in first; order does not matter to anybody
     std::atomic<bool> armed_{false};
     std::atomic<bool> closed_{false};
+    std::atomic<std::size_t> lent_count_{0};  // of lent_
     std::atomic<std::uint64_t> endpoints_made_{0}, deferred_{0}, queued_{0};
 
     // Under the token:

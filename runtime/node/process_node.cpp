@@ -173,9 +173,14 @@ void ProcessNode::Impl::leave(bool in_order) {
     if (!node) return;
     detector->close();
     progress->stop();
+    const Nanoseconds end = clock.now() + (in_order ? farewell_ns : hasty_farewell_ns);
+    // Others go on: what they were lent must not change under their eyes.
+    while (!in_order && transport->lending() && clock.now() < end) {
+        transport->poll();
+        tasks->yield();
+    }
     // What was sent still leaves, the news of a loss among it; endpoints to the dead are gone.
     transport->close(false);
-    const Nanoseconds end = clock.now() + (in_order ? farewell_ns : hasty_farewell_ns);
     while (!transport->closed() && clock.now() < end) {
         transport->poll();
         tasks->yield();

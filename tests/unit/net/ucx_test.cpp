@@ -313,6 +313,17 @@ TEST_F(Ucx, what_was_released_is_not_released_again_at_the_end) {
     EXPECT_EQ(lender.releases, 1);
 }
 
+TEST_F(Ucx, tells_whether_a_peer_may_still_be_reading) {
+    introduce();
+    Lender lender(100'000);
+    EXPECT_FALSE(transport[0]->lending());
+    ASSERT_TRUE(transport[0]->send(b, header(one), lender.payload()));
+    for (int i = 0; i < 100; ++i) transport[0]->poll();
+    EXPECT_TRUE(transport[0]->lending()) << "nobody has read it yet";
+    ASSERT_TRUE(poll_until([&] { return lender.releases == 1; }));
+    EXPECT_FALSE(transport[0]->lending());
+}
+
 TEST_F(Ucx, closes_in_order_and_refuses_to_send_afterwards) {
     introduce();
     Lender lender(300);

@@ -35,6 +35,9 @@ public:
     virtual std::span<const std::byte> address() const = 0;
     virtual void learn_address(NodeId node, std::span<const std::byte> address) = 0;
 
+    // True while a peer may still be reading memory that a large payload lent it.
+    virtual bool lending() const = 0;
+
     // Closes all endpoints: with `force` at once, cancelling what is under way, else after all
     // that was sent has left. Then poll until closed(). Nothing may be sent any more.
     virtual void close(bool force) = 0;
