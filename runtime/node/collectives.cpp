@@ -77,6 +77,8 @@ Collectives::Place Collectives::place_for(int root_rank) const {
 
 Result<void> Collectives::meet(Operation operation, Nanoseconds deadline) {
     Call call(*this);
+    // Who closes after a loss must not surprise those that have not heard of it yet.
+    if (node_.any_lost()) return tl::unexpected(lost_failure());
     for (NodeId child : world_.children)
         if (auto got = receive({number_, Way::up, child}, operation, deadline); !got)
             return tl::unexpected(std::move(got).error());
@@ -175,6 +177,8 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
                                 key.from.value),
                     key.from);
     }
+    if (waiting.arrival.operation != operation && node_.any_lost())
+        return tl::unexpected(lost_failure());
     if (waiting.arrival.operation != operation)
         return fail(Errc::mismatch,
                     fmt::format("collective {} is a {} here, but a {} on node {}: call them in "

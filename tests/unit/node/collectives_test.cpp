@@ -154,6 +154,22 @@ TEST(Collective, different_collectives_at_once_are_a_mismatch) {
     });
 }
 
+TEST(Collective, closing_after_a_loss_is_no_mismatch_to_who_has_not_heard_of_it) {
+    LoopNodes nodes(3);
+    nodes.start();
+    nodes[1].declare_lost(NodeId{2}, "test");
+    EXPECT_EQ(nodes[1].meet_to_close().error().code, Errc::peer_lost);
+    std::thread news([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        nodes[0].declare_lost(NodeId{2}, "test");
+    });
+    std::uint64_t value = 1;
+    const auto result = nodes[0].all_reduce(std::span(&value, 1), ReduceOp::sum);
+    news.join();
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Errc::peer_lost);
+}
+
 TEST(Collective, reductions_of_different_lengths_are_a_mismatch) {
     LoopNodes nodes(2);
     nodes.start();
