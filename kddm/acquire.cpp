@@ -53,15 +53,10 @@ Result<void> Impl::check_order(const SetState& set, ObjectId id, const Held& hel
                             name_of(set, id), name_of(*top->set, top->id)));
 }
 
-// The entry may serve a third object by now, so its name is read under the lock of its shard.
-void unpin_stranger(SetState& set, Entry* entry, std::uint64_t hash, Access access) {
-    if (!pin::must_run(pin::drop(entry->word, access))) return;
-    ObjectId other;
-    {
-        std::lock_guard lock(set.shard(hash).mutex);
-        other = entry->id;
-    }
-    set.owner->impl().run_unpinned(set, other, entry);
+void unpin_stranger(SetState& set, Entry* entry, Access access) {
+    const ObjectId other = entry->id;   // while it is pinned, and so not recycled
+    if (pin::must_run(pin::drop(entry->word, access)))
+        set.owner->impl().run_unpinned(set, other, entry);
 }
 
 // All that the fast path does not do: order, nested guards, waiting, errors.
@@ -82,7 +77,7 @@ Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
             if (want.renew) renew(set, *entry);
             return RawGuard(&set, entry, want.access);
         }
-        unpin_stranger(set, entry, hash, want.access);
+        unpin_stranger(set, entry, want.access);
     }
     return acquire_slow(set, id, hash, want, nullptr);
 }

@@ -24,7 +24,7 @@ inline Entry* try_fast(SetState& set, ObjectId id, Access access) {
     if (!(write ? pin::try_write(entry->word) : pin::try_read(entry->word))) return nullptr;
     if (entry->id != id) [[unlikely]] {
         // Another object of the same tag, or a recycled entry: acquire() gives the pin back.
-        unpin_stranger(set, entry, hash, access);
+        unpin_stranger(set, entry, access);
         return nullptr;
     }
     held.counters(set, set.uid).count(access);

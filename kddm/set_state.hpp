@@ -71,6 +71,6 @@ struct SetState {
 };
 
 // Gives back a pin that the fast path took on another object than it wanted.
-void unpin_stranger(SetState& set, Entry* entry, std::uint64_t hash, Access access);
+void unpin_stranger(SetState& set, Entry* entry, Access access);
 
 }  // namespace ssi::kddm

@@ -157,6 +157,8 @@ void Impl::Step::finish() {
         } catch (const std::exception& e) {
             SSI_LOG(impl.log, error, "kddm", "the release hook of set '{}' threw: {}", set.name,
                     e.what());
+        } catch (...) {
+            SSI_LOG(impl.log, error, "kddm", "the release hook of set '{}' threw", set.name);
         }
         impl.blocks.release(block);
         Step step(impl, set, id, hash);
