@@ -392,6 +392,38 @@ TEST(Verbs, the_release_hook_sees_the_bytes_before_they_leave) {
     EXPECT_EQ(seen.load(), 16012u);
 }
 
+TEST(Verbs, a_release_hook_that_throws_is_told_of_and_the_object_moves_on) {
+    Cluster c(2);
+    c.expect_errors = true;
+    auto s = c.open("s", counters(0, "node:0"));
+    s[1].on_release([](ObjectId id, std::span<const std::byte>) {
+        if (id.lo == 4) throw std::runtime_error("no room");
+        throw 5;
+    });
+    for (std::uint64_t id : {4u, 5u}) {
+        set_number(*s[1].grab(id), 7);
+        EXPECT_EQ(number(*s[0].get(id)), 7u);
+        EXPECT_EQ(number(*s[0].grab(id)), 7u);
+    }
+    EXPECT_TRUE(c.nodes().log().contains("threw: no room"));
+    EXPECT_TRUE(c.nodes().log().contains("hook of set 's' threw"));
+}
+
+TEST(Verbs, sync_waits_for_a_flush_that_a_release_hook_delays) {
+    Cluster c(2);
+    auto s = c.open("s", counters(0, "node:0"));
+    std::atomic<int> hooks{0};
+    s[1].on_release([&](ObjectId, std::span<const std::byte>) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        ++hooks;
+    });
+    set_number(*s[1].grab(4), 7);
+    ASSERT_TRUE(s[1].flush(4).has_value());
+    ASSERT_TRUE(s[1].sync().has_value());
+    EXPECT_EQ(hooks.load(), 1);
+    EXPECT_EQ(s[0].find(4), Access::write) << "it has come home";
+}
+
 TEST(Verbs, a_failure_nobody_saw_is_returned_by_the_next_verb_once) {
     Cluster c(1);
     auto s = c.open("s", counters());
