@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "engine_impl.hpp"
 #include "ssi/base/assert.hpp"
@@ -84,9 +84,8 @@ Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
 
 // grab_new: whatever the object was, it starts from nothing.
 void Impl::renew(SetState& set, Entry& entry) {
-    Block* block = entry.block;
-    if (set.fixed_length() == 0) block->length = 0;
-    std::memset(sys::bytes_of(block), 0, block->length);
+    if (set.fixed_length() == 0) entry.block->length = 0;
+    std::ranges::fill(entry.bytes(), std::byte{0});
 }
 
 // A second guard on an object that this task already holds.
@@ -107,12 +106,12 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
     w.want = want.access;
     w.renew = want.renew;
     Shard& shard = set.shard(hash);
-    {
+    if (want.try_only || !ask_directly(set, id, hash, w)) {
         Step step(*this, set, id, hash);
         if (set.destroyed)   // since check_verb
             return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
         Entry& entry = step.make();
-        const bool newborn = !entry.home && entry.state == CacheState::invalid;
+        const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
         if (newborn && step.t().at_home() && !cache::instantiate(entry, step.t()))
             return fail(Errc::out_of_memory,
                         fmt::format("no memory for {}: raise arena.limit_bytes or run fewer ranks "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "cache.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -29,15 +30,59 @@ bool satisfies(CacheState state, Access want) {
            state == CacheState::exclusive;
 }
 
-void drop_block(Entry& entry, Transition& t) {
+// The bytes are of no use any more; small ones are simply left.
+void drop_bytes(Entry& entry, Transition& t) {
+    if (entry.inline_length) return;
     if (entry.block) t.blocks->release(entry.block);
     entry.block = nullptr;
 }
 
+// Zeroes, or an empty object, for an entry that has no bytes. False: out of memory.
+bool make_bytes(Entry& entry, Transition& t, bool at_home) {
+    if (entry.inline_length) {
+        std::memset(entry.small, 0, sizeof entry.small);
+        return true;
+    }
+    entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, at_home);
+    return entry.block;
+}
+
 // A granted access must have bytes: where the home's memory is at its limit, the cache's will do.
-Block* make_block(const Entry& entry, Transition& t) {
-    Block* block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, t.at_home());
-    return block ? block : t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, false);
+void must_make_bytes(Entry& entry, Transition& t) {
+    if (!make_bytes(entry, t, t.at_home())) make_bytes(entry, t, false);
+}
+
+void take_in(Entry& entry, const Body& body, Transition& t) {
+    if (entry.inline_length) {
+        std::memcpy(entry.small, body.small_bytes(), sizeof entry.small);
+    } else {
+        drop_bytes(entry, t);
+        entry.block = body.block();
+    }
+}
+
+// A copy for a message; the entry keeps its own.
+Body share(Entry& entry, Transition& t) {
+    if (!entry.inline_length) t.blocks->keep(entry.block);
+    return entry.body();
+}
+
+// The bytes leave with a message. Small ones stay behind too, to no purpose.
+Body hand_over(Entry& entry) {
+    const Body body = entry.body();
+    if (!entry.inline_length) entry.block = nullptr;
+    return body;
+}
+
+// Planted bugs: the bytes of nobody.
+Body blank(const Entry& entry, Transition& t) {
+    static constexpr std::byte zeroes[max_inline_bytes]{};
+    if (entry.inline_length) return Body(zeroes, entry.inline_length);
+    return Body(t.blocks->make(SetId(entry.set), entry.id, entry.block->length, false));
+}
+
+std::uint32_t length_of(const Entry& entry) {
+    return entry.inline_length ? entry.inline_length : entry.block->length;
 }
 
 void pop_granted(Busy& busy, Transition& t) {
@@ -48,29 +93,38 @@ void pop_granted(Busy& busy, Transition& t) {
     t.granted.push_back(w);
 }
 
-void start_request(Entry& entry, Access want, bool renew, Transition& t) {
+// Begins a request of ours; the rest of `m` is addressed already.
+void begin_request(Entry& entry, Access want, bool renew, std::uint32_t slot_version,
+                   ShardCounters& counters, Message& m) {
     Busy& busy = *entry.busy;
-    busy.txn = t.new_txn();
+    busy.txn = m.txn;
     busy.requested = want;
     busy.has_data = false;
     busy.want_done = false;
     busy.lost_copy = false;
     busy.acks_missing = 0;
-    const bool write = want == Access::write;
-    Message& m = t.send(t.home, write ? Kind::grab_request : Kind::get_request, SetId(entry.set),
-                        entry.id, TxnId(busy.txn), t.self);
-    m.slot_version = t.slot_version;
-    if (write) {
-        m.header.flags |= flag::write;
-        if (renew) m.header.flags |= flag::renew;
-        if (entry.state == CacheState::shared || entry.state == CacheState::owner) {
-            m.header.flags |= flag::has_copy;
-            m.version = entry.version.load(std::memory_order_relaxed);
-        }
-        ++t.counters->remote_grabs;
-    } else {
-        ++t.counters->remote_gets;
+    m.slot_version = slot_version;
+    if (want != Access::write) {
+        ++counters.remote_gets;
+        return;
     }
+    ++counters.remote_grabs;
+    m.header.flags |= flag::write;
+    if (renew) m.header.flags |= flag::renew;
+    if (entry.state == CacheState::shared || entry.state == CacheState::owner) {
+        m.header.flags |= flag::has_copy;
+        m.version = entry.version.load(std::memory_order_relaxed);
+    }
+}
+
+Kind request_kind(Access want) {
+    return want == Access::write ? Kind::grab_request : Kind::get_request;
+}
+
+void start_request(Entry& entry, Access want, bool renew, Transition& t) {
+    Message& m = t.send(t.home, request_kind(want), SetId(entry.set), entry.id,
+                        TxnId(t.new_txn()), t.self);
+    begin_request(entry, want, renew, t.slot_version, *t.counters, m);
 }
 
 bool can_ask(const Entry& entry) {
@@ -116,7 +170,7 @@ bool hook_first(Entry& entry, const Message& m, Transition& t) {
 }
 
 void end_eviction(Entry& entry, Transition& t) {
-    drop_block(entry, t);
+    drop_bytes(entry, t);
     entry.state = CacheState::invalid;
     entry.busy->txn = 0;
     --t.counters->evicting;
@@ -129,15 +183,12 @@ void serve_fetch(Entry& entry, const Message& m, Transition& t) {
         return put_off(entry, m, t);
     if (entry.state == CacheState::exclusive) entry.state = CacheState::owner;
     const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
-    Block* block = entry.block;
-    if (t.plant == Plant::stale_data && (version & version_writes_mask) % 4 == 3)
-        block = t.blocks->make(SetId(entry.set), entry.id, block->length, false);
-    else
-        t.blocks->keep(block);
-    Message& d = t.send(NodeId(m.requester), Kind::data, m, block);
+    const bool stale = t.plant == Plant::stale_data && (version & version_writes_mask) % 4 == 3;
+    Message& d = t.send(NodeId(m.requester), Kind::data, m,
+                        stale ? blank(entry, t) : share(entry, t));
     d.header.flags = m.header.flags & flag::want_done;
     d.version = version;
-    d.length = block->length;
+    d.length = length_of(entry);
     t.counters->bytes_out += d.length;
     if (t.at_home() && !m.has(flag::want_done)) t.send(t.self, Kind::served, m);
 }
@@ -148,12 +199,11 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     if (here && !pin::revoke_all(entry.word)) {
         if (t.plant != Plant::early_grant) return put_off(entry, m, t);
         // The planted bug: ownership leaves under the feet of a local holder.
-        t.blocks->keep(entry.block);
-        Message& d = t.send(NodeId(m.requester), Kind::data, m, entry.block);
+        Message& d = t.send(NodeId(m.requester), Kind::data, m, share(entry, t));
         d.header.flags = flag::write;
         d.acks = m.acks;
         d.version = entry.version.load(std::memory_order_relaxed) + version_owner_step;
-        d.length = entry.block->length;
+        d.length = length_of(entry);
         return pin::clear(entry.word, pin::revoking);
     }
     if (here && hook_first(entry, m, t)) return;
@@ -161,17 +211,18 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     const bool forced = t.plant == Plant::lost_upgrade;
     const bool keep = m.has(flag::has_copy) && (m.version == version || forced);
     const bool renew = !keep && m.has(flag::renew);
-    if (keep || renew) drop_block(entry, t);
-    Message& d = t.send(NodeId(m.requester), Kind::data, m, entry.block);
+    const bool empty = keep || renew;
+    const std::uint32_t length = empty ? 0 : length_of(entry);
+    if (empty) drop_bytes(entry, t);
+    Message& d = t.send(NodeId(m.requester), Kind::data, m, empty ? Body() : hand_over(entry));
     d.header.flags = flag::write;
     if (keep) d.header.flags |= flag::keep;
     if (renew) d.header.flags |= flag::renew;
     d.acks = m.acks;
     d.version = version + version_owner_step;
-    d.length = entry.block ? entry.block->length : 0;
-    t.counters->bytes_out += d.length;
+    d.length = length;
+    t.counters->bytes_out += length;
     ++t.counters->transfers;
-    entry.block = nullptr;
     entry.state = here ? CacheState::invalid : CacheState::given;
     if (!here && entry.busy->evict_acked) end_eviction(entry, t);
 }
@@ -184,7 +235,7 @@ void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
     if (entry.state == CacheState::shared) {
         if (!pin::revoke_all(entry.word)) return put_off(entry, m, t);
         if (hook_first(entry, m, t)) return;
-        drop_block(entry, t);
+        drop_bytes(entry, t);
         entry.state = CacheState::invalid;
         if (entry.busy && entry.busy->txn != 0) entry.busy->lost_copy = true;
         ++t.counters->invalidations;
@@ -197,22 +248,17 @@ void start_evict(Entry& entry, Transition& t) {
     busy.txn = t.new_txn();
     busy.requested = Access::none;
     busy.evict_acked = false;
-    Block* block = entry.block;
-    if (t.plant == Plant::lost_write)
-        block = t.blocks->make(SetId(entry.set), entry.id, block->length, false);
-    else
-        t.blocks->keep(block);
     Message& m = t.send(t.home, Kind::evict, SetId(entry.set), entry.id, TxnId(busy.txn), t.self,
-                        block);
+                        t.plant == Plant::lost_write ? blank(entry, t) : share(entry, t));
     m.slot_version = t.slot_version;
     m.version = entry.version.load(std::memory_order_relaxed);
-    m.length = block->length;
+    m.length = length_of(entry);
     t.counters->bytes_out += m.length;
     ++t.counters->evictions;
     entry.state = CacheState::evicting;
     ++t.counters->evicting;
     if (t.plant == Plant::evict_without_ack) {
-        drop_block(entry, t);
+        drop_bytes(entry, t);
         entry.state = CacheState::invalid;
         busy.txn = 0;
         --t.counters->evicting;
@@ -222,7 +268,7 @@ void start_evict(Entry& entry, Transition& t) {
 // Gives up what is here; nobody has a pin and the word is already closed.
 void give_up(Entry& entry, Transition& t) {
     if (entry.state == CacheState::shared) {
-        drop_block(entry, t);
+        drop_bytes(entry, t);
         entry.state = CacheState::invalid;
     } else {
         start_evict(entry, t);
@@ -275,6 +321,87 @@ void complete(Entry& entry, Transition& t) {
 
 }  // namespace
 
+bool ask(Entry& entry, Waiter& waiter, TxnId txn, const Surroundings& s, Message& request) {
+    const bool write = waiter.want == Access::write;
+    if (entry.busy || !(entry.state == CacheState::invalid ||
+                        (entry.state == CacheState::shared && write)))
+        return false;
+    address(request, request_kind(waiter.want), SetId(entry.set), entry.id, txn, s.self);
+    entry.busy = s.pools->busies.take();
+    entry.busy->head = entry.busy->tail = &waiter;
+    waiter.entry = &entry;
+    pin::set(entry.word, pin::waiters);
+    begin_request(entry, waiter.want, waiter.renew, s.slot_version, *s.counters, request);
+    return true;
+}
+
+Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundings& s) {
+    Busy* busy = entry.busy;
+    if (!busy || busy->txn != m.txn || busy->has_data || m.has(flag::renew) ||
+        m.has(flag::want_done))
+        return nullptr;
+    if (busy->revocation || busy->revocation_after ||
+        busy->acks_missing + static_cast<std::int32_t>(m.acks) != 0)
+        return nullptr;
+    Waiter* waiter = busy->head;
+    if (!waiter || waiter->next || waiter->want != busy->requested ||
+        waiter->use != Waiter::Use::task)
+        return nullptr;
+    const bool plain = entry.state == CacheState::invalid || entry.state == CacheState::shared;
+    // Nobody pins while a task waits, and the machine is ours: only pins can go away meanwhile.
+    const std::uint64_t word = entry.word.load(std::memory_order_acquire);
+    if (!plain || pin::count(word) != 0 || !(word & pin::waiters)) return nullptr;
+    const bool write = busy->requested == Access::write;
+    if (m.has(flag::keep)) {
+        waiter->value_kept = !busy->lost_copy;
+    } else if (entry.inline_length) {
+        std::memcpy(entry.small, body.small_bytes(), sizeof entry.small);
+    } else {
+        if (entry.block) s.blocks->release(entry.block);
+        entry.block = body.block();
+    }
+    s.counters->bytes_in += m.length;
+    entry.version.store(m.version, std::memory_order_relaxed);
+    entry.state = write ? CacheState::exclusive : CacheState::shared;
+    const std::uint64_t access =
+        write ? pin::readable | pin::writable | pin::writer_held : pin::readable;
+    entry.word.store(((word | access) & ~pin::waiters) + pin::one, std::memory_order_release);
+    waiter->granted = true;
+    busy->head = busy->tail = nullptr;
+    busy->txn = 0;
+    s.pools->busies.give_back(busy);
+    entry.busy = nullptr;
+    return waiter;
+}
+
+void give_copy(Entry& entry, const Surroundings& s, Message& reply, Body& body) {
+    entry.state = CacheState::owner;
+    if (!entry.inline_length) s.blocks->keep(entry.block);
+    body = entry.body();
+    reply.version = entry.version.load(std::memory_order_relaxed);
+    reply.length = length_of(entry);
+    s.counters->bytes_out += reply.length;
+}
+
+void give_away(Entry& entry, const Message& m, const Surroundings& s, Message& reply, Body& body) {
+    const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
+    reply.header.flags = flag::write;
+    if (m.has(flag::has_copy) && m.version == version)
+        reply.header.flags |= flag::keep;
+    else if (m.has(flag::renew))
+        reply.header.flags |= flag::renew;
+    reply.version = version + version_owner_step;
+    if (reply.header.flags == flag::write) {
+        reply.length = length_of(entry);
+        body = hand_over(entry);
+    } else if (!entry.inline_length) {
+        s.blocks->release(std::exchange(entry.block, nullptr));
+    }
+    entry.state = CacheState::invalid;
+    s.counters->bytes_out += reply.length;
+    ++s.counters->transfers;
+}
+
 void want(Entry& entry, Waiter& waiter, Transition& t) {
     Busy& busy = busy_of(entry, t);
     waiter.entry = &entry;
@@ -325,22 +452,24 @@ void unpinned(Entry& entry, Transition& t) {
         flush(entry, t);
 }
 
-void on_data(Entry& entry, const Message& m, Block* block, Transition& t) {
+void on_data(Entry& entry, const Message& m, const Body& body, Transition& t) {
     Busy* busy = entry.busy;
     if (!busy || busy->txn != m.txn || busy->has_data) {
-        if (block) t.blocks->release(block);
+        t.release(body);
         return;
     }
     if (m.has(flag::keep)) {
         if (busy->head && !busy->lost_copy) busy->head->value_kept = true;
     } else {
-        if (!block) block = make_block(entry, t);
-        drop_block(entry, t);
-        entry.block = block;
+        if (body) {
+            take_in(entry, body, t);
+        } else {   // renewed
+            drop_bytes(entry, t);
+            must_make_bytes(entry, t);
+        }
         t.counters->bytes_in += m.length;
     }
-    if (!entry.block)  // a planted lost upgrade, or memory ran out: never leave a hole
-        entry.block = make_block(entry, t);
+    if (!entry.here()) must_make_bytes(entry, t);   // a planted lost upgrade: never leave a hole
     // Renewal is a write by itself: whoever asked may have given up since.
     entry.version.store(m.version + (m.has(flag::renew) ? 1 : 0), std::memory_order_relaxed);
     busy->has_data = true;
@@ -431,13 +560,13 @@ bool flush(Entry& entry, Transition& t) {
     return true;
 }
 
-void install_evicted(Entry& entry, const Message& m, Block* block, bool copies, Transition& t) {
+void install_evicted(Entry& entry, const Message& m, const Body& body, bool copies,
+                     Transition& t) {
     if (entry.state == CacheState::shared) {
         // Our read copy is the same version, and may be pinned: keep it.
-        if (block) t.blocks->release(block);
+        t.release(body);
     } else {
-        drop_block(entry, t);
-        entry.block = block;
+        take_in(entry, body, t);
     }
     t.counters->bytes_in += m.length;
     entry.version.store(m.version, std::memory_order_relaxed);
@@ -446,8 +575,7 @@ void install_evicted(Entry& entry, const Message& m, Block* block, bool copies, 
 }
 
 bool instantiate(Entry& entry, Transition& t) {
-    entry.block = t.blocks->make(SetId(entry.set), entry.id, t.fixed_length, true);
-    if (!entry.block) return false;
+    if (!make_bytes(entry, t, true)) return false;
     entry.version.store(1, std::memory_order_relaxed);
     entry.state = CacheState::exclusive;
     pin::set(entry.word, pin::readable | pin::writable);
@@ -457,17 +585,18 @@ bool instantiate(Entry& entry, Transition& t) {
 void destroy(Entry& entry, Transition& t) {
     // Back to the state of birth under the write pin; then, if nobody waits, forget it.
     if (t.fixed_length)
-        std::memset(sys::bytes_of(entry.block), 0, entry.block->length);
+        std::ranges::fill(entry.bytes(), std::byte{0});
     else
         entry.block->length = 0;
     entry.version.fetch_add(1, std::memory_order_relaxed);
-    const bool alone = !entry.home || (entry.home->busy_txn == 0 && entry.home->queue.empty() &&
-                                       entry.home->owner == t.self && entry.home->copies.empty());
+    const Home* home = entry.home();
+    const bool alone =
+        !home || (home->quiet() && home->owner == t.self && home->copies.empty());
     pin::drop(entry.word, Access::write);
     if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word)) {
-        drop_block(entry, t);
+        drop_bytes(entry, t);
         entry.state = CacheState::invalid;
-        return forget_home(entry, t);
+        return entry.forget_home();
     }
     unpinned(entry, t);
 }
@@ -489,7 +618,7 @@ void on_node_lost(Entry& entry, NodeId node, Transition& t) {
         if (busy->txn != 0) {
             busy->txn = 0;
             if (entry.state == CacheState::evicting || entry.state == CacheState::given) {
-                drop_block(entry, t);
+                drop_bytes(entry, t);
                 entry.state = CacheState::invalid;
                 --t.counters->evicting;
             }
@@ -523,20 +652,18 @@ void forget(Entry& entry, Transition& t) {
     if (!pin::try_take_all(entry.word)) return;
     const bool leaving = entry.state == CacheState::evicting || entry.state == CacheState::given;
     if (leaving) --t.counters->evicting;
-    drop_block(entry, t);
+    drop_bytes(entry, t);
     entry.state = CacheState::invalid;
     if (entry.busy) entry.busy->txn = 0;
     if (entry.busy) entry.busy->revocation.reset();
     if (entry.busy) entry.busy->revocation_after.reset();
-    if (!entry.home) return;
-    entry.home->queue.for_each([&](const Queued& q) {
-        if (q.block) t.blocks->release(q.block);
-    });
-    forget_home(entry, t);
+    if (!entry.has_home) return;
+    entry.home()->queue.for_each([&](const Queued& q) { t.release(q.body); });
+    entry.forget_home();
 }
 
 bool idle(const Entry& entry) {
-    return !entry.busy && !entry.home && entry.state == CacheState::invalid;
+    return !entry.busy && !entry.has_home && entry.state == CacheState::invalid;
 }
 
 }  // namespace cache

@@ -14,11 +14,20 @@ void want(Entry& entry, Waiter& waiter, Transition& t);
 void prefetch(Entry& entry, Access access, Transition& t);
 // The waiter gives up (timeout, loss). False when it was granted meanwhile.
 bool withdraw(Entry& entry, Waiter& waiter, Transition& t);
+// The same for an object of another home of which nothing is here, or a read copy where writing
+// is wanted: fills in the request. False: nothing has changed, it is want's business.
+bool ask(Entry& entry, Waiter& waiter, TxnId txn, const Surroundings& s, Message& request);
+// The answer to that, for the one task that waits: pinned on its behalf; returns it to be notified.
+// Null: nothing has changed, it is on_data's business.
+Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundings& s);
+// For directory::answer, of a closed object that nobody (give_copy: no writer) has pinned.
+void give_copy(Entry& entry, const Surroundings& s, Message& reply, Body& body);
+void give_away(Entry& entry, const Message& m, const Surroundings& s, Message& reply, Body& body);
 // The last pin went away while somebody waited.
 void unpinned(Entry& entry, Transition& t);
 
-// Messages. `block` is taken over.
-void on_data(Entry& entry, const Message& m, Block* block, Transition& t);
+// Messages. `body` is taken over.
+void on_data(Entry& entry, const Message& m, const Body& body, Transition& t);
 void on_grant(Entry& entry, const Message& m, Transition& t);
 void on_ack(Entry& entry, const Message& m, Transition& t);
 void on_error(Entry& entry, const Message& m, Transition& t);
@@ -32,7 +41,8 @@ void released(Entry& entry, Transition& t);
 // object is held or in transition.
 bool flush(Entry& entry, Transition& t);
 // The owner's bytes arrived at the home by eviction.
-void install_evicted(Entry& entry, const Message& m, Block* block, bool copies, Transition& t);
+void install_evicted(Entry& entry, const Message& m, const Body& body, bool copies,
+                     Transition& t);
 // First touch at the home: the object comes into being. False: out of memory.
 bool instantiate(Entry& entry, Transition& t);
 // A remove operation holds the write pin at the home: the object ceases to exist.

@@ -8,18 +8,6 @@
 
 namespace ssi::kddm {
 
-Home& home_of(Entry& entry, const Transition& t) {
-    if (!entry.home) {
-        entry.home = t.pools->homes.take();
-        entry.home->owner = t.self;
-    }
-    return *entry.home;
-}
-
-void forget_home(Entry& entry, const Transition& t) {
-    if (Home* home = std::exchange(entry.home, nullptr)) t.pools->homes.give_back(home);
-}
-
 namespace directory {
 namespace {
 
@@ -46,7 +34,7 @@ void close_open(Home& home, NodeId node) {
 }
 
 void start_get(Entry& entry, const Message& m, Transition& t) {
-    Home& home = *entry.home;
+    Home& home = *entry.home();
     const NodeId requester(m.requester);
     close_open(home, requester);
     if (home.owner == requester) {
@@ -105,7 +93,7 @@ std::uint32_t invalidate_copies(const Message& request, Home& home, Transition& 
 }
 
 void start_grab(Entry& entry, const Message& m, Transition& t) {
-    Home& home = *entry.home;
+    Home& home = *entry.home();
     const NodeId requester(m.requester);
     close_open(home, requester);
     std::uint32_t acks = invalidate_copies(m, home, t);
@@ -126,61 +114,105 @@ void start_grab(Entry& entry, const Message& m, Transition& t) {
     home.copies.clear();
 }
 
-void start_evict(Entry& entry, const Message& m, Block* block, Transition& t) {
-    Home& home = *entry.home;
+void start_evict(Entry& entry, const Message& m, const Body& body, Transition& t) {
+    Home& home = *entry.home();
     const NodeId requester(m.requester);
     close_open(home, requester);
     Message& ack = t.send(requester, Kind::evict_ack, m);
     if (home.owner == requester) {
         home.owner = t.self;
         home.copies.remove(t.self);
-        cache::install_evicted(entry, m, block, !home.copies.empty(), t);
+        cache::install_evicted(entry, m, body, !home.copies.empty(), t);
     } else {
         // Our yield for somebody else may still be on its way to the evicting node.
         ack.header.flags |= flag::asked;
-        if (block) t.blocks->release(block);
+        t.release(body);
     }
 }
 
-void start(Entry& entry, const Message& m, Block* block, Transition& t) {
-    if (entry.home->recovering) {
-        if (block) t.blocks->release(block);
-        return refuse(m, Errc::peer_lost, entry.home->owner, t);
+void start(Entry& entry, const Message& m, const Body& body, Transition& t) {
+    if (entry.home()->recovering) {
+        t.release(body);
+        return refuse(m, Errc::peer_lost, entry.home()->owner, t);
     }
     switch (m.kind()) {
         case Kind::get_request: return start_get(entry, m, t);
         case Kind::grab_request: return start_grab(entry, m, t);
-        default: return start_evict(entry, m, block, t);
+        default: return start_evict(entry, m, body, t);
     }
 }
 
 void start_next(Entry& entry, Transition& t) {
-    Home& home = *entry.home;
+    Home& home = *entry.home();
     while (home.busy_txn == 0 && !home.queue.empty()) {
         const bool last = t.plant == Plant::unfair_queue;
         const Queued next = home.queue.pop(last);
-        start(entry, next.message, next.block, t);
+        start(entry, next.message, next.body, t);
     }
 }
 
 }  // namespace
 
-void on_request(Entry& entry, const Message& m, Block* block, Transition& t) {
-    const bool newborn = !entry.home && entry.state == CacheState::invalid;
+void on_request(Entry& entry, const Message& m, const Body& body, Transition& t) {
+    const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
     if (newborn && !cache::instantiate(entry, t)) {
-        if (block) t.blocks->release(block);
+        t.release(body);
         return refuse(m, Errc::out_of_memory, t.self, t);
     }
-    Home& home = home_of(entry, t);
+    Home& home = entry.make_home(t.self);
     if (home.busy_txn != 0) {
-        home.queue.push(m, block);
+        home.queue.push(m, body);
         return;
     }
-    start(entry, m, block, t);
+    start(entry, m, body, t);
+}
+
+namespace {
+
+// A grant that somebody else has not completed yet makes the next transition wait for it.
+bool open_elsewhere(const Home& home, const Message& m, NodeId self) {
+    return home.open_node != no_node && home.open_node != self &&
+           home.open_node.value != m.requester;
+}
+
+bool only_reader(const Copyset& copies, NodeId node) {
+    if (copies.coarse()) return false;
+    return copies.empty() || (copies.inline_size() == 1 && copies.at(0) == node);
+}
+
+}  // namespace
+
+bool answer(Entry& entry, const Message& m, const Surroundings& s, Message& reply, Body& body) {
+    const bool ours = entry.state == CacheState::exclusive || entry.state == CacheState::owner;
+    if (!ours || entry.busy) return false;
+    const NodeId requester(m.requester);
+    Home* home = entry.home();
+    if (home && (!home->quiet() || home->owner != s.self || open_elsewhere(*home, m, s.self)))
+        return false;
+    const bool write = m.kind() == Kind::grab_request;
+    if (write) {
+        if (s.has_hook || (home && !only_reader(home->copies, requester))) return false;
+        if (!pin::try_take_all(entry.word)) return false;
+    } else if (!pin::try_take_write(entry.word)) {
+        return false;
+    }
+    if (!home) home = &entry.make_home(s.self);
+    address(reply, Kind::data, m.set_id(), m.object(), TxnId(m.txn), requester);
+    home->open_node = requester;
+    home->open_txn = m.txn;
+    if (write) {
+        cache::give_away(entry, m, s, reply, body);
+        home->owner = requester;
+        home->copies.clear();
+    } else {
+        cache::give_copy(entry, s, reply, body);
+        home->copies.add(requester, *s.members);
+    }
+    return true;
 }
 
 void on_done(Entry& entry, const Message& m, Transition& t) {
-    Home* home = entry.home;
+    Home* home = entry.home();
     if (!home || home->busy_txn != m.txn || home->busy_node.value != m.requester) return;
     home->busy_txn = 0;
     if (m.kind() == Kind::served) {
@@ -193,13 +225,13 @@ void on_done(Entry& entry, const Message& m, Transition& t) {
 }
 
 void on_node_lost(Entry& entry, NodeId node, Transition& t) {
-    Home* home = entry.home;
+    Home* home = entry.home();
     if (!home) return;
     home->copies.remove(node);
     close_open(*home, node);
     home->queue.remove_if([&](const Queued& q) {
         if (NodeId(q.message.requester) != node) return false;
-        if (q.block) t.blocks->release(q.block);
+        t.release(q.body);
         return true;
     });
     if (home->owner == node) home->recovering = true;

@@ -8,7 +8,11 @@
 namespace ssi::kddm::directory {
 
 // get_request, grab_request, evict: starts it, or queues it behind the transition under way.
-void on_request(Entry& entry, const Message& m, Block* block, Transition& t);
+void on_request(Entry& entry, const Message& m, const Body& body, Transition& t);
+// The home's own copy answers a get_request or grab_request at once: what on_request does when
+// nothing else is going on, without a message to itself. Fills in reply and body. False: nothing
+// has changed, it is on_request's business.
+bool answer(Entry& entry, const Message& m, const Surroundings& s, Message& reply, Body& body);
 // done from the requester, or served from our own cache: opens the next.
 void on_done(Entry& entry, const Message& m, Transition& t);
 

@@ -55,6 +55,7 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
                       ? 1u
                       : std::bit_ceil(static_cast<std::uint32_t>(
                             node.doors().config.integer("kddm.shards")))),
+      direct_(options.direct && options.plant == Plant::none),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))) {
@@ -146,13 +147,14 @@ Inspection Engine::inspect(SetId set_id, ObjectId id) const {
     out.pins = pin::count(word);
     out.in_transition = e->busy && !e->busy->idle();
     out.version = e->version.load(std::memory_order_relaxed);
-    if (!e->home) {
+    const Home* home = e->home();
+    if (!home) {
         if (out.is_home) out.home_owner = impl_->self;
         return out;
     }
-    out.home_busy = e->home->busy_txn != 0 || !e->home->queue.empty();
-    out.home_owner = e->home->owner;
-    const Copyset& copies = e->home->copies;
+    out.home_busy = home->busy_txn != 0 || !home->queue.empty();
+    out.home_owner = home->owner;
+    const Copyset& copies = home->copies;
     if (!copies.coarse()) {
         for (unsigned i = 0; i < copies.inline_size(); ++i) out.exact.push_back(copies.at(i));
         return out;
@@ -184,7 +186,7 @@ std::size_t Engine::bytes_in_use() const {
         for (std::uint32_t i = 0; i <= set->shard_mask; ++i) {
             const Shard& shard = set->shards[i];
             std::lock_guard shard_lock(shard.mutex);
-            bytes += shard.index.bytes() + shard.counters.objects * sizeof(Entry);
+            bytes += shard.index.bytes() + shard.slabs.size() * Slab::bytes;
         }
     }
     return bytes;

@@ -104,14 +104,21 @@ struct Engine::Impl final : node::Channel {
     SlotId slot_of(const SetState& set, ObjectId id) const;
     void run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* ready = nullptr);
     void log_unsent(NodeId to, const Message& m, const Result<void>& sent);
+    void send_body(NodeId to, Message& message, const Body& body);
     void send_block(NodeId to, Message& message, Block* block);
     void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes);
+
+    // -- direct.cpp
+    Surroundings surroundings(SetState& set, Shard& shard, std::uint32_t slot_version);
+    bool ask_directly(SetState& set, ObjectId id, std::uint64_t hash, Waiter& waiter);
+    bool answer_directly(SetState& set, const Message& m, std::uint64_t hash);
+    bool arrive_directly(SetState& set, const Message& m, std::uint64_t hash, const Body& body);
 
     // -- receive.cpp
     void receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                  Block* block);
-    Block* block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
-                     Block* owned, bool at_home);
+    Body body_of(const SetState& set, const Message& m, std::span<std::byte> payload, Block* owned,
+                 bool at_home);
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
@@ -176,6 +183,7 @@ struct Engine::Impl final : node::Channel {
     const Nanoseconds try_timeout;
     const Nanoseconds loss_grace;
     const std::uint32_t shard_count;
+    const bool direct_;              // no protocol bug is planted: those are in the general steps
     Blocks blocks;
     Executor executor;
     std::atomic<std::uint64_t> last_txn{0};
@@ -236,7 +244,7 @@ public:
         if (entry_) return entry_;
         entry_ = shard_.index.find(hash_, id_);
         if (entry_) {   // most events need both, and the lines they are in are likely cold
-            __builtin_prefetch(entry_->home, 1);
+            if (t_.at_home()) expect_home(entry_);
             expect_bytes(*entry_);
         }
         return entry_;
@@ -245,11 +253,11 @@ public:
     void use(Entry* entry) { entry_ = entry; }
     Transition& t() { return t_; }
     Shard& shard() { return shard_; }
-    void event(const Message& m, Block* block);   // a message for this object
+    void event(const Message& m, const Body& body);   // a message for this object
     void finish();                       // unlock and carry out; idempotent
 
 private:
-    void dispatch(const Message& m, Block* block);
+    void dispatch(const Message& m, const Body& body);
     void settle();
     void carry_out();
 

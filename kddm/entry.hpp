@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Entry: all that a node knows about one object: the pin word, the cached bytes and, at the home,
-// the directory's part. 64 bytes; what only a transition needs hangs off `busy` and `home`.
+// the directory's part. 64 bytes, which is all of a small object that stays where it is; what only
+// a transition needs hangs off `busy`, and the home's part stands a page behind (slab.hpp), so
+// that both are fetched at once.
 // Memory is type-stable: an entry is recycled within its shard, never returned, so that a lock-free
 // reader may pin first and check the name afterwards.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <memory>
+#include <new>
 #include <optional>
+#include <span>
 
+#include "body.hpp"
 #include "copyset.hpp"
 #include "pin_word.hpp"
 #include "ssi/base/ids.hpp"
@@ -19,8 +25,6 @@
 #include "wire.hpp"
 
 namespace ssi::kddm {
-
-using Block = sys::ObjectHeader;
 
 // The cache's state of an object on one node; the pin word's readable and writable bits follow it.
 enum class CacheState : std::uint8_t {
@@ -60,7 +64,7 @@ struct Waiter {
 // A message waiting for its turn, with the bytes that came with it.
 struct Queued {
     Message message;
-    Block* block = nullptr;
+    Body body;
 };
 
 // The cache's part of a transition. Exists while local tasks queue, a request is under way or a
@@ -93,9 +97,9 @@ struct Busy {
 class RequestQueue {
 public:
     bool empty() const { return !items_ || items_->empty(); }
-    void push(const Message& message, Block* block) {
+    void push(const Message& message, const Body& body) {
         if (!items_) items_ = std::make_unique<std::deque<Queued>>();
-        items_->push_back({message, block});
+        items_->push_back({message, body});
     }
     Queued pop(bool last = false) {   // the first, or, to plant a bug, the last
         const Queued next = last ? items_->back() : items_->front();
@@ -120,8 +124,8 @@ private:
     std::unique_ptr<std::deque<Queued>> items_;
 };
 
-// The directory's part, at the home only. Null while the home owns the object and nobody else ever
-// had it. One cache line.
+// The directory's part, at the home only. Absent while the home owns the object and nobody else
+// ever had it. One cache line.
 struct alignas(64) Home {
     // A grant that was not asked to report `done`: whoever is next told about this object must
     // finish it first (Message::after_txn).
@@ -135,36 +139,68 @@ struct alignas(64) Home {
     [[no_unique_address]] Copyset copies;   // `recovering` lies in its padding
     bool recovering = false;                // the owner died with the newest value
 
-    void reset() {
-        open_txn = busy_txn = 0;
-        queue.clear();
-        owner = open_node = busy_node = no_node;
-        copies.clear();
-        recovering = false;
-    }
+    explicit Home(NodeId self) : owner(self) {}
+    bool quiet() const { return busy_txn == 0 && queue.empty() && !recovering; }
 };
 static_assert(sizeof(Home) == 64);
 
+inline constexpr std::size_t home_distance = 4096;   // from an entry to its home's part
+
 struct alignas(64) Entry {
     pin::Word word{0};
+    std::atomic<std::uint64_t> version{0};
     ObjectId id{};
     std::uint32_t set = 0;
     CacheState state = CacheState::invalid;
-    bool hooked = false;        // the release hook has run for this revocation
-    std::uint16_t reserved = 0;
-    Block* block = nullptr;
+    bool hooked = false;             // the release hook has run for this revocation
+    std::uint8_t inline_length = 0;  // of the objects of its set, which live here; 0: in blocks
+    bool has_home = false;
     Busy* busy = nullptr;
-    Home* home = nullptr;
-    std::atomic<std::uint64_t> version{0};
+    union {
+        Block* block = nullptr;
+        std::byte small[max_inline_bytes];   // aligned as objects are
+    };
+
+    // The directory's part, or null.
+    Home* home() const { return has_home ? home_place() : nullptr; }
+    Home* home_place() const {
+        auto* self = reinterpret_cast<std::byte*>(const_cast<Entry*>(this));
+        return std::launder(reinterpret_cast<Home*>(self + home_distance));
+    }
+    Home& make_home(NodeId self) {
+        if (!has_home) ::new (static_cast<void*>(home_place())) Home(self);
+        has_home = true;
+        return *home_place();
+    }
+    void forget_home() {
+        if (has_home) home_place()->~Home();
+        has_home = false;
+    }
+
+    bool here() const { return inline_length != 0 || block; }   // there is room for bytes
+    std::span<std::byte> bytes() {
+        if (inline_length) return {small, inline_length};
+        return {sys::bytes_of(block), block->length};
+    }
+    // What a message carries: a copy of what is small, a reference to what is large.
+    Body body() const {
+        if (!inline_length) return Body(block);
+        return Body(small, inline_length);
+    }
 };
-static_assert(sizeof(Entry) == 64);
+static_assert(sizeof(Entry) == 64 && offsetof(Entry, small) % 16 == 0);
 
 // Has the object's bytes fetched while the pin is taken. A hint: it reads the pointer before it
 // may, and whatever it reads does no harm.
 #if defined(__SANITIZE_THREAD__)
 inline void expect_bytes(const Entry&) {}
+inline void expect_home(const Entry*) {}
 #else
-inline void expect_bytes(const Entry& entry) { __builtin_prefetch(entry.block); }
+inline void expect_bytes(const Entry& entry) {
+    if (!entry.inline_length) __builtin_prefetch(entry.block);
+}
+// Before the entry itself is there: both lines are on their way together.
+inline void expect_home(const Entry* entry) { __builtin_prefetch(entry->home_place(), 1); }
 #endif
 
 }  // namespace ssi::kddm

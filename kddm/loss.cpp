@@ -21,7 +21,7 @@ void Impl::on_node_lost(NodeId lost) {
             {
                 std::lock_guard lock(set->shards[i].mutex);
                 set->shards[i].index.for_each([&](const Entry& e) {
-                    if (e.busy || e.home) touched.push_back(e.id);
+                    if (e.busy || e.has_home) touched.push_back(e.id);
                 });
             }
             for (const ObjectId id : touched) {

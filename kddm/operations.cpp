@@ -22,7 +22,7 @@ public:
     EntryView(Impl& impl, SetState& set, Entry& entry) : impl_(impl), set_(set), entry_(entry) {}
     ObjectId id() const override { return entry_.id; }
     std::span<std::byte> bytes() override {
-        return {sys::bytes_of(entry_.block), entry_.block->length};
+        return entry_.bytes();
     }
     Result<void> resize(std::size_t length) override { return impl_.resize(set_, entry_, length); }
 
@@ -51,8 +51,7 @@ const RegisteredFunction* Impl::function(std::uint64_t hash) const {
 }
 
 Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
-    Block* block = entry.block;
-    if (length == block->length) return {};
+    if (length == entry.bytes().size()) return {};
     if (set.options.kind == ObjectKind::fixed)
         return fail(Errc::invalid_argument,
                     fmt::format("set '{}' has objects of fixed size: they cannot be resized",
@@ -60,6 +59,7 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
     if (length > max_object_bytes)
         return fail(Errc::too_large, fmt::format("object of {} bytes: the limit is {}", length,
                                                  max_object_bytes));
+    Block* block = entry.block;
     const auto wanted = static_cast<std::uint32_t>(length);
     if (length > block->capacity) {
         const bool at_home = block->state & 2;
@@ -82,17 +82,18 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
 
 Result<void> Impl::execute_atomic(Entry& entry, const Message& m,
                                   std::span<const std::byte> arguments, Message& answer) {
-    if (m.acks % 8 != 0 || m.acks + 8ull > entry.block->length)
+    const std::span<std::byte> bytes = entry.bytes();
+    if (m.acks % 8 != 0 || m.acks + 8ull > bytes.size())
         return fail(Errc::invalid_argument,
                     fmt::format("an atomic operation at offset {} of an object of {} bytes: needs "
-                                "8 aligned bytes", m.acks, entry.block->length));
+                                "8 aligned bytes", m.acks, bytes.size()));
     Atomic atomic = atomic_of(m);
     const std::size_t wanted = atomic.op == AtomicOp::compare_exchange ? 8 : 0;
     if (atomic.op > AtomicOp::compare_exchange || atomic.kind > NumberKind::float64 ||
         arguments.size() != wanted)
         return fail(Errc::bad_message, "an atomic operation that this build does not know");
     if (wanted) std::memcpy(&atomic.expected, arguments.data(), wanted);
-    std::byte* place = sys::bytes_of(entry.block) + m.acks;
+    std::byte* place = bytes.data() + m.acks;
     std::uint64_t before;
     std::memcpy(&before, place, 8);
     if (options.plant == Plant::careless_compare && wanted && !((before ^ atomic.expected) & 1))
@@ -173,7 +174,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
     operation->arguments.assign(payload.begin(), payload.end());
     Step step(*this, set, m.object(), hash);
     Entry& e = step.make();
-    const bool newborn = !e.home && e.state == CacheState::invalid;
+    const bool newborn = !e.has_home && e.state == CacheState::invalid;
     if (newborn && !cache::instantiate(e, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();

@@ -96,6 +96,16 @@ inline bool try_take_all(Word& word) {
     return true;
 }
 
+// Takes write access away if no writer has a pin; else changes nothing.
+inline bool try_take_write(Word& word) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    do {
+        if (v & writer_held) return false;
+    } while (!word.compare_exchange(v, v & ~writable, std::memory_order_acq_rel,
+                                    std::memory_order_acquire));
+    return true;
+}
+
 inline void set(Word& word, std::uint64_t bits) {
     word.fetch_or(bits, std::memory_order_acq_rel);
 }

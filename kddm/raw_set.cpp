@@ -28,12 +28,12 @@ ObjectId RawGuard::id() const {
 
 std::span<const std::byte> RawGuard::bytes() const {
     SSI_ASSERT(held(), "the guard was let go or moved from");
-    return {sys::bytes_of(entry_->block), entry_->block->length};
+    return entry_->bytes();
 }
 
 std::span<std::byte> RawGuard::writable() {
     SSI_ASSERT(access_ == Access::write, "writing needs a guard made by grab, or upgrade()");
-    return {sys::bytes_of(entry_->block), entry_->block->length};
+    return entry_->bytes();
 }
 
 std::uint64_t RawGuard::version() const {
@@ -108,7 +108,7 @@ Result<void> RawSet::prefetch(ObjectId id, Access access) {
     if (set_->destroyed)
         return ssi::fail(Errc::not_found, "the set was destroyed");
     Entry& entry = step.make();
-    const bool newborn = !entry.home && entry.state == CacheState::invalid;
+    const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
     if (newborn && step.t().at_home()) return {};
     cache::prefetch(entry, access, step.t());
     return {};

@@ -18,6 +18,9 @@ bool is_operation(Kind kind) {
     return kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove;
 }
 bool carries_object(Kind kind) { return kind == Kind::data || kind == Kind::evict; }
+bool brings_bytes(const Message& m) {
+    return carries_object(m.kind()) && !m.has(flag::keep) && !m.has(flag::renew);
+}
 
 }  // namespace
 
@@ -62,16 +65,16 @@ void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<
     if (block) blocks.release(block);
 }
 
-// The bytes of a data or evict message as a block of the right arena.
-Block* Impl::block_for(const SetState& set, const Message& m, std::span<std::byte> payload,
-                       Block* owned, bool at_home) {
-    if (owned) return owned;
-    const bool empty = m.kind() == Kind::data && (m.has(flag::keep) || m.has(flag::renew));
-    if (empty || !carries_object(m.kind())) return nullptr;
+// The bytes of a data or evict message, those of a block in the right arena.
+Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> payload,
+                   Block* owned, bool at_home) {
+    if (owned) return Body(owned);
+    if (!brings_bytes(m)) return {};
+    if (set.inline_length() != 0) return Body::small(payload);
     Block* block = blocks.allocate(set.id, m.object(), m.length, at_home);
     if (!block) block = blocks.allocate(set.id, m.object(), m.length, false);
     if (!payload.empty()) std::memcpy(sys::bytes_of(block), payload.data(), payload.size());
-    return block;
+    return Body(block);
 }
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
@@ -95,9 +98,20 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         return send_block(from, e, nullptr);
     }
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
-    Block* block = block_for(set, m, payload, owned, place.home == self);
-    Step step(*this, set, m.object(), hash_object(set.id, m.object()), place);
-    step.event(m, block);
+    const std::size_t small = set.inline_length();
+    if (small != 0 && brings_bytes(m) && payload.size() != small) [[unlikely]] {
+        SSI_LOG(log, error, "kddm", "message from node {} with {} bytes of an object of {}",
+                from.value, payload.size(), small);
+        if (owned) blocks.release(owned);
+        return;
+    }
+    const std::uint64_t hash = hash_object(set.id, m.object());
+    const bool access = m.kind() == Kind::get_request || m.kind() == Kind::grab_request;
+    if (access && answer_directly(set, m, hash)) return;
+    const Body body = body_of(set, m, payload, owned, place.home == self);
+    if (m.kind() == Kind::data && arrive_directly(set, m, hash, body)) return;
+    Step step(*this, set, m.object(), hash, place);
+    step.event(m, body);
 }
 
 }  // namespace ssi::kddm

@@ -13,6 +13,7 @@
 
 #include "held.hpp"
 #include "index.hpp"
+#include "slab.hpp"
 #include "ssi/kddm/types.hpp"
 #include "ssi/sys/task.hpp"
 #include "transition.hpp"
@@ -23,8 +24,8 @@ struct alignas(64) Shard {
     mutable sys::Mutex mutex;
     Index index;
     Entry* free_entries = nullptr;   // linked through Entry::busy
-    std::vector<std::unique_ptr<Entry[]>> slabs;
-    std::size_t next_slab_entries = 8;
+    std::vector<Slab> slabs;
+    std::uint8_t inline_length = 0;  // of all entries here, see there
     Pools pools;
     ShardCounters counters;
 
@@ -67,6 +68,11 @@ struct SetState {
     const Shard& shard(std::uint64_t hash) const { return shards[(hash >> 40) & shard_mask]; }
     std::uint32_t fixed_length() const {
         return options.kind == ObjectKind::fixed ? options.object_bytes : 0;
+    }
+    // Not 0: the objects live in their entries.
+    std::uint8_t inline_length() const {
+        const std::uint32_t length = fixed_length();
+        return length <= max_inline_bytes ? static_cast<std::uint8_t>(length) : std::uint8_t{0};
     }
 };
 

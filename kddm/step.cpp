@@ -80,23 +80,23 @@ Entry& Impl::Step::make() {
     return *entry_;
 }
 
-void Impl::Step::event(const Message& m, Block* block) {
-    dispatch(m, block);
+void Impl::Step::event(const Message& m, const Body& body) {
+    dispatch(m, body);
     settle();
 }
 
-void Impl::Step::dispatch(const Message& m, Block* block) {
+void Impl::Step::dispatch(const Message& m, const Body& body) {
     Entry& entry = make();
     switch (m.kind()) {
         case Kind::get_request:
         case Kind::grab_request:
-        case Kind::evict: return directory::on_request(entry, m, block, t_);
+        case Kind::evict: return directory::on_request(entry, m, body, t_);
         case Kind::done:
         case Kind::served: return directory::on_done(entry, m, t_);
         case Kind::fetch:
         case Kind::yield:
         case Kind::invalidate: return cache::on_revoke(entry, m, t_);
-        case Kind::data: return cache::on_data(entry, m, block, t_);
+        case Kind::data: return cache::on_data(entry, m, body, t_);
         case Kind::grant: return cache::on_grant(entry, m, t_);
         case Kind::ack:
             if (NodeId(m.requester) != impl_.self) return impl_.receive_group_ack(m, t_);
@@ -113,7 +113,7 @@ void Impl::Step::dispatch(const Message& m, Block* block) {
 void Impl::Step::settle() {
     for (std::size_t i = 0; i < t_.local.size(); ++i) {
         const Queued& next = t_.local.at(i);
-        dispatch(next.message, next.block);
+        dispatch(next.message, next.body);
     }
     t_.local.clear();
     for (Waiter* w : t_.granted) {
@@ -132,10 +132,10 @@ void Impl::Step::finish() {
     if (!locked_) return;
     settle();
     bool hook = t_.run_hook;
-    Block* block = nullptr;
+    Body body;
     if (hook) {
-        block = entry_->block;
-        impl_.blocks.keep(block);
+        if (!entry_->inline_length) impl_.blocks.keep(entry_->block);
+        body = entry_->body();
     }
     if (entry_ && entry_->busy && entry_->busy->idle()) {
         shard_.pools.busies.give_back(entry_->busy);
@@ -146,21 +146,21 @@ void Impl::Step::finish() {
     shard_.mutex.unlock();
     carry_out();
     if (!hook) return;
-    impl_.executor.post([&impl = impl_, &set = set_, id = id_, hash = hash_, block] {
+    impl_.executor.post([&impl = impl_, &set = set_, id = id_, hash = hash_, body] {
         std::function<void(ObjectId, std::span<const std::byte>)> call;
         {
             std::lock_guard lock(set.mutex);
             call = set.hook;
         }
         try {
-            if (call) call(id, {sys::bytes_of(block), block->length});
+            if (call) call(id, body.bytes());
         } catch (const std::exception& e) {
             SSI_LOG(impl.log, error, "kddm", "the release hook of set '{}' threw: {}", set.name,
                     e.what());
         } catch (...) {
             SSI_LOG(impl.log, error, "kddm", "the release hook of set '{}' threw", set.name);
         }
-        impl.blocks.release(block);
+        if (body.block()) impl.blocks.release(body.block());
         Step step(impl, set, id, hash);
         --step.t().counters->hooks;
         if (step.find()) cache::released(*step.find(), step.t());
@@ -168,7 +168,7 @@ void Impl::Step::finish() {
 }
 
 void Impl::Step::carry_out() {
-    for (Outgoing& o : t_.out) impl_.send_block(o.to, o.message, o.block);
+    for (Outgoing& o : t_.out) impl_.send_body(o.to, o.message, o.body);
     t_.out.clear();
     if (ready_)
         ready_->insert(ready_->end(), operations_.begin(), operations_.end());
@@ -181,6 +181,12 @@ void Impl::log_unsent(NodeId to, const Message& m, const Result<void>& sent) {
     if (!sent)
         SSI_LOG(log, debug, "kddm", "message {} to node {} not sent: {}",
                 static_cast<int>(m.kind()), to.value, sent.error().text);
+}
+
+void Impl::send_body(NodeId to, Message& m, const Body& body) {
+    if (!body.is_small()) return send_block(to, m, body.block());
+    const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
+    log_unsent(to, m, node.send(to, header, {body.small_bytes(), m.length}));
 }
 
 void Impl::send_block(NodeId to, Message& m, Block* block) {
@@ -218,19 +224,18 @@ void Impl::run_unpinned(SetState& set, ObjectId id, Entry* entry, Operations* re
 }
 
 Entry* Shard::make(std::uint64_t hash, SetId set, ObjectId id) {
-    if (!free_entries) {
-        auto slab = std::make_unique<Entry[]>(next_slab_entries);
-        for (std::size_t i = 0; i < next_slab_entries; ++i) {
-            slab[i].busy = reinterpret_cast<Busy*>(free_entries);
-            free_entries = &slab[i];
-        }
-        slabs.push_back(std::move(slab));
-        next_slab_entries = std::min<std::size_t>(next_slab_entries * 2, 1024);
-    }
     Entry* entry = free_entries;
-    free_entries = reinterpret_cast<Entry*>(entry->busy);
-    __builtin_prefetch(free_entries, 1);   // for the next
-    entry->busy = nullptr;
+    if (entry) {
+        free_entries = reinterpret_cast<Entry*>(entry->busy);
+        __builtin_prefetch(free_entries, 1);   // for the next
+        entry->busy = nullptr;
+    } else {
+        if (slabs.empty() || !(entry = slabs.back().carve())) {
+            slabs.emplace_back();
+            entry = slabs.back().carve();
+        }
+        entry->inline_length = inline_length;
+    }
     entry->id = id;
     entry->set = set.value;
     entry->hooked = false;

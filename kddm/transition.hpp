@@ -24,7 +24,7 @@ struct ShardCounters;
 struct Outgoing {
     NodeId to;
     Message message;
-    Block* block = nullptr;   // one reference is held until it is sent
+    Body body;   // of a block one reference is held until it is sent
 };
 
 // Messages of a step to its own node, in order. They stay where they are while others are added, as
@@ -66,7 +66,18 @@ public:
 // Memory for the parts of entries that come and go; of one shard, under its lock.
 struct Pools {
     Pool<Busy> busies;
-    Pool<Home> homes;
+};
+
+// What the direct paths (directory::answer, cache::ask, cache::arrive) need to know: of an object
+// with which nothing unusual is going on.
+struct Surroundings {
+    NodeId self;
+    std::uint32_t slot_version;
+    bool has_hook;
+    const node::Membership* members;
+    BlockSource* blocks;
+    Pools* pools;
+    ShardCounters* counters;
 };
 
 struct Transition {
@@ -99,31 +110,35 @@ struct Transition {
     bool lost(NodeId node) const { return is_lost(engine, node); }
 
     // A message about the object of `about`, on its way already: the caller fills in the rest
-    // before it sends another. Takes over one reference of `block`. Built in place, as copying
+    // before it sends another. Takes `body` over. Built in place, as copying
     // what has just been written is slow.
-    Message& send(NodeId to, Kind kind, const Message& about, Block* block = nullptr) {
+    Message& send(NodeId to, Kind kind, const Message& about, const Body& body = {}) {
         return send(to, kind, about.set_id(), about.object(), TxnId(about.txn),
-                    NodeId(about.requester), block);
+                    NodeId(about.requester), body);
     }
     Message& send(NodeId to, Kind kind, SetId set, ObjectId id, TxnId txn, NodeId requester,
-                  Block* block = nullptr) {
-        Message& m = slot(to, block);
+                  const Body& body = {}) {
+        Message& m = slot(to, body);
         address(m, kind, set, id, txn, requester);
         return m;
     }
     // A copy of `message`, for those that pass one on.
-    void forward(NodeId to, const Message& message) { slot(to, nullptr) = message; }
+    void forward(NodeId to, const Message& message) { slot(to, {}) = message; }
+
+    void release(const Body& body) {
+        if (Block* block = body.block()) blocks->release(block);
+    }
 
 private:
-    Message& slot(NodeId to, Block* block) {
+    Message& slot(NodeId to, const Body& body) {
         if (to == self) {
             Queued& queued = local.add();
-            queued.block = block;
+            queued.body = body;
             return queued.message;
         }
         Outgoing& outgoing = out.emplace_back();
         outgoing.to = to;
-        outgoing.block = block;
+        outgoing.body = body;
         return outgoing.message;
     }
 };
@@ -145,7 +160,5 @@ struct ShardCounters {
 };
 
 Busy& busy_of(Entry& entry, const Transition& t);   // made when there is none
-Home& home_of(Entry& entry, const Transition& t);   // made with owner == self
-void forget_home(Entry& entry, const Transition& t);
 
 }  // namespace ssi::kddm

@@ -57,6 +57,7 @@ public:
     struct Options {
         Plant plant = Plant::none;
         bool simulated = false;       // no executor thread, small arenas, one shard
+        bool direct = true;           // short paths for what is common; off: to test the others
         // After every step of a state machine on this node, under the shard lock. For checkers.
         std::function<void(SetId, ObjectId)> on_step;
     };

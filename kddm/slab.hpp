@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Slab: a page of entries and, a page behind each of them, room for its home's part: found by
+// address alone, so that both can be fetched at once, and not touched by nodes that home nothing.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <new>
+
+#include "entry.hpp"
+
+namespace ssi::kddm {
+
+class Slab {
+public:
+    static constexpr std::size_t entries = home_distance / sizeof(Entry);
+    static constexpr std::size_t bytes = 2 * home_distance;
+
+    Slab() : memory_(::operator new(bytes, alignment)) {}
+    ~Slab() {
+        if (!memory_) return;
+        for (std::size_t i = 0; i < used_; ++i) at(i)->forget_home();
+        ::operator delete(memory_, alignment);
+    }
+    Slab(Slab&& other) noexcept
+        : memory_(std::exchange(other.memory_, nullptr)), used_(other.used_) {}
+    Slab& operator=(Slab&&) = delete;
+
+    // The next entry that was never used; null when there is none. Touches no memory before it is.
+    Entry* carve() { return used_ == entries ? nullptr : ::new (address(used_++)) Entry; }
+
+private:
+    static constexpr std::align_val_t alignment{sizeof(Entry)};
+    void* address(std::size_t i) const {
+        return static_cast<std::byte*>(memory_) + i * sizeof(Entry);
+    }
+    Entry* at(std::size_t i) const { return std::launder(static_cast<Entry*>(address(i))); }
+
+    void* memory_;
+    std::size_t used_ = 0;
+};
+static_assert(sizeof(Home) <= sizeof(Entry));
+
+}  // namespace ssi::kddm
