@@ -17,11 +17,12 @@ namespace ssi::test {
 class Cluster {
 public:
     explicit Cluster(int count, kddm::Plant plant = kddm::Plant::none,
-                     LoopNodes::Options options = {})
+                     LoopNodes::Options options = {}, bool direct = true)
         : nodes_(count, cold(std::move(options))) {
         for (int i = 0; i < count; ++i) {
             kddm::Engine::Options o;
             o.plant = plant;
+            o.direct = direct;
             engines_.push_back(std::make_unique<kddm::Engine>(nodes_[i], o));
         }
         nodes_.start();
