@@ -313,10 +313,11 @@ void complete(Entry& entry, Transition& t) {
     if (busy.revocation_after) {
         const Message after = *busy.revocation_after;
         busy.revocation_after.reset();
-        return revoke_now(entry, after, t);
+        revoke_now(entry, after, t);
     }
-    // A prefetched object of a home set has no holder whose put would send it back.
-    if ((bits & pin::slow) && !busy.head && pin::try_take_all(entry.word)) give_up(entry, t);
+    // A prefetched object of a home set has no holder whose put would send it back; a fetch that
+    // was put off leaves it here as well.
+    if (bits & pin::slow) flush(entry, t);
 }
 
 }  // namespace

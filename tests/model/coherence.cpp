@@ -155,6 +155,13 @@ void Coherence::check_rest(std::uint32_t node, std::uint32_t object) {
                                           seen.in_transition ? "in transition"
                                           : seen.home_busy   ? "busy at its home"
                                                              : "pinned"));
+    // Home coherence promises that nothing stays behind.
+    if (plan.options.coherence == kddm::Coherence::home && !seen.is_home &&
+        seen.access != kddm::Access::none)
+        verdict_.fail("rest", fmt::format("nothing is under way, but object {} of set {}, which "
+                                          "has home coherence, stays on node {}",
+                                          object - plan.first, plan.name,
+                                          nodes_.id_of(node).value));
     look_at(node, object);
 }
 
