@@ -187,9 +187,43 @@ void Session::exclusive(const Command& command, std::uint32_t object) {
     RC_ASSERT(read(object, guard->bytes()) == (renew ? 0 : model_[object]));
     if (variable(object) && renew) RC_ASSERT(guard->bytes().empty());
     write(object, *guard);
+    if (counter(object)) {   // in place, as this task holds it
+        const auto before = set.fetch_add(id, std::uint64_t{1});
+        RC_ASSERT(before && *before == model_[object]);
+        ++model_[object];
+    }
     RC_ASSERT(guard->put());
     if (catalog_.plan_of(object).options.coherence == kddm::Coherence::coherent)
         RC_ASSERT(set.find(id) == kddm::Access::write);
+}
+
+// Which atomic operation, follows from the operand; unsigned and signed numbers differ in min, max.
+template <class N>
+std::uint64_t act_on(kddm::RawSet& set, ObjectId id, std::uint64_t operand, std::uint64_t now) {
+    const N n = static_cast<N>(operand);
+    const N expected = static_cast<N>(operand % 2 ? now : now + 1);
+    const auto before = [&]() -> Result<kddm::Wide<N>> {
+        switch (operand % 5) {
+            case 0: return set.fetch_add(id, n);
+            case 1: return set.fetch_min(id, n);
+            case 2: return set.fetch_max(id, n);
+            case 3: return set.exchange(id, n);
+            default: return set.compare_exchange(id, expected, n);
+        }
+    }();
+    RC_ASSERT(before);
+    return static_cast<std::uint64_t>(*before);
+}
+template <class N>
+std::uint64_t acted_on(std::uint64_t operand, std::uint64_t now) {
+    const N n = static_cast<N>(operand), was = static_cast<N>(now);
+    switch (operand % 5) {
+        case 0: return now + operand;
+        case 1: return static_cast<std::uint64_t>(std::min(was, n));
+        case 2: return static_cast<std::uint64_t>(std::max(was, n));
+        case 3: return operand;
+        default: return operand % 2 ? operand : now;   // expected what is there, or did not
+    }
 }
 
 void Session::ship(const Command& command, std::uint32_t object) {
@@ -198,23 +232,11 @@ void Session::ship(const Command& command, std::uint32_t object) {
     if (counter(object)) {
         const std::uint64_t operand = ++last_value_;
         std::uint64_t& now = model_[object];
-        const std::uint64_t expected = operand % 2 ? now : now + 1;
-        Result<std::uint64_t> before = 0;
-        switch (operand % 5) {
-            case 0: before = set.fetch_add(id, operand); break;
-            case 1: before = set.fetch_min(id, operand); break;
-            case 2: before = set.fetch_max(id, operand); break;
-            case 3: before = set.exchange(id, operand); break;
-            default: before = set.compare_exchange(id, expected, operand); break;
-        }
-        RC_ASSERT(before && *before == now);
-        switch (operand % 5) {
-            case 0: now += operand; break;
-            case 1: now = std::min(now, operand); break;
-            case 2: now = std::max(now, operand); break;
-            case 3: now = operand; break;
-            default: now = expected == now ? operand : now; break;
-        }
+        const auto before = operand % 3 ? act_on<std::uint64_t>(set, id, operand, now)
+                                        : act_on<std::int64_t>(set, id, 0 - operand, now);
+        RC_ASSERT(before == now);
+        now = operand % 3 ? acted_on<std::uint64_t>(operand, now)
+                          : acted_on<std::int64_t>(0 - operand, now);
         return;
     }
     const std::uint64_t value = ++last_value_;
