@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "commands.hpp"
-#include "json.hpp"
+#include "ssi/base/json.hpp"
 #include "metrics.hpp"
 
 namespace ssi::cli {
