@@ -30,6 +30,7 @@ struct Report {
     std::vector<NodeReport> nodes;
     Metrics sum;
     std::vector<std::string> holders;  // JSON, of each wait, in the order of nodes and waits
+    std::set<NodeId> silent;           // nodes not to be asked again
 };
 
 // Which guards on the waited-for object the nodes have, the waiting one apart: [{"node":1,...}].
@@ -39,12 +40,13 @@ std::string find_holders(RunningSession& session, Report& report, const JsonValu
                                            wait.u64_of("lo"));
     Json json;
     json.array();
-    for (const NodeReport& other : report.nodes) {
-        if (other.failure) continue;
-        const auto seen = session.ask(other.node, "object", object);
+    for (const node::ContactNode& other : session.contact().nodes) {
+        if (report.silent.contains(other.node)) continue;
+        const auto seen = session.ask(other, "object", object);
+        if (!seen && seen.error().code != Errc::not_found) report.silent.insert(other.node);
         if (!seen || seen->u64_of("guards") == 0) continue;
         json.object()
-            .field("node", other.node.node.value)
+            .field("node", other.node.value)
             .field("verb", seen->boolean_of("writer_held") ? "grab" : "get")
             .field("guards", seen->u64_of("guards"))
             .end();
@@ -70,10 +72,12 @@ Report gather(RunningSession& session, const std::vector<node::ContactNode>& nod
     Report report;
     for (const node::ContactNode& node : nodes) {
         NodeReport one{node, {}, {}, {}};
-        if (auto asked = ask_node(session, one, waits); !asked)
+        if (auto asked = ask_node(session, one, waits); !asked) {
             one.failure = std::move(asked).error();
-        else
+            report.silent.insert(node.node);
+        } else {
             report.sum.add(one.metrics);
+        }
         report.nodes.push_back(std::move(one));
     }
     std::size_t searched = 0;

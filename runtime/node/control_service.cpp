@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control_service.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -69,6 +72,20 @@ void ControlService::publish_contact(const Node& node, const SessionName& name) 
     if (auto written = directory_->write(file, contact.to_json()); !written)
         return warn(written.error());
     contact_ = file;
+}
+
+Result<std::string> try_control_socket(const Config& config) {
+    const bool was_there = !RuntimeDirectory::existing(config).empty();
+    auto directory = RuntimeDirectory::open(config);
+    if (!directory) return tl::unexpected(std::move(directory).error());
+    Result<std::string> result = directory->path();
+    if (auto server = ControlServer::listen(*directory, {}); !server)
+        result = tl::unexpected(std::move(server).error());
+    else if (!is_listened_to((*server)->path()))
+        result = fail(Errc::io, fmt::format("a socket in {} cannot be reached", directory->path()));
+    // Only an empty one can go.
+    if (!was_there) ::rmdir(directory->path().c_str());
+    return result;
 }
 
 void ControlService::end() {

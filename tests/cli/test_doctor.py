@@ -10,7 +10,7 @@ from support import PROGRAM, SANITIZED, ProgramTest, main
 
 CHECKS = ("configuration", "ucx", "messages", "shared memory", "cma", "memory", "cores",
           "oversubscription", "locked memory", "open files", "file size", "address space",
-          "scratch", "launcher", "mpi", "root", "huge pages", "process handles")
+          "scratch", "control socket", "launcher", "mpi", "root", "huge pages", "process handles")
 MIB = 1 << 20
 
 

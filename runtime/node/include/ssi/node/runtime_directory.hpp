@@ -60,6 +60,9 @@ private:
     OwnedFd folder_;
     std::string text_;
 };
+// Makes a control socket as a node would, talks to it and leaves nothing behind. Returns the
+// directory.
+Result<std::string> try_control_socket(const Config& config);
 // A connected stream socket, close-on-exec and non-blocking.
 Result<OwnedFd> connect_unix(const SocketAddress& address);
 // Does somebody listen there?
