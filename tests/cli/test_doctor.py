@@ -50,6 +50,13 @@ class Doctor(DoctorTest):
         for name in CHECKS:
             self.assertRegex(result.out, rf"(?m)^(ok|warn) +{name} ")
 
+    def test_a_control_socket_is_really_made_and_leaves_nothing(self):
+        self.assert_check(self.doctor("--ranks", "1")["control socket"], "ok", self.here + "/ssi")
+        path = self.file("file", "x")
+        checks = self.doctor("--ranks", "1", env={"SSI_CONTROL_DIRECTORY": path})
+        self.assert_check(checks["control socket"], "warn", path, "ENOTDIR",
+                          "SSI_CONTROL_DIRECTORY")
+
     def test_a_message_really_passes(self):
         self.assert_check(self.doctor("--ranks", "1")["messages"], "ok", "over shared memory ",
                           "over tcp ", " us")

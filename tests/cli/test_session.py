@@ -131,12 +131,16 @@ class Session(ProgramTest):
                                                        self.run_directory}),
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(watch.kill)
-        time.sleep(1)
-        self.finish()
-        out, _ = watch.communicate(timeout=20)
-        self.assertEqual(watch.returncode, 0)
-        self.assertGreater(out.count("\nset "), 2)
+        out, rounds = "", 0
+        while rounds < 3:
+            line = watch.stdout.readline()
+            self.assertTrue(line, "it ended early")
+            rounds += line.startswith("set ")
+            out += line
         self.assertIn("a second", out)
+        self.finish()
+        watch.communicate(timeout=20)
+        self.assertEqual(watch.returncode, 0)
 
     def test_sigusr2_makes_a_process_print_the_same(self):
         self.start()
