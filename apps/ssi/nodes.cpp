@@ -13,7 +13,8 @@ void print_node(const node::ContactNode& node, const Result<JsonValue>& facts) {
     fmt::print("  {:>5}  {:<16} {:>8}", node.node.value, node.host, node.process_id);
     if (facts)
         fmt::print("  {:>5}  {:>10}  {}{}\n", facts->u64_of("cores"),
-                   human_bytes(facts->u64_of("rss_bytes")), human_duration(facts->u64_of("uptime_ms")),
+                   human_bytes(facts->u64_of("rss_bytes")),
+                   human_duration(facts->u64_of("uptime_ms")),
                    facts->boolean_of("lost_a_node") ? "; knows of a lost node" : "");
     else
         fmt::print("  {}\n", facts.error().to_string());

@@ -90,8 +90,8 @@ constexpr std::array table{
            "How long nodes wait for each other while a session starts."),
 
     choice("control.socket", "on", "on|off",
-           "Whether each node has a control socket, by which `ssi stat` and `ssi nodes` look into a "
-           "running session, and whether SIGUSR2 makes it print the same."),
+           "Whether each node has a control socket, by which `ssi stat` and `ssi nodes` look into "
+           "a running session, and whether SIGUSR2 makes it print the same."),
     text("control.directory", "",
          "Directory of control sockets and contact files, for this user alone (mode 700); made "
          "when its parent exists. Empty: the first that can be used of $XDG_RUNTIME_DIR/ssi, "

@@ -22,8 +22,9 @@ struct Lent {
 
 }  // namespace
 
-Result<void> send_control(Node& node, NodeId to, ControlKind kind, NodeId subject, std::uint32_t value,
-                  std::span<const std::byte> payload) {
+Result<void> send_control(Node& node, NodeId to, ControlKind kind, NodeId subject,
+                          std::uint32_t value,
+                          std::span<const std::byte> payload) {
     ControlHeader header;
     header.message.channel = static_cast<std::uint8_t>(ChannelId::control);
     header.message.kind = static_cast<std::uint8_t>(kind);

@@ -61,7 +61,8 @@ private:
 };
 
 // A failure to send is logged as debug: the receiver is dead, or about to be found so.
-Result<void> send_control(Node& node, NodeId to, ControlKind kind, NodeId subject, std::uint32_t value = 0,
-                  std::span<const std::byte> payload = {});
+Result<void> send_control(Node& node, NodeId to, ControlKind kind, NodeId subject,
+                          std::uint32_t value = 0,
+                          std::span<const std::byte> payload = {});
 
 }  // namespace ssi::node

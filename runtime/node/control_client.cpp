@@ -104,7 +104,8 @@ Result<std::string> ControlClient::receive_line(OwnedFd& fd, Nanoseconds deadlin
     std::vector<char> buffer(64u << 10);
     while (line.empty() || line.back() != '\n') {
         if (line.size() > max_control_reply_bytes)
-            return fail(Errc::bad_message, fmt::format("control socket {}: an endless reply", path_));
+            return fail(Errc::bad_message,
+                        fmt::format("control socket {}: an endless reply", path_));
         SSI_TRY(wait_for(POLLIN, deadline));
         iovec bytes{buffer.data(), buffer.size()};
         alignas(cmsghdr) std::array<char, CMSG_SPACE(8 * sizeof(int))> control{};

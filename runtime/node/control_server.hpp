@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ControlServer: a node's control socket. One task of its own serves it, which sleeps until a
 // client, a signal or another node wants something: it answers while the application computes,
-// and whatever a client does, or a verb takes, delays no message of the session. Clients are checked
-// by SO_PEERCRED, their number, requests and patience are bounded, and nothing here waits for one.
+// and whatever a client does, or a verb takes, delays no message of the session. Clients are
+// checked by SO_PEERCRED, their number, requests and patience are bounded, and nothing here waits
+// for one.
 #pragma once
 
 #include <atomic>

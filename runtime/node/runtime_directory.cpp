@@ -39,7 +39,8 @@ std::vector<Candidate> candidates(const Config& config) {
         return value && *value == '/' ? value : "";
     };
     const std::string own = fmt::format("/ssi-{}", ::geteuid());
-    if (const auto run = variable("XDG_RUNTIME_DIR"); !run.empty()) out.push_back({run + "/ssi", false});
+    if (const auto run = variable("XDG_RUNTIME_DIR"); !run.empty())
+        out.push_back({run + "/ssi", false});
     if (const auto tmp = variable("TMPDIR"); !tmp.empty()) out.push_back({tmp + own, false});
     if (out.empty() || out.back().path != "/tmp" + own) out.push_back({"/tmp" + own, false});
     return out;
