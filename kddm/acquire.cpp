@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine_impl.hpp"
+#include "long_wait.hpp"
 #include "ssi/base/assert.hpp"
 
 namespace ssi::kddm {
@@ -141,6 +142,7 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_
         deadline = clock.now() + try_timeout;
     else if (node.any_lost())
         deadline = loss_deadline();
+    GrantWait note(*this, set, id, w);
     for (;;) {
         const bool ready = waiter.wait_until(w.cell, deadline);
         if (ready && !node.any_lost()) break;

@@ -71,8 +71,10 @@ Impl::~Impl() {
 }
 
 Engine::Engine(node::Node& node, Options options)
-    : impl_(std::make_unique<Impl>(this, node, std::move(options))) {}
-Engine::~Engine() = default;
+    : impl_(std::make_unique<Impl>(this, node, std::move(options))) {
+    impl_->add_control_verbs();
+}
+Engine::~Engine() { impl_->remove_control_verbs(); }
 
 Result<RawSet> Engine::create_or_open(std::string_view name, const SetOptions& options) {
     auto set = impl_->open_set(name, &options);

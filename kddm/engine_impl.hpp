@@ -19,12 +19,14 @@
 #include "directory.hpp"
 #include "executor.hpp"
 #include "set_state.hpp"
+#include "ssi/base/json.hpp"
 #include "ssi/kddm/engine.hpp"
 
 namespace ssi::kddm {
 
 // A request whose answer is not about cached bytes. Lives on the caller's stack.
 struct Rpc {
+    const Message* request = nullptr;   // for who asks what is waited for
     std::uint64_t txn = 0;
     NodeId to = no_node;
     Rpc* next = nullptr;
@@ -162,6 +164,11 @@ struct Engine::Impl final : node::Channel {
     // -- loss.cpp
     void fail_rpcs(NodeId lost);
     void wait_answered(Rpc& rpc);
+
+    // -- inspect.cpp
+    void add_control_verbs();
+    void remove_control_verbs();
+    Result<std::string> describe_object(const JsonValue& request) const;
 
     // -- groups.cpp
     bool tell_subtree(const Message& m, std::uint32_t lo, std::uint32_t hi, Transition& t);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,8 @@ class Held {
 public:
     bool empty() const { return count_ == 0; }
     HeldItem* find(const SetState* set, ObjectId id);
+    // In the order taken.
+    std::span<const HeldItem> items() const { return {items_.data(), count_}; }
     // The held object with the greatest (set, id), of the same engine; null when none.
     const HeldItem* greatest(const SetState* set) const;
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine_impl.hpp"
+#include "long_wait.hpp"
 
 namespace ssi::kddm {
 
@@ -61,6 +62,7 @@ void Impl::fail_rpcs(NodeId lost) {
 void Impl::wait_answered(Rpc& rpc) {
     Nanoseconds deadline = sys::Waiter::forever;
     if (node.any_lost()) deadline = std::max(clock.now(), node.last_loss()) + loss_grace;
+    AnswerWait note(*this, rpc);
     for (;;) {
         const bool ready = waiter.wait_until(rpc.cell, deadline);
         if (ready && !node.any_lost()) return;

@@ -260,6 +260,7 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
 
 // Sends a request whose txn new_rpc gave and waits for its answer.
 Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc) {
+    rpc.request = &m;
     if (node.lost(to)) {
         Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), to);
         e.acks = static_cast<std::uint32_t>(Errc::peer_lost);

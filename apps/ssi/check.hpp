@@ -90,6 +90,9 @@ struct Scratch {
 };
 Check check_scratch(const Scratch& facts);
 
+// `failure`: why no control socket can be made in `directory`; "" when one can.
+Check check_control_socket(bool wanted, const std::string& directory, const std::string& failure);
+
 Check check_launcher(const Launcher& launcher, const std::string& mpirun, const std::string& srun);
 Check check_mpi(const std::string& version);
 Check check_root(bool is_root, const std::string& mpi, const std::string& allow,

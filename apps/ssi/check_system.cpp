@@ -93,6 +93,14 @@ Check check_scratch(const Scratch& facts) {
     return check;
 }
 
+Check check_control_socket(bool wanted, const std::string& directory, const std::string& failure) {
+    if (!wanted) return {"control socket", Status::ok, "off, by control.socket", ""};
+    if (failure.empty()) return {"control socket", Status::ok, "in " + directory, ""};
+    return {"control socket", Status::warn, failure,
+            "sessions run, but `ssi stat`, `ssi nodes` and SIGUSR2 cannot look into them: name a "
+            "directory of your own by SSI_CONTROL_DIRECTORY"};
+}
+
 Check check_launcher(const Launcher& launcher, const std::string& mpirun,
                      const std::string& srun) {
     Check check{"launcher", Status::ok, "", ""};

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 
 #include "commands.hpp"
 #include "machine.hpp"
@@ -21,6 +22,8 @@ struct Choices {
     DoctorOptions doctor;
     std::string arena;
     std::vector<std::string> files;
+    StatOptions stat;
+    std::optional<double> watch_seconds;
     std::string page = "ssi";
 };
 
@@ -28,6 +31,7 @@ struct Verbs {
     CLI::App* info;
     CLI::App* doctor;
     CLI::App* stat;
+    CLI::App* nodes;
     CLI::App* config;
     CLI::App* man;
 };
@@ -36,6 +40,41 @@ CLI::App* add_verb(CLI::App& app, Choices& choices, const char* name, const char
     CLI::App* verb = app.add_subcommand(name, text);
     verb->add_flag("--json", choices.json, "Print one JSON object instead of text.");
     return verb;
+}
+
+CLI::Option* add_session(CLI::App* verb, Choices& choices) {
+    return verb
+        ->add_option("--session", choices.stat.session,
+                     "The running session whose id begins like this. Default: the only one.")
+        ->type_name("ID");
+}
+
+void describe_stat(CLI::App& app, Choices& choices, Verbs& verbs) {
+    verbs.stat = add_verb(app, choices, "stat",
+                          "Print the statistics of a running session, or those that a run wrote "
+                          "(setting stats.file).");
+    CLI::Option* files = verbs.stat->add_option(
+        "FILE", choices.files,
+        "OpenMetrics text, one file per node; several are added up. Without: a running session.");
+    files->type_name("");
+    add_session(verbs.stat, choices)->excludes(files);
+    verbs.stat->add_option("--node", choices.stat.node, "This node only.")
+        ->type_name("N")
+        ->excludes(files);
+    verbs.stat
+        ->add_flag("--waits", choices.stat.waits,
+                   "Also who waits for what, since when, and who holds it.")
+        ->excludes(files);
+    verbs.stat
+        ->add_option("--watch", choices.watch_seconds,
+                     "Again every so many seconds, until the session ends.")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.1, 86400.0))
+        ->excludes(files);
+    verbs.nodes = add_verb(app, choices, "nodes",
+                           "List the running sessions of this user and their nodes: host, process, "
+                           "cores, resident memory, time up.");
+    add_session(verbs.nodes, choices);
 }
 
 Verbs describe(CLI::App& app, Choices& choices) {
@@ -58,12 +97,7 @@ Verbs describe(CLI::App& app, Choices& choices) {
                              "Memory for objects that each rank needs, such as 4G; fails when it "
                              "cannot fit. Default: arena.limit_bytes.")
         ->type_name("SIZE");
-    verbs.stat = add_verb(app, choices, "stat",
-                          "Print the statistics that a run wrote (setting stats.file); several "
-                          "files are added up.");
-    verbs.stat->add_option("FILE", choices.files, "OpenMetrics text, one file per node.")
-        ->required()
-        ->type_name("");
+    describe_stat(app, choices, verbs);
     verbs.config = add_verb(app, choices, "config",
                             "Print all settings: as TOML with the values in force, or as the "
                             "reference in Markdown.");
@@ -130,8 +164,13 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
     if (app.get_subcommands().empty()) return usage("a verb is needed, such as info or doctor");
     if (!loaded) return report(loaded.error());
     if (verbs.info->parsed()) return run_info(*loaded, choices.json);
-    if (verbs.stat->parsed()) {
-        const auto done = run_stat(choices.files, choices.json);
+    if (verbs.stat->parsed() || verbs.nodes->parsed()) {
+        choices.stat.json = choices.json;
+        choices.stat.watch_seconds = choices.watch_seconds.value_or(0);
+        const auto done = verbs.nodes->parsed()
+                              ? run_nodes(*loaded, choices.stat.session, choices.json)
+                          : choices.files.empty() ? run_stat_session(*loaded, choices.stat)
+                                                  : run_stat(choices.files, choices.json);
         return done ? 0 : report(done.error());
     }
     run_config(*loaded, choices.markdown ? ConfigFormat::markdown

@@ -26,6 +26,17 @@ int run_doctor(const DoctorOptions& options, const Config& config,
 
 Result<void> run_stat(const std::vector<std::string>& files, bool json);
 
+struct StatOptions {
+    std::string session;                // the beginning of its id; empty: the only one
+    std::optional<std::uint32_t> node;  // empty: all
+    bool waits = false;
+    double watch_seconds = 0;           // 0: once
+    bool json = false;
+};
+// Of a running session. A node that does not answer is the failure, after the others are printed.
+Result<void> run_stat_session(const Config& config, const StatOptions& options);
+Result<void> run_nodes(const Config& config, const std::string& session, bool json);
+
 enum class ConfigFormat : std::uint8_t { toml, markdown, json };
 void run_config(const Config& config, ConfigFormat format);
 

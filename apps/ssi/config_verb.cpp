@@ -2,7 +2,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
-#include "json.hpp"
+#include "ssi/base/json.hpp"
 
 namespace ssi::cli {
 namespace {

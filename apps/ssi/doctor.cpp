@@ -5,7 +5,7 @@
 
 #include "check.hpp"
 #include "commands.hpp"
-#include "json.hpp"
+#include "ssi/base/json.hpp"
 
 namespace ssi::cli {
 namespace {

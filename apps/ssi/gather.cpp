@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "check.hpp"
+#include "ssi/node/runtime_directory.hpp"
 #include "trials.hpp"
 
 namespace ssi::cli {
@@ -58,6 +59,10 @@ std::vector<Check> gather_checks(const Plan& plan, const Config& config,
     checks.push_back(check_file_size(resource(RLIMIT_FSIZE), plan));
     checks.push_back(check_address_space(resource(RLIMIT_AS), plan));
     checks.push_back(check_scratch(try_scratch()));
+    const auto control = node::try_control_socket(config);
+    checks.push_back(check_control_socket(config.text("control.socket") == "on",
+                                          control.value_or(""),
+                                          control ? "" : control.error().to_string()));
     checks.push_back(
         check_launcher(detect_launcher(), find_program("mpirun"), find_program("srun")));
     checks.push_back(check_mpi(mpi));

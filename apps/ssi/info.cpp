@@ -3,7 +3,7 @@
 #include <sys/utsname.h>
 
 #include "commands.hpp"
-#include "json.hpp"
+#include "ssi/base/json.hpp"
 #include "machine.hpp"
 #include "ssi/sys/memory_limits.hpp"
 #include "ssi/sys/topology.hpp"

@@ -89,6 +89,14 @@ constexpr std::array table{
     number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
            "How long nodes wait for each other while a session starts."),
 
+    choice("control.socket", "on", "on|off",
+           "Whether each node has a control socket, by which `ssi stat` and `ssi nodes` look into "
+           "a running session, and whether SIGUSR2 makes it print the same."),
+    text("control.directory", "",
+         "Directory of control sockets and contact files, for this user alone (mode 700); made "
+         "when its parent exists. Empty: the first that can be used of $XDG_RUNTIME_DIR/ssi, "
+         "$TMPDIR/ssi-UID and /tmp/ssi-UID."),
+
     text("stats.file", "",
          "At the end of a session each node writes its statistics here as OpenMetrics text; read "
          "it with `ssi stat`. `%n` stands for the node id. Empty: not written."),

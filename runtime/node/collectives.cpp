@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ssi/base/assert.hpp"
+#include "ssi/node/wait_list.hpp"
 
 namespace ssi::node {
 namespace {
@@ -38,6 +39,23 @@ struct SharedBytes {
         auto* bytes = static_cast<SharedBytes*>(context);
         if (bytes->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete bytes;
     }
+};
+
+// For who asks what this node's tasks wait for.
+class MessageWait final : public WaitNote {
+public:
+    MessageWait(Node& node, const char* operation, NodeId from)
+        : WaitNote(node.waits()), operation_(operation), from_(from) {}
+
+private:
+    WaitDescription describe() const override {
+        WaitDescription what;
+        what.verb = operation_;
+        what.from = from_;
+        return what;
+    }
+    const char* operation_;
+    const NodeId from_;
 };
 
 }  // namespace
@@ -150,6 +168,8 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
                                                   Nanoseconds deadline) {
     Waiting waiting;
     waiting.key = key;
+    MessageWait note(node_, operation_names[static_cast<unsigned>(operation)], key.from);
+    waiting.cell.long_wait = &note;
     bool must_wait = false;
     {
         std::lock_guard lock(mutex_);

@@ -21,6 +21,8 @@ enum class ControlKind : std::uint8_t {
     it_is = 5,           // the answer: `value` is 1 for alive, 0 for dead
     ping = 6,
     pong = 7,
+    ask = 8,             // payload: a request to the control socket; `value`: the asker's ticket
+    answer = 9,          // payload: its reply; `value`: the ticket
 };
 
 struct ControlHeader {
@@ -31,6 +33,7 @@ struct ControlHeader {
 static_assert(sizeof(ControlHeader) == 24);
 
 class AddressBook;
+class ControlRelay;
 class Detector;
 
 class Control final : public Channel {
@@ -38,22 +41,28 @@ public:
     Control(Node& node, AddressBook& book, Detector& detector)
         : node_(node), book_(book), detector_(detector) {}
 
-    std::byte* on_large(NodeId, std::span<const std::byte>, std::size_t) override {
-        return nullptr;  // none of these messages is large
-    }
+    // Null, as before it is set: this node has no control socket, and says so. Before start().
+    void set_relay(ControlRelay* relay) { relay_ = relay; }
+
+    std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                        std::size_t length) override;
     void on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
                     bool owned) override;
-    void on_large_failed(NodeId, std::byte*) override {}
+    void on_large_failed(NodeId from, std::byte* memory) override;
     void on_node_lost(NodeId) override {}
 
 private:
+    void refuse_ask(NodeId from, std::uint32_t ticket);
+
     Node& node_;
     AddressBook& book_;
     Detector& detector_;
+    ControlRelay* relay_ = nullptr;
 };
 
 // A failure to send is logged as debug: the receiver is dead, or about to be found so.
-void send_control(Node& node, NodeId to, ControlKind kind, NodeId subject, std::uint32_t value = 0,
-                  std::span<const std::byte> payload = {});
+Result<void> send_control(Node& node, NodeId to, ControlKind kind, NodeId subject,
+                          std::uint32_t value = 0,
+                          std::span<const std::byte> payload = {});
 
 }  // namespace ssi::node

@@ -137,8 +137,10 @@ void Detector::investigate(NodeId suspect) {
 void Detector::on_question(NodeId from, NodeId about) {
     if (!active()) return;
     for (const Watched& process : processes_)
-        if (process.node == about)
-            return send_control(node_, from, ControlKind::it_is, about, is_dead(process) ? 0 : 1);
+        if (process.node == about) {
+            (void)send_control(node_, from, ControlKind::it_is, about, is_dead(process) ? 0 : 1);
+            return;
+        }
 }
 
 void Detector::on_verdict(NodeId from, NodeId about, bool alive) {

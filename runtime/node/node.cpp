@@ -11,6 +11,8 @@
 #include "peer.hpp"
 #include "ssi/base/assert.hpp"
 #include "ssi/net/peer_map.hpp"
+#include "ssi/node/control_verbs.hpp"
+#include "ssi/node/wait_list.hpp"
 
 namespace ssi::node {
 namespace {
@@ -34,6 +36,8 @@ struct Node::Impl {
     Counter* duplicates = nullptr;
     Counter* fenced = nullptr;
     Counter* malformed = nullptr;
+    ControlVerbs control;
+    WaitList waits;
     Collectives collectives;
 
     Channel* forget_incoming(const std::byte* memory) {
@@ -118,6 +122,9 @@ void Node::declare_lost(NodeId node, std::string_view why) {
     for (Channel* channel : impl_->channels)
         if (channel) channel->on_node_lost(node);
 }
+
+ControlVerbs& Node::control() { return impl_->control; }
+WaitList& Node::waits() { return impl_->waits; }
 
 void Node::accept_duplicates_for_test() { impl_->accept_duplicates = true; }
 

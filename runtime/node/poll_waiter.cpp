@@ -56,21 +56,22 @@ bool PollWaiter::wait_until(sys::WaitCell& cell, Nanoseconds deadline) {
     if (polls && spin(cell, deadline, crowded_spins)) return true;
     waiters_.fetch_add(1, std::memory_order_relaxed);
     // A sleeper that finds messages itself has woken up: nobody else looks after them.
-    while (!wait_awake(cell, deadline) && sleep(cell, deadline)) {
+    Nanoseconds since = 0;  // when the first spinning was over; 0: not yet
+    while (!wait_awake(cell, deadline, since) && sleep(cell, deadline, since)) {
     }
     waiters_.fetch_sub(1, std::memory_order_relaxed);
     return cell.ready();
 }
 
 // Spins and yields until the cell is ready, the deadline is over or it is time to sleep.
-bool PollWaiter::wait_awake(sys::WaitCell& cell, Nanoseconds deadline) {
-    if (policy_.mode == WaitPolicy::Mode::spin) return spin(cell, deadline, INT_MAX);
+bool PollWaiter::wait_awake(sys::WaitCell& cell, Nanoseconds deadline, Nanoseconds& since) {
+    if (policy_.mode == WaitPolicy::Mode::spin) return spin_for_ever(cell, deadline, since);
     // A poll of ours would keep the progress thread from staying in charge.
     if (policy_.mode == WaitPolicy::Mode::block) return false;
     for (;;) {
         const bool alone = !crowded();
         if (spin(cell, deadline, alone ? policy_.spin_iterations : crowded_spins)) return true;
-        switch (yield(cell, deadline, alone)) {
+        switch (yield(cell, deadline, alone, since)) {
             case Yielded::ready: return true;
             case Yielded::tired: return false;
             case Yielded::busy: break;  // a core to spare and messages again: spin for more
@@ -95,11 +96,32 @@ bool PollWaiter::spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations)
     return false;
 }
 
-PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone) {
+// The same without an end but the deadline, telling of a long wait between two spins.
+bool PollWaiter::spin_for_ever(sys::WaitCell& cell, Nanoseconds deadline,
+                               Nanoseconds& since) const {
+    if (!cell.long_wait) return spin(cell, deadline, INT_MAX);
+    do {
+        if (spin(cell, deadline, std::max(policy_.spin_iterations, 1))) return true;
+        const Nanoseconds now = clock_.now();
+        if (since == 0) since = now;
+        if (now >= deadline) return cell.ready();
+        if (tell_if_long(cell, now, since)) return spin(cell, deadline, INT_MAX);
+    } while (true);
+}
+
+bool PollWaiter::tell_if_long(sys::WaitCell& cell, Nanoseconds now, Nanoseconds since) const {
+    if (!cell.long_wait || now - since < policy_.long_wait_ns) return false;
+    cell.long_wait->on_long_wait(since);
+    return true;
+}
+
+PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone,
+                                      Nanoseconds& since) {
     const bool may_sleep = policy_.mode == WaitPolicy::Mode::automatic;
     const Nanoseconds patience = alone ? policy_.patience_ns : policy_.crowded_patience_ns;
     Nanoseconds quiet_since = clock_.now();
-    for (;;) {
+    if (since == 0) since = quiet_since;
+    for (bool told = false;;) {
         bool arrived = false;
         for (int i = 0; i < polls_per_yield; ++i) {
             arrived = transport_.poll() || arrived;
@@ -112,12 +134,15 @@ PollWaiter::Yielded PollWaiter::yield(sys::WaitCell& cell, Nanoseconds deadline,
             quiet_since = now;
         else if (may_sleep && now - quiet_since > patience)
             return Yielded::tired;
+        if (!told) told = tell_if_long(cell, now, since);
         tasks_.yield();
     }
 }
 
 // True when it ends because messages came, but not what the cell waits for.
-bool PollWaiter::sleep(sys::WaitCell& cell, Nanoseconds deadline) {
+bool PollWaiter::sleep(sys::WaitCell& cell, Nanoseconds deadline, Nanoseconds since) {
+    if (cell.long_wait && clock_.now() < deadline)
+        cell.long_wait->on_long_wait(since != 0 ? since : clock_.now());
     const bool may_wake = policy_.mode != WaitPolicy::Mode::block;
     bool arrived = false;
     std::atomic<std::uint32_t>& state = cell.state();

@@ -10,6 +10,7 @@
 
 #include "address_book.hpp"
 #include "control.hpp"
+#include "control_service.hpp"
 #include "detector.hpp"
 #include "mpi_bootstrap.hpp"
 #include "session_start.hpp"
@@ -61,7 +62,9 @@ struct ProcessNode::Impl {
     std::unique_ptr<MpiBootstrap> mpi;
     std::unique_ptr<net::UcxTransport> transport;
     std::unique_ptr<PollWaiter> waiter;
+    SessionName name;
     std::unique_ptr<Node> node;
+    std::unique_ptr<ControlService> service;
     std::unique_ptr<AddressBook> book;
     std::unique_ptr<ProgressThread> progress;
     std::unique_ptr<Detector> detector;
@@ -76,6 +79,7 @@ Result<void> ProcessNode::Impl::start(const void* mpi_comm) {
     if (auto met = meet(mpi_comm); !met) {
         // Everybody alive failed with the same words. MPI ends in order only if all are there.
         stopped = exit_hard = true;
+        service.reset();
         if (mpi && mpi->healthy()) {
             mpi->finalize();
             exit_hard = false;
@@ -91,6 +95,7 @@ Result<void> ProcessNode::Impl::start(const void* mpi_comm) {
             fmt::format("node {} cannot be reached over UCX, or died while the session started; "
                         "see UCX_TLS, UCX_NET_DEVICES and `ssi doctor`",
                         together.error().node.value);
+    if (together) service->publish_contact(*node, name);
     return together;
 }
 
@@ -103,7 +108,8 @@ Result<void> ProcessNode::Impl::meet(const void* mpi_comm) {
     log.set_node(self);
     set_current_node(self);
 
-    auto roll = call_the_roll(*mpi);
+    service = std::make_unique<ControlService>(config, log);
+    auto roll = call_the_roll(*mpi, service->open());
     if (!roll) return tl::unexpected(std::move(roll).error());
 
     net::UcxOptions options;
@@ -130,6 +136,7 @@ Result<void> ProcessNode::Impl::meet(const void* mpi_comm) {
 
 void ProcessNode::Impl::build(Roll roll, Addresses addresses) {
     const NodeId self = transport->self();
+    name = std::move(roll.name);
     const auto policy =
         WaitPolicy::from_config(config, sys::usable_cores(), roll.sharing_our_cores);
     waiter = std::make_unique<PollWaiter>(*transport, clock, *tasks, policy);
@@ -145,6 +152,9 @@ void ProcessNode::Impl::build(Roll roll, Addresses addresses) {
         });
     detector = std::make_unique<Detector>(*node, *progress, std::move(addresses.neighbours));
     control = std::make_unique<Control>(*node, *book, *detector);
+    node->control().add_publisher("node", [this] { publish(); });
+    service->begin(*node, name, sys::usable_cores());
+    control->set_relay(service->relay());
     node->attach(ChannelId::control, control.get());
     node->set_suspect_handler(
         [this](NodeId peer, const Failure& why) { detector->on_suspect(peer, why); });
@@ -171,6 +181,7 @@ Result<void> ProcessNode::Impl::stop(Nanoseconds patience) {
 void ProcessNode::Impl::leave(bool in_order) {
     stopped = true;
     if (!node) return;
+    service->end();
     detector->close();
     progress->stop();
     const Nanoseconds end = clock.now() + (in_order ? farewell_ns : hasty_farewell_ns);

@@ -10,26 +10,32 @@
 
 #include "bytes.hpp"
 #include "identity.hpp"
+#include "ssi/base/random.hpp"
 
 namespace ssi::node {
 namespace {
 
 NodeId node_of(int rank) { return NodeId{static_cast<std::uint32_t>(rank)}; }
 
-Blob describe_self() {
+Blob describe_self(const std::string& control_socket) {
     ByteWriter out;
     out.put_text(build_id());
     out.put(host_id());
     out.put(affinity_id());
     out.put(static_cast<std::int32_t>(::getpid()));
     out.put_text(host_name());
+    out.put_text(control_socket);
     return std::move(out).take();
 }
+
+std::string random_hex() { return fmt::format("{:016x}", Random::seed_from_system()); }
 
 // The root's look at everybody: one build, and what all must know of each.
 Result<Blob> review(const std::map<int, Blob>& everybody) {
     ByteWriter out;
     std::string first_build;
+    out.put_text(random_hex());
+    out.put_text(random_hex() + random_hex());
     for (const auto& [rank, blob] : everybody) {
         ByteReader in(blob);
         const std::string build = in.get_text();
@@ -44,6 +50,7 @@ Result<Blob> review(const std::map<int, Blob>& everybody) {
         out.put(in.get<std::uint64_t>());
         out.put(in.get<std::int32_t>());
         out.put_text(in.get_text());
+        out.put_text(in.get_text());
     }
     return std::move(out).take();
 }
@@ -51,6 +58,8 @@ Result<Blob> review(const std::map<int, Blob>& everybody) {
 Roll read_roll(const Blob& bytes, int own_rank) {
     Roll roll;
     ByteReader in(bytes);
+    roll.name.id = in.get_text();
+    roll.name.key = in.get_text();
     for (int rank = 0; in.ok() && !in.at_end(); ++rank) {
         Member member;
         member.node = node_of(rank);
@@ -59,6 +68,7 @@ Roll read_roll(const Blob& bytes, int own_rank) {
         roll.affinities.push_back(in.get<std::uint64_t>());
         member.process_id = in.get<std::int32_t>();
         member.host_name = in.get_text();
+        member.control_socket = in.get_text();
         roll.members.push_back(std::move(member));
     }
     const auto own = static_cast<std::size_t>(own_rank);
@@ -73,8 +83,8 @@ Roll read_roll(const Blob& bytes, int own_rank) {
 
 }  // namespace
 
-Result<Roll> call_the_roll(MpiBootstrap& mpi) {
-    auto subtree = mpi.gather(describe_self());
+Result<Roll> call_the_roll(MpiBootstrap& mpi, const std::string& control_socket) {
+    auto subtree = mpi.gather(describe_self(control_socket));
     Result<Blob> all = Blob{};
     if (!subtree)
         all = tl::unexpected(std::move(subtree).error());

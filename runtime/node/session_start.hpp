@@ -16,14 +16,21 @@
 
 namespace ssi::node {
 
+// What the first rank makes up for all.
+struct SessionName {
+    std::string id;                   // 16 hexadecimal digits
+    std::string key;                  // 32: the secret of the session
+};
+
 struct Roll {
+    SessionName name;
     std::vector<Member> members;      // by rank
     std::vector<std::uint64_t> affinities;
     bool one_host = true;
     int sharing_our_cores = 1;        // processes of this host on the same cores, this one too
 };
 // Fails by name, the same on every rank, when builds differ or somebody is missing.
-Result<Roll> call_the_roll(MpiBootstrap& mpi);
+Result<Roll> call_the_roll(MpiBootstrap& mpi, const std::string& control_socket);
 
 struct Addresses {
     std::map<NodeId, Blob> known;     // of this rank's subtree, its parent and ring neighbours

@@ -125,6 +125,12 @@ TEST(CheckScratch, network_and_full_file_systems_are_warned_of) {
            "/tmp: Read-only file system");
 }
 
+TEST(CheckSystem, control_sockets_are_optional) {
+    expect(check_control_socket(true, "/run/x", ""), Status::ok, "in /run/x");
+    expect(check_control_socket(false, "", "whatever"), Status::ok, "off, by control.socket");
+    expect(check_control_socket(true, "", "io: no"), Status::warn, "SSI_CONTROL_DIRECTORY");
+}
+
 TEST(CheckSystem, mpi_root_huge_pages_and_process_handles) {
     expect(check_mpi(""), Status::fail, "no MPI library");
     expect(check_mpi("Open MPI v4.1.4"), Status::ok, "v4.1.4");

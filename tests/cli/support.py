@@ -43,7 +43,7 @@ class ProgramTest(unittest.TestCase):
 
     def environment(self, extra):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-        kept.update(TMPDIR=self.here, HOME=self.here, LC_ALL="C")
+        kept.update(TMPDIR=self.here, XDG_RUNTIME_DIR=self.here, HOME=self.here, LC_ALL="C")
         kept.update(extra)
         return kept
 

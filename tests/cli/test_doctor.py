@@ -10,7 +10,7 @@ from support import PROGRAM, SANITIZED, ProgramTest, main
 
 CHECKS = ("configuration", "ucx", "messages", "shared memory", "cma", "memory", "cores",
           "oversubscription", "locked memory", "open files", "file size", "address space",
-          "scratch", "launcher", "mpi", "root", "huge pages", "process handles")
+          "scratch", "control socket", "launcher", "mpi", "root", "huge pages", "process handles")
 MIB = 1 << 20
 
 
@@ -49,6 +49,13 @@ class Doctor(DoctorTest):
         self.assertRegex(result.out, r"\nhealthy: \d+ ok, \d+ warned, 0 failed\n$")
         for name in CHECKS:
             self.assertRegex(result.out, rf"(?m)^(ok|warn) +{name} ")
+
+    def test_a_control_socket_is_really_made_and_leaves_nothing(self):
+        self.assert_check(self.doctor("--ranks", "1")["control socket"], "ok", self.here + "/ssi")
+        path = self.file("file", "x")
+        checks = self.doctor("--ranks", "1", env={"SSI_CONTROL_DIRECTORY": path})
+        self.assert_check(checks["control socket"], "warn", path, "ENOTDIR",
+                          "SSI_CONTROL_DIRECTORY")
 
     def test_a_message_really_passes(self):
         self.assert_check(self.doctor("--ranks", "1")["messages"], "ok", "over shared memory ",

@@ -42,7 +42,18 @@ class Stat(ProgramTest):
     def test_missing_and_unreadable_files_are_named(self):
         self.assert_fails(self.run_ssi("stat", "absent"), 43, "not_found", "absent", "ENOENT")
         self.assert_fails(self.run_ssi("stat", "."), 54, "io", "EISDIR")
-        self.assert_fails(self.run_ssi("stat"), 2, "FILE")
+
+    def test_without_a_file_a_running_session_is_looked_for(self):
+        self.assert_fails(self.run_ssi("stat"), 43, "not_found", "no session of this user",
+                          "control.directory")
+        self.assertEqual(self.run_ssi("nodes").out, "no session of this user runs on this host\n")
+        self.assertEqual(self.run_ssi("nodes", "--json").json(), {"sessions": []})
+        self.assert_fails(self.run_ssi("nodes", "--session", "ff"), 43, "not_found")
+
+    def test_options_of_a_running_session_exclude_files(self):
+        for option in (("--waits",), ("--session", "a"), ("--node", "1"), ("--watch", "1")):
+            self.assert_fails(self.run_ssi("stat", self.file("n0", NODE), *option), 2, option[0])
+        self.assert_fails(self.run_ssi("stat", "--watch", "0"), 2, "--watch")
 
     def test_malformed_files_name_the_line(self):
         for line, text in ((1, "nonsense nonsense nonsense\n# EOF\n"),

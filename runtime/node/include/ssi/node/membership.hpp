@@ -17,6 +17,7 @@ struct Member {
     std::uint64_t host_id = 0;  // same value: same host
     std::int32_t process_id = 0;
     std::string host_name;
+    std::string control_socket;        // path on its host; empty: none
 };
 
 struct SlotEntry {

@@ -37,6 +37,8 @@ struct MessageHeader {
 static_assert(sizeof(MessageHeader) == 16);
 
 struct Peer;
+class ControlVerbs;
+class WaitList;
 
 enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3 };
 
@@ -104,6 +106,10 @@ public:
 
     // Simulator only: lets duplicates through, to prove that the checkers notice.
     void accept_duplicates_for_test();
+
+    // What this node answers on its control socket; layers add to it. And who waits long here.
+    ControlVerbs& control();
+    WaitList& waits();
 
     // Copies the message counts into the node's Stats.
     void publish_stats();

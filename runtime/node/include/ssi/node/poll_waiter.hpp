@@ -24,6 +24,9 @@ struct WaitPolicy {
     // How long a wait in which nothing at all arrives stays awake.
     Nanoseconds patience_ns = 5'000'000;
     Nanoseconds crowded_patience_ns = 1'000'000;  // with more waiters than cores
+    // A wait that is awake for so long past its first spinning is told to its LongWait; one that
+    // goes to sleep is before it does.
+    Nanoseconds long_wait_ns = 1'000'000;
 
     static WaitPolicy from_config(const Config& config, int usable_cores, int ranks_on_host);
 };
@@ -39,10 +42,12 @@ public:
 
 private:
     enum class Yielded : std::uint8_t { ready, busy, tired };
-    bool wait_awake(sys::WaitCell& cell, Nanoseconds deadline);
+    bool wait_awake(sys::WaitCell& cell, Nanoseconds deadline, Nanoseconds& since);
+    bool spin_for_ever(sys::WaitCell& cell, Nanoseconds deadline, Nanoseconds& since) const;
     bool spin(sys::WaitCell& cell, Nanoseconds deadline, int iterations) const;
-    Yielded yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone);
-    bool sleep(sys::WaitCell& cell, Nanoseconds deadline);
+    Yielded yield(sys::WaitCell& cell, Nanoseconds deadline, bool alone, Nanoseconds& since);
+    bool sleep(sys::WaitCell& cell, Nanoseconds deadline, Nanoseconds since);
+    bool tell_if_long(sys::WaitCell& cell, Nanoseconds now, Nanoseconds since) const;
     bool crowded() const;
 
     net::Transport& transport_;

@@ -99,6 +99,16 @@ private:
     std::atomic<std::uint32_t> waiters_{0};
 };
 
+// Told by the Waiter, on the waiting task and with no lock held, that a wait has outlasted its
+// spinning; maybe more than once in a wait. `since`: about when it began.
+class LongWait {
+public:
+    virtual void on_long_wait(Nanoseconds since) = 0;
+
+protected:
+    ~LongWait() = default;
+};
+
 // A one-shot event that a task waits for and any task or handler signals. Lives on the waiter's
 // stack: after notify() the waiter may destroy it at once (see Waiter).
 class WaitCell {
@@ -108,6 +118,8 @@ public:
     // For the Waiter: 0 pending, 1 ready, 2 and above asleep (what above 2 means is the Waiter's
     // own).
     std::atomic<std::uint32_t>& state() noexcept { return state_; }
+    // Set before waiting; only the waiting task looks at it. The simulated Waiter does not.
+    LongWait* long_wait = nullptr;
 
 private:
     std::atomic<std::uint32_t> state_{0};

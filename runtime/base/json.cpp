@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "json.hpp"
+#include "ssi/base/json.hpp"
 
 #include <fmt/core.h>
 
 #include <cmath>
 
-namespace ssi::cli {
+namespace ssi {
 
 Json& Json::end() {
     text_ += ends_.back();
@@ -62,4 +62,4 @@ void Json::quote(std::string_view text) {
     text_ += '"';
 }
 
-}  // namespace ssi::cli
+}  // namespace ssi
