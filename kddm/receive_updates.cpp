@@ -16,6 +16,7 @@ using Impl = Engine::Impl;
 namespace {
 
 constexpr std::size_t table_slots = 2 * most_elements;
+constexpr std::size_t recent_slots = 64;   // objects found without hashing
 constexpr std::size_t words_ahead = 12;    // fetched before they are needed
 static_assert((table_slots & (table_slots - 1)) == 0);
 
@@ -31,8 +32,8 @@ struct Pinned {
 // What a handler needs for one batch; too much for a handler's stack.
 struct Scratch {
     std::array<std::uint16_t, table_slots> table;   // 1 + place in `objects`
+    std::array<std::uint16_t, recent_slots> recent; // the same, by the lowest bits of the id
     std::array<std::uint16_t, most_elements> object_of;
-    std::array<Element, most_elements> elements;
     std::array<Pinned, most_elements> objects;
     std::size_t count = 0;
     std::size_t object_count = 0;
@@ -50,7 +51,8 @@ bool known_operation(const Message& m) {
 }
 
 // The place of `id` among the batch's objects; a new one is looked up at once.
-std::uint16_t object_place(Scratch& s, SetState& set, ObjectId id, std::uint64_t hash) {
+std::uint16_t find_place(Scratch& s, SetState& set, ObjectId id) {
+    const std::uint64_t hash = hash_object(set.id, id);
     std::size_t at = hash & (table_slots - 1);
     for (; s.table[at]; at = (at + 1) & (table_slots - 1)) {
         const auto place = static_cast<std::uint16_t>(s.table[at] - 1);
@@ -61,6 +63,15 @@ std::uint16_t object_place(Scratch& s, SetState& set, ObjectId id, std::uint64_t
     Entry* entry = set.shard(hash).index.find_hint(hash);
     if (entry) __builtin_prefetch(entry, 1);
     s.objects[place] = {entry, nullptr, 0, id, hash};
+    return place;
+}
+
+inline std::uint16_t object_place(Scratch& s, SetState& set, ObjectId id) {
+    std::uint16_t& recent = s.recent[id.lo % recent_slots];
+    if (recent && s.objects[recent - 1u].id == id) [[likely]]
+        return static_cast<std::uint16_t>(recent - 1);
+    const std::uint16_t place = find_place(s, set, id);
+    recent = static_cast<std::uint16_t>(place + 1);
     return place;
 }
 
@@ -89,37 +100,41 @@ Result<void> out_of_bounds(const Element& e, std::uint32_t length) {
 }
 
 // One loop per operator, as the compiler then sees plain arithmetic.
-template <class F>
-void apply_words(Scratch& s, std::span<std::byte> results, Result<void>& failed, F&& after) {
-    const auto word = [&](std::size_t e) {
-        return s.objects[s.object_of[e]].bytes + s.elements[e].offset;
-    };
+template <bool wide, class F>
+void apply_words(Scratch& s, std::span<const std::byte> payload, std::span<std::byte> results,
+                 Result<void>& failed, F&& after) {
     for (std::size_t e = 0; e < s.count; ++e) {
-        if (e + words_ahead < s.count) __builtin_prefetch(word(e + words_ahead), 1);
+        if (e + words_ahead < s.count) {
+            const Element ahead = element_at(payload, e + words_ahead, wide);
+            __builtin_prefetch(s.objects[s.object_of[e + words_ahead]].bytes + ahead.offset, 1);
+        }
         const Pinned& object = s.objects[s.object_of[e]];
+        const Element element = element_at(payload, e, wide);
         if (!object.entry) continue;
-        if (s.elements[e].offset + 8ull > object.length) [[unlikely]] {
-            if (failed) failed = out_of_bounds(s.elements[e], object.length);
+        if (element.offset + 8ull > object.length) [[unlikely]] {
+            if (failed) failed = out_of_bounds(element, object.length);
             continue;
         }
-        std::byte* at = object.bytes + s.elements[e].offset;
+        std::byte* at = object.bytes + element.offset;
         std::uint64_t before;
         std::memcpy(&before, at, 8);
-        const std::uint64_t now = after(before, s.elements[e].operand);
+        const std::uint64_t now = after(before, element.operand);
         std::memcpy(at, &now, 8);
         if (!results.empty()) std::memcpy(results.data() + e * 8, &before, 8);
     }
 }
 
-void apply_batch(Scratch& s, const Message& m, std::span<std::byte> results,
-                 Result<void>& failed) {
+template <bool wide>
+void apply_batch(Scratch& s, const Message& m, std::span<const std::byte> payload,
+                 std::span<std::byte> results, Result<void>& failed) {
     const Atomic atomic = atomic_of(m, 0);
     if (atomic.op == AtomicOp::add && atomic.kind != NumberKind::float64)
-        return apply_words(s, results, failed,
-                           [](std::uint64_t before, std::uint64_t x) { return before + x; });
-    apply_words(s, results, failed, [&](std::uint64_t before, std::uint64_t operand) {
-        return Atomic{atomic.op, atomic.kind, operand, 0}.apply(before);
-    });
+        return apply_words<wide>(s, payload, results, failed,
+                                 [](std::uint64_t before, std::uint64_t x) { return before + x; });
+    apply_words<wide>(s, payload, results, failed,
+                      [&](std::uint64_t before, std::uint64_t operand) {
+                          return Atomic{atomic.op, atomic.kind, operand, 0}.apply(before);
+                      });
 }
 
 }  // namespace
@@ -142,12 +157,12 @@ void Impl::receive_updates(SetState& set, const Message& m, std::span<const std:
     auto scratch = std::make_unique_for_overwrite<Scratch>();
     Scratch& s = *scratch;
     s.table.fill(0);
+    s.recent.fill(0);
     s.count = m.acks;
     s.object_count = 0;
     for (std::size_t e = 0; e < s.count; ++e) {
-        s.elements[e] = element_at(payload, e, wide);
-        const ObjectId id = s.elements[e].id;
-        s.object_of[e] = object_place(s, set, id, hash_object(set.id, id));
+        const Element element = wide ? element_at(payload, e, true) : element_at(payload, e, false);
+        s.object_of[e] = object_place(s, set, element.id);
     }
     for (std::size_t i = 0; i < s.object_count; ++i) {
         const Place place = place_of(set, s.objects[i].id);
@@ -159,7 +174,10 @@ void Impl::receive_updates(SetState& set, const Message& m, std::span<const std:
     if (m.has(flag::results)) results.resize(s.count * 8);
     Result<void> result;
     pin_objects(s, set);
-    apply_batch(s, m, results, result);
+    if (wide)
+        apply_batch<true>(s, m, payload, results, result);
+    else
+        apply_batch<false>(s, m, payload, results, result);
     // Who shares them must not be kept waiting until the batch is answered.
     std::size_t deferred = 0;
     for (std::size_t i = 0; i < s.object_count; ++i) {

@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t most_lanes = 256;         // buffers of 8 KiB
 constexpr std::size_t most_under_way = 32;      // batches that are not answered yet
 constexpr std::size_t lane_slots = 2 * most_lanes;
+constexpr std::size_t known_slots = 256;
+constexpr int polls_per_batch = 4;
 
 // What waits to be sent to one home.
 struct Lane {
@@ -28,6 +30,13 @@ struct Lane {
     bool results = false;
     std::vector<std::uint64_t*> before;   // one an element, once the first is wanted
     std::array<std::byte, net::max_copied_payload> bytes;
+};
+
+// Where an object that was added to lately goes: valid while the lane's home stays.
+struct Known {
+    ObjectId id{UINT64_MAX, UINT64_MAX};
+    Lane* lane = nullptr;
+    std::uint32_t slot_version = 0;
 };
 
 // A batch that is not answered yet. Its place in memory is known to the engine.
@@ -45,7 +54,9 @@ struct RawUpdates::Impl {
     NumberKind kind;
     std::vector<std::unique_ptr<Lane>> lanes;
     std::array<std::uint16_t, lane_slots> lane_of{};   // 1 + place in `lanes`, by home
+    std::array<Known, known_slots> known{};
     std::size_t victim = 0;
+    std::uint32_t length = set.fixed_length() ? set.fixed_length() : max_object_bytes;
     std::deque<std::unique_ptr<Flight>> under_way;
     Result<void> failed;
     ObjectId smallest{UINT64_MAX, UINT64_MAX};          // of what is not answered yet
@@ -77,6 +88,7 @@ Lane& RawUpdates::Impl::lane(NodeId home) {
     victim = (victim + 1) % most_lanes;
     if (taken.count) send(taken);
     taken.home = home;
+    known.fill({});
     lane_of.fill(0);
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         std::size_t slot = mix64(lanes[i]->home.value) & (lane_slots - 1);
@@ -101,7 +113,14 @@ void RawUpdates::Impl::send(Lane& lane) {
     const std::span<const std::byte> bytes{lane.bytes.data(), m.acks * element_bytes(lane.wide)};
     lane.wide = lane.results = false;
     if (lane.home == engine.self) return engine.receive_updates(set, m, bytes);
-    if (!engine.node.lost(lane.home)) return engine.send_bytes(lane.home, m, bytes);
+    if (!engine.node.lost(lane.home)) {
+        engine.send_bytes(lane.home, m, bytes);
+        // Whoever only adds would leave what is under way, and what others sent here, lying.
+        net::Transport& transport = engine.node.doors().transport;
+        for (int i = 0; i < polls_per_batch && transport.poll(); ++i) {
+        }
+        return;
+    }
     Message e = make_message(Kind::error, m.set_id(), 0, TxnId(m.txn), lane.home);
     e.acks = static_cast<std::uint32_t>(Errc::peer_lost);
     engine.complete_rpc(e, {});
@@ -158,7 +177,6 @@ Result<bool> RawUpdates::Impl::add_held(ObjectId id, std::uint64_t operand, std:
 Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint32_t offset,
                                    std::uint64_t* before) {
     SSI_TRY(engine.check_verb(set, id));
-    const std::uint32_t length = set.fixed_length() ? set.fixed_length() : max_object_bytes;
     if (offset % 8 != 0 || offset + 8ull > length) [[unlikely]]
         return fail(Errc::invalid_argument,
                     fmt::format("an update at offset {} of an object of {} bytes: needs 8 aligned "
@@ -187,6 +205,7 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
                 {id, operand, offset});
     ++lane.count;
     if (id < smallest) smallest = id;
+    if (!wide) known[id.lo % known_slots] = {id, &lane, slot_version};
     if ((lane.count + 1) * element_bytes(lane.wide) <= lane.bytes.size()) [[likely]]
         return {};
     send(lane);
@@ -225,6 +244,25 @@ RawUpdates::~RawUpdates() {
                           "they are wanted: flush(), or let go first");
     }
     if (!done) impl_->set.fail_later(std::move(done).error());
+}
+
+// Of the checks of add(), those that an object can fail that has passed them before.
+bool RawUpdates::try_add(ObjectId id, std::uint64_t operand, std::uint32_t offset) {
+    Impl& impl = *impl_;
+    const Known& known = impl.known[id.lo % known_slots];
+    if (known.id != id || offset % 8 != 0 || offset + 8ull > impl.length) [[unlikely]]
+        return false;
+    Lane& lane = *known.lane;
+    // An empty lane learns its slot's version from add(), and a full one is sent by it.
+    const std::size_t at = lane.count * sizeof(NarrowElement);
+    const bool room = lane.count != 0 && at + 2 * sizeof(NarrowElement) <= lane.bytes.size();
+    if (!room || lane.slot_version != known.slot_version || lane.wide || lane.results ||
+        !Held::of_task().empty() || impl.set.troubled.load(std::memory_order_relaxed)) [[unlikely]]
+        return false;
+    put_element(lane.bytes.data() + at, false, {id, operand, offset});
+    ++lane.count;
+    if (id < impl.smallest) impl.smallest = id;
+    return true;
 }
 
 Result<void> RawUpdates::add(ObjectId id, std::uint64_t operand, std::uint32_t offset) {

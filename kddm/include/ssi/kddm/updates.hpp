@@ -34,6 +34,8 @@ public:
     // May send, and may wait for answers when too much is under way. invalid_argument: no such
     // object, or no 8 aligned bytes there; then this one is not added.
     Result<void> add(ObjectId id, std::uint64_t operand, std::uint32_t offset = 0);
+    // The same in the common case, when there is room for it: false, and nothing done, otherwise.
+    bool try_add(ObjectId id, std::uint64_t operand, std::uint32_t offset);
     // Has what stood there stored in `*before` by the time flush() returns.
     Result<void> fetch(ObjectId id, std::uint64_t operand, std::uint32_t offset,
                        std::uint64_t* before);
@@ -53,7 +55,9 @@ public:
     Updates(const RawSet& set, AtomicOp op)
         : raw_(set, op, make_atomic(op, N{}).kind) {}
     void add(ObjectId id, N operand, std::uint32_t offset = 0) {
-        value_or_throw(raw_.add(id, std::bit_cast<std::uint64_t>(Wide<N>(operand)), offset));
+        const auto bits = std::bit_cast<std::uint64_t>(Wide<N>(operand));
+        if (!raw_.try_add(id, bits, offset)) [[unlikely]]
+            value_or_throw(raw_.add(id, bits, offset));
     }
     void flush() { value_or_throw(raw_.flush()); }
     RawUpdates& raw() { return raw_; }
