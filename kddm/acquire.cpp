@@ -123,7 +123,7 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
         cache::want(entry, w, step.t());
         if (!w.granted) ++shard.counters.misses;
     }
-    SSI_TRY(wait_granted(set, id, w, want.try_only));
+    SSI_TRY(wait_granted(set, id, w, want));
     if (value_kept) *value_kept = w.value_kept;
     if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);
@@ -132,11 +132,12 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
 
 // Waits for the machine's verdict. After the loss of a node nobody waits without a bound: what can
 // still complete does so within the grace time, the rest fails.
-Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_only) {
+Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, const Want& want) {
     if (w.cell.ready() && w.granted) return {};
     const auto loss_deadline = [&] {
         return std::max(clock.now(), node.last_loss()) + loss_grace;
     };
+    const bool try_only = want.try_only;
     Nanoseconds deadline = sys::Waiter::forever;
     if (try_only)
         deadline = clock.now() + try_timeout;
@@ -144,14 +145,16 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_
         deadline = loss_deadline();
     GrantWait note(*this, set, id, w);
     for (;;) {
-        const bool ready = waiter.wait_until(w.cell, deadline);
+        const bool ready = waiter.wait_until(w.cell, std::min(deadline, want.deadline));
         if (ready && !node.any_lost()) break;
         Step step(*this, set, id, hash_object(set.id, id));
         if (w.granted || w.error != Errc::ok) break;
         if (!ready) {
             step.use(w.entry);
             cache::withdraw(*w.entry, w, step.t());
-            w.error = try_only ? Errc::would_block : Errc::peer_lost;
+            w.error = want.deadline < deadline ? Errc::timed_out
+                      : try_only               ? Errc::would_block
+                                               : Errc::peer_lost;
             break;
         }
         w.recheck = false;
@@ -164,6 +167,7 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, bool try_
     if (w.error == Errc::would_block) text += " is held elsewhere";
     if (w.error == Errc::peer_lost) text += std::string(": ") + texts[w.fault == no_node];
     if (w.error == Errc::lost) text += ": its newest value died with a node";
+    if (w.error == Errc::timed_out) text += " did not come in time";
     if (w.error == Errc::cancelled) text += ": the set was destroyed";
     return fail(w.error, std::move(text), w.fault);
 }

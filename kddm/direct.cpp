@@ -35,7 +35,8 @@ bool Impl::ask_directly(SetState& set, ObjectId id, std::uint64_t hash, Waiter& 
     return true;
 }
 
-bool Impl::answer_directly(SetState& set, const Message& m, std::uint64_t hash) {
+bool Impl::answer_directly(SetState& set, const Message& m, std::uint64_t hash,
+                           Outbox* outbox) {
     if (!direct_) return false;
     Shard& shard = set.shard(hash);
     if (const Entry* hint = shard.index.find_hint(hash)) expect_home(hint);
@@ -48,7 +49,8 @@ bool Impl::answer_directly(SetState& set, const Message& m, std::uint64_t hash) 
             return false;
         if (options.on_step) options.on_step(set.id, m.object());
     }
-    send_body(NodeId(m.requester), reply, body);
+    outbox ? outbox->add(NodeId(m.requester), reply, body)
+           : send_body(NodeId(m.requester), reply, body);
     return true;
 }
 

@@ -20,7 +20,7 @@ constexpr const char* plant_names[] = {
     "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
-    "careless_compare",
+    "careless_compare", "parallel_pinning", "update_twice",
 };
 
 }  // namespace

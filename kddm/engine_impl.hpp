@@ -5,6 +5,7 @@
 // invalidation trees), loss.cpp (dead nodes).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <map>
@@ -18,9 +19,12 @@
 #include "cache.hpp"
 #include "directory.hpp"
 #include "executor.hpp"
+#include "outbox.hpp"
 #include "set_state.hpp"
 #include "ssi/base/json.hpp"
 #include "ssi/kddm/engine.hpp"
+#include "ssi/kddm/many.hpp"
+#include "updates.hpp"
 
 namespace ssi::kddm {
 
@@ -44,6 +48,7 @@ struct Operation final : Waiter {
     SetState* set = nullptr;
     Message request;
     std::vector<std::byte> arguments;
+    std::unique_ptr<UpdatePart> part;   // of an update
 };
 
 struct RegisteredFunction {
@@ -62,7 +67,7 @@ struct FanIn {
     std::uint32_t missing;
 };
 
-struct Engine::Impl final : node::Channel {
+struct Engine::Impl final : node::Channel, Outbox::Carrier {
     Impl(Engine* owner, node::Node& node, Options options);
     ~Impl() override;
 
@@ -82,18 +87,43 @@ struct Engine::Impl final : node::Channel {
         bool renew = false;
         bool try_only = false;
         bool tried = false;      // the fast path has failed
+        Nanoseconds deadline = sys::Waiter::forever;
     };
     Result<RawGuard> acquire(SetState& set, ObjectId id, Want want);
     Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
                                   bool* value_kept);
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
-    Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, bool try_only);
+    Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, const Want& want);
     void renew(SetState& set, Entry& entry);
     Result<bool> upgrade(RawGuard& guard);
     Result<void> resize(SetState& set, Entry& entry, std::size_t length);
     void wait_evictions(SetState& set);
     Result<void> check_verb(SetState& set, ObjectId id);
     Result<void> check_order(const SetState& set, ObjectId id, const Held& held) const;
+
+    // -- many.cpp
+    struct Many;
+    Result<RawGuards> acquire_many(SetState& set, std::span<const ObjectId> ids, Access access);
+    Result<void> check_many(SetState& set, std::span<const ObjectId> ids, Access access);
+    bool ask(SetState& set, ObjectId id, Access access, Outbox& outbox);
+    void send_one(NodeId to, Message& message, const Body& body) override;
+    void send_packed(NodeId to, Message& message, std::span<const std::byte> packed) override;
+    void release(Block* block) override { blocks.release(block); }
+
+    // -- local_objects.cpp
+    static std::vector<ObjectId> objects_here(SetState& set, bool owned);
+    Result<std::uint64_t> for_each_here(SetState& set, bool owned, Access access,
+                                        const std::function<void(RawGuard&)>& visit);
+
+    // -- futures.cpp
+    bool here(SetState& set, ObjectId id, Access access);
+
+    // -- receive_updates.cpp
+    void receive_updates(SetState& set, const Message& m, std::span<const std::byte> payload);
+    void defer(SetState& set, const std::shared_ptr<UpdateBatch>& batch, ObjectId id,
+               std::vector<std::uint32_t> elements);
+    void run_part(Operation& operation, Operations& ready);
+    void finish_part(UpdateBatch& batch);
 
     // -- step.cpp: one critical section over an object's state machine
     class Step;
@@ -113,12 +143,15 @@ struct Engine::Impl final : node::Channel {
     // -- direct.cpp
     Surroundings surroundings(SetState& set, Shard& shard, std::uint32_t slot_version);
     bool ask_directly(SetState& set, ObjectId id, std::uint64_t hash, Waiter& waiter);
-    bool answer_directly(SetState& set, const Message& m, std::uint64_t hash);
+    bool answer_directly(SetState& set, const Message& m, std::uint64_t hash, Outbox* outbox);
     bool arrive_directly(SetState& set, const Message& m, std::uint64_t hash, const Body& body);
 
     // -- receive.cpp
+    void take(NodeId from, const Message& m, std::span<std::byte> payload, Block* block,
+              Outbox* outbox);
     void receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
-                 Block* block);
+                 Block* block, Outbox* outbox = nullptr);
+    void receive_batch(NodeId from, const Message& m, std::span<std::byte> payload);
     Body body_of(const SetState& set, const Message& m, std::span<std::byte> payload, Block* owned,
                  bool at_home);
 
@@ -136,9 +169,13 @@ struct Engine::Impl final : node::Channel {
     Result<void> call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc);
     void complete_rpc(const Message& m, std::span<const std::byte> payload);
     std::uint64_t new_rpc(Rpc& rpc, NodeId to);
+    void forget_rpc(Rpc& rpc);           // nobody will wait for it
+    void send_request(NodeId to, Message& m, std::span<const std::byte> bytes);
+    static Result<void> answer_of(Rpc& rpc);
     Result<void> operate(SetState& set, ObjectId id, Message& m,
                          std::span<const std::byte> arguments, std::vector<std::byte>& bytes);
     const RegisteredFunction* function(std::uint64_t hash) const;
+    Result<void> check_apply(const Message& m, std::string_view name, std::size_t bytes) const;
 
     // -- set_control.cpp, set_destroy.cpp
     NodeId manager() const { return membership.members.front().node; }
@@ -163,7 +200,9 @@ struct Engine::Impl final : node::Channel {
 
     // -- loss.cpp
     void fail_rpcs(NodeId lost);
-    void wait_answered(Rpc& rpc);
+    // False when the deadline passed first; then its answer may still come.
+    bool wait_answered(Rpc& rpc, Nanoseconds deadline = sys::Waiter::forever);
+    bool unlink_rpc(Rpc& rpc);           // under rpc_mutex
 
     // -- inspect.cpp
     void add_control_verbs();
@@ -229,7 +268,7 @@ struct Engine::Impl final : node::Channel {
     std::map<std::uint32_t, std::vector<Parked>> parked;     // for sets not known yet
 
     sys::Mutex rpc_mutex;
-    Rpc* rpcs = nullptr;
+    std::array<Rpc*, 64> rpcs{};         // by transaction
     sys::Mutex fan_in_mutex;
     std::vector<FanIn> fan_ins;
 };
@@ -258,6 +297,7 @@ public:
     }
     Entry& make();                       // find or make
     void use(Entry* entry) { entry_ = entry; }
+    void collect(Outbox* outbox) { outbox_ = outbox; }   // where its messages go; null: out
     Transition& t() { return t_; }
     Shard& shard() { return shard_; }
     void event(const Message& m, const Body& body);   // a message for this object
@@ -277,9 +317,12 @@ private:
     Transition t_;
     Operations operations_;
     Operations* ready_;
+    Outbox* outbox_ = nullptr;
     bool locked_ = true;
 };
 
 std::uint64_t function_hash(std::string_view name);
+Message atomic_message(const SetState& set, ObjectId id, const Atomic& atomic,
+                       std::uint32_t offset, NodeId self);
 
 }  // namespace ssi::kddm

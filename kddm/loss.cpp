@@ -43,12 +43,13 @@ void Impl::fail_rpcs(NodeId lost) {
     std::vector<std::uint64_t> txns;
     {
         std::lock_guard lock(rpc_mutex);
-        for (Rpc* rpc = rpcs; rpc; rpc = rpc->next) {
-            if (rpc->to == lost)
-                txns.push_back(rpc->txn);
-            else
-                waiter.notify(rpc->cell);
-        }
+        for (Rpc* first : rpcs)
+            for (Rpc* rpc = first; rpc; rpc = rpc->next) {
+                if (rpc->to == lost)
+                    txns.push_back(rpc->txn);
+                else
+                    waiter.notify(rpc->cell);
+            }
     }
     for (const std::uint64_t txn : txns) {
         Message e = make_message(Kind::error, SetId(0), 0, TxnId(txn), lost);
@@ -59,23 +60,20 @@ void Impl::fail_rpcs(NodeId lost) {
 
 // As in wait_granted: after a loss nobody waits without a bound. An operation that failed this way
 // may still execute.
-void Impl::wait_answered(Rpc& rpc) {
+bool Impl::wait_answered(Rpc& rpc, Nanoseconds limit) {
     Nanoseconds deadline = sys::Waiter::forever;
     if (node.any_lost()) deadline = std::max(clock.now(), node.last_loss()) + loss_grace;
     AnswerWait note(*this, rpc);
     for (;;) {
-        const bool ready = waiter.wait_until(rpc.cell, deadline);
-        if (ready && !node.any_lost()) return;
+        const bool ready = waiter.wait_until(rpc.cell, std::min(deadline, limit));
+        if (ready && !node.any_lost()) return true;
         std::lock_guard lock(rpc_mutex);
-        if (rpc.answered) return;
+        if (rpc.answered) return true;
+        if (!ready && limit < deadline) return false;
         if (!ready) {
-            for (Rpc** link = &rpcs; *link; link = &(*link)->next) {
-                if (*link != &rpc) continue;
-                *link = rpc.next;
-                break;
-            }
+            unlink_rpc(rpc);
             rpc.error = Errc::peer_lost;
-            return;
+            return true;
         }
         rpc.cell.reset();
         deadline = std::max(clock.now(), node.last_loss()) + loss_grace;

@@ -142,6 +142,10 @@ void Impl::answer_operation(const Message& request, Message& answer, const Resul
         const auto text = std::as_bytes(std::span(result.error().text));
         bytes.assign(text.begin(), text.end());
     }
+    if (NodeId(request.requester) == self) {   // see RawUpdates, and futures
+        answer.length = static_cast<std::uint32_t>(bytes.size());
+        return complete_rpc(answer, bytes);
+    }
     send_bytes(NodeId(request.requester), answer, bytes);
 }
 
@@ -206,6 +210,7 @@ void Impl::run_operations(Operations& ready) {
 void Impl::run_operation(Operation* operation, Operations& ready) {
     std::unique_ptr<Operation> owned(operation);
     const Message& m = operation->request;
+    if (owned->part) return run_part(*owned, ready);
     SetState& set = *operation->set;
     Message answer = make_message(Kind::reply, m.set_id(), m.object(), TxnId(m.txn), self);
     std::vector<std::byte> bytes;
@@ -236,14 +241,28 @@ std::uint64_t Impl::new_rpc(Rpc& rpc, NodeId to) {
     rpc.txn = next_txn() | rpc_bit;
     rpc.to = to;
     std::lock_guard lock(rpc_mutex);
-    rpc.next = rpcs;
-    rpcs = &rpc;
+    Rpc*& first = rpcs[rpc.txn % rpcs.size()];
+    rpc.next = std::exchange(first, &rpc);
     return rpc.txn;
+}
+
+bool Impl::unlink_rpc(Rpc& rpc) {
+    for (Rpc** link = &rpcs[rpc.txn % rpcs.size()]; *link; link = &(*link)->next) {
+        if (*link != &rpc) continue;
+        *link = rpc.next;
+        return true;
+    }
+    return false;
+}
+
+void Impl::forget_rpc(Rpc& rpc) {
+    std::lock_guard lock(rpc_mutex);
+    unlink_rpc(rpc);
 }
 
 void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
     std::lock_guard lock(rpc_mutex);
-    for (Rpc** link = &rpcs; *link; link = &(*link)->next) {
+    for (Rpc** link = &rpcs[m.txn % rpcs.size()]; *link; link = &(*link)->next) {
         Rpc* rpc = *link;
         if (rpc->txn != m.txn) continue;
         *link = rpc->next;
@@ -258,9 +277,8 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
     }
 }
 
-// Sends a request whose txn new_rpc gave and waits for its answer.
-Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc) {
-    rpc.request = &m;
+// Sends a request whose txn new_rpc gave.
+void Impl::send_request(NodeId to, Message& m, std::span<const std::byte> bytes) {
     if (node.lost(to)) {
         Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), to);
         e.acks = static_cast<std::uint32_t>(Errc::peer_lost);
@@ -268,10 +286,21 @@ Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes,
     } else {
         send_bytes(to, m, bytes);
     }
+}
+
+// Sends it and waits for its answer.
+Result<void> Impl::call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc) {
+    rpc.request = &m;
+    send_request(to, m, bytes);
     wait_answered(rpc);
+    return answer_of(rpc);
+}
+
+// Of an answered request: what went wrong.
+Result<void> Impl::answer_of(Rpc& rpc) {
     if (rpc.error == Errc::ok) return {};
     std::string text(reinterpret_cast<const char*>(rpc.bytes.data()), rpc.bytes.size());
-    if (text.empty()) text = fmt::format("the request to node {} failed", to.value);
+    if (text.empty()) text = fmt::format("the request to node {} failed", rpc.to.value);
     return fail(rpc.error, std::move(text), rpc.fault);
 }
 
@@ -316,31 +345,43 @@ Result<void> RawSet::remove(ObjectId id) {
     return impl.operate(*set_, id, m, {}, bytes);
 }
 
+Result<void> Impl::check_apply(const Message& m, std::string_view name, std::size_t bytes) const {
+    if (!function(m.version))
+        return fail(Errc::not_found, fmt::format("no function '{}' is registered: call "
+                                                 "register_function on every node", name));
+    if (bytes > max_object_bytes)
+        return fail(Errc::too_large, fmt::format("apply: {} bytes of arguments: the limit is {}",
+                                                 bytes, max_object_bytes));
+    return {};
+}
+
 Result<std::vector<std::byte>> RawSet::apply(ObjectId id, std::string_view name,
                                              std::span<const std::byte> arguments) {
     auto& impl = engine_->impl();
     Message m = make_message(Kind::apply, set_->id, id, no_txn, impl.self);
     m.version = function_hash(name);
-    if (!impl.function(m.version))
-        return ssi::fail(Errc::not_found, fmt::format("no function '{}' is registered: call "
-                                                      "register_function on every node", name));
-    if (arguments.size() > max_object_bytes)
-        return ssi::fail(Errc::too_large, fmt::format("apply: {} bytes of arguments: the limit "
-                                                      "is {}", arguments.size(), max_object_bytes));
+    if (auto known = impl.check_apply(m, name, arguments.size()); !known)
+        return tl::unexpected<Failure>(std::move(known).error());
     std::vector<std::byte> bytes;
     if (auto done = impl.operate(*set_, id, m, arguments, bytes); !done)
         return tl::unexpected<Failure>(std::move(done).error());
     return bytes;
 }
 
-Result<std::uint64_t> RawSet::atomic(ObjectId id, const Atomic& atomic, std::uint32_t offset) {
-    auto& impl = engine_->impl();
-    Message m = make_message(Kind::atomic, set_->id, id, no_txn, impl.self);
+Message atomic_message(const SetState& set, ObjectId id, const Atomic& atomic,
+                       std::uint32_t offset, NodeId self) {
+    Message m = make_message(Kind::atomic, set.id, id, no_txn, self);
     m.header.flags = static_cast<std::uint16_t>(
         static_cast<unsigned>(atomic.op) << flag::atomic_op_shift |
         static_cast<unsigned>(atomic.kind) << flag::number_kind_shift);
     m.version = atomic.operand;
     m.acks = offset;
+    return m;
+}
+
+Result<std::uint64_t> RawSet::atomic(ObjectId id, const Atomic& atomic, std::uint32_t offset) {
+    auto& impl = engine_->impl();
+    Message m = atomic_message(*set_, id, atomic, offset, impl.self);
     std::span<const std::byte> expected;
     if (atomic.op == AtomicOp::compare_exchange)
         expected = std::as_bytes(std::span(&atomic.expected, 1));

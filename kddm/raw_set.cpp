@@ -55,12 +55,14 @@ Result<bool> RawGuard::upgrade() { return set_->owner->impl().upgrade(*this); }
 
 void RawGuard::fail(Failure failure) {
     if (!held()) return;
-    {
-        std::lock_guard lock(set_->mutex);
-        if (!set_->failure) set_->failure = std::move(failure);
-        set_->troubled = true;
-    }
+    set_->fail_later(std::move(failure));
     release();
+}
+
+void SetState::fail_later(Failure&& trouble) {
+    std::lock_guard lock(mutex);
+    if (!failure) failure = std::move(trouble);
+    troubled = true;
 }
 
 SetId RawSet::id() const { return set_->id; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstring>
+#include <utility>
 
 #include "engine_impl.hpp"
 
@@ -11,9 +12,10 @@ namespace {
 
 bool is_request(Kind kind) {
     return kind == Kind::get_request || kind == Kind::grab_request || kind == Kind::evict ||
-           kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove;
+           kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove ||
+           kind == Kind::update;
 }
-bool is_control(Kind kind) { return kind >= Kind::set_open; }
+bool is_control(Kind kind) { return kind >= Kind::set_open && kind <= Kind::set_gone; }
 bool is_operation(Kind kind) {
     return kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove;
 }
@@ -49,6 +51,26 @@ void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<
         if (block) blocks.release(block);
         return;
     }
+    if (m.kind() == Kind::batch)
+        receive_batch(from, m, payload);
+    else
+        take(from, m, payload, std::exchange(block, nullptr), nullptr);
+    if (block) blocks.release(block);
+}
+
+// Answers of a batch leave as batches too.
+void Impl::receive_batch(NodeId from, const Message& m, std::span<std::byte> payload) {
+    Outbox outbox(*this);
+    Unpacker unpacker(payload);
+    while (unpacker.next()) take(from, unpacker.message(), unpacker.payload(), nullptr, &outbox);
+    if (!unpacker.ok())
+        SSI_LOG(log, error, "kddm", "malformed batch of {} messages from node {}", m.acks,
+                from.value);
+}
+
+// Takes the block over.
+void Impl::take(NodeId from, const Message& m, std::span<std::byte> payload, Block* block,
+                Outbox* outbox) {
     const bool for_rpc = (m.kind() == Kind::reply || m.kind() == Kind::error ||
                           m.kind() == Kind::set_info) && (m.txn & rpc_bit);
     if (for_rpc) {
@@ -59,7 +81,7 @@ void Impl::on_message(NodeId from, std::span<const std::byte> header, std::span<
         SetState* set = find_set(m.set_id());
         if (!set) set = park(from, m, payload);
         const bool object = set && carries_object(m.kind());
-        if (set) receive(from, *set, m, payload, object ? block : nullptr);
+        if (set) receive(from, *set, m, payload, object ? block : nullptr, outbox);
         if (object) block = nullptr;
     }
     if (block) blocks.release(block);
@@ -78,13 +100,13 @@ Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> p
 }
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
-                   Block* owned) {
+                   Block* owned, Outbox* outbox) {
     const bool request = is_request(m.kind());
     const Place place = place_of(set, m.object());
     Errc refusal = Errc::ok;
     if (set.destroyed.load(std::memory_order_acquire)) {
         refusal = Errc::not_found;
-    } else if (request) {
+    } else if (request && m.kind() != Kind::update) {   // which checks each of its objects
         const bool ours = place.home == self;
         if (!ours || (place.slot_version != m.slot_version && options.plant != Plant::stale_slot))
             refusal = Errc::stale_slot;
@@ -97,6 +119,7 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         e.acks = static_cast<std::uint32_t>(refusal);
         return send_block(from, e, nullptr);
     }
+    if (m.kind() == Kind::update) return receive_updates(set, m, payload);
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
     const std::size_t small = set.inline_length();
     if (small != 0 && brings_bytes(m) && payload.size() != small) [[unlikely]] {
@@ -107,10 +130,11 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
     }
     const std::uint64_t hash = hash_object(set.id, m.object());
     const bool access = m.kind() == Kind::get_request || m.kind() == Kind::grab_request;
-    if (access && answer_directly(set, m, hash)) return;
+    if (access && answer_directly(set, m, hash, outbox)) return;
     const Body body = body_of(set, m, payload, owned, place.home == self);
     if (m.kind() == Kind::data && arrive_directly(set, m, hash, body)) return;
     Step step(*this, set, m.object(), hash, place);
+    step.collect(outbox);
     step.event(m, body);
 }
 

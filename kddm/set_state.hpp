@@ -66,6 +66,8 @@ struct SetState {
 
     Shard& shard(std::uint64_t hash) { return shards[(hash >> 40) & shard_mask]; }
     const Shard& shard(std::uint64_t hash) const { return shards[(hash >> 40) & shard_mask]; }
+    // What nobody could be told about; the next verb and sync tell it.
+    void fail_later(Failure&& trouble);
     std::uint32_t fixed_length() const {
         return options.kind == ObjectKind::fixed ? options.object_bytes : 0;
     }

@@ -168,7 +168,9 @@ void Impl::Step::finish() {
 }
 
 void Impl::Step::carry_out() {
-    for (Outgoing& o : t_.out) impl_.send_body(o.to, o.message, o.body);
+    for (Outgoing& o : t_.out)
+        outbox_ ? outbox_->add(o.to, o.message, o.body)
+                : impl_.send_body(o.to, o.message, o.body);
     t_.out.clear();
     if (ready_)
         ready_->insert(ready_->end(), operations_.begin(), operations_.end());

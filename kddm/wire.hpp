@@ -40,7 +40,10 @@ enum class Kind : std::uint8_t {
     set_needed,        // "I do not know this set: tell me"
     set_destroy,       // to the manager
     set_gone,          // manager -> all
-    last = set_gone,
+    // many at once
+    batch,             // messages one after another, see Unpacker; from anybody to anybody
+    update,            // atomics on many objects, shipped to their home
+    last = update,
 };
 
 namespace flag {
@@ -90,6 +93,7 @@ inline std::size_t wire_bytes(Kind kind) {
         case Kind::grant:
         case Kind::ack:
         case Kind::evict_ack:
+        case Kind::batch:
         case Kind::reply:
         case Kind::error:
         case Kind::done: return 64;

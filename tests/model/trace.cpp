@@ -21,6 +21,7 @@ constexpr const char* kind_names[] = {
     "apply",      "remove",      "fetch",            "yield",    "invalidate", "invalidate_group",
     "data",       "grant",       "ack",              "evict_ack", "reply",     "error",
     "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
+    "batch",      "update",
 };
 static_assert(std::size(kind_names) == static_cast<std::size_t>(kddm::Kind::last) + 1,
               "a message of kddm/wire.hpp has no name here");

@@ -12,7 +12,8 @@ namespace {
 constexpr const char* verb_names[] = {
     "get",   "get_twice",  "grab",          "grab_new", "try_grab", "upgrade",
     "nested", "descending", "fetch_add",    "apply",    "apply_here", "apply_failing",
-    "prefetch", "flush",   "remove",        "find",     "stale",
+    "prefetch", "flush",   "remove",        "find",     "stale",    "get_many",
+    "grab_many", "prefetch_many", "update_many",
 };
 static_assert(std::size(verb_names) == verb_count);
 
@@ -24,14 +25,16 @@ constexpr Share value_shares[] = {
     {Verb::get, 32},    {Verb::get_twice, 2},  {Verb::grab, 20},        {Verb::grab_new, 2},
     {Verb::try_grab, 6}, {Verb::upgrade, 8},   {Verb::nested, 6},       {Verb::descending, 1},
     {Verb::apply, 8},   {Verb::apply_here, 2}, {Verb::apply_failing, 1}, {Verb::prefetch, 4},
-    {Verb::flush, 7},   {Verb::find, 1},
+    {Verb::flush, 7},   {Verb::find, 1},       {Verb::get_many, 4},     {Verb::grab_many, 5},
+    {Verb::prefetch_many, 2},
 };
 constexpr Share counter_shares[] = {
     {Verb::fetch_add, 60}, {Verb::get, 25}, {Verb::flush, 5}, {Verb::prefetch, 5}, {Verb::stale, 5},
+    {Verb::update_many, 20},
 };
 constexpr Share churn_shares[] = {
     {Verb::get, 25},   {Verb::grab, 35}, {Verb::grab_new, 10},
-    {Verb::remove, 20}, {Verb::flush, 5}, {Verb::prefetch, 5},
+    {Verb::remove, 20}, {Verb::flush, 5}, {Verb::prefetch, 5}, {Verb::grab_many, 5},
 };
 
 constexpr std::uint64_t hot_percent = 35;

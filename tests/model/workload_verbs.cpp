@@ -35,6 +35,10 @@ void Workload::perform(const Op& op) {
             if (!asked) failed(op, asked.error());
             return;
         }
+        case Verb::get_many: return do_many(op, false);
+        case Verb::grab_many: return do_many(op, true);
+        case Verb::prefetch_many: return do_prefetch_many(op);
+        case Verb::update_many: return do_update_many(op);
         case Verb::flush: return do_flush(op);
         case Verb::remove: return do_remove(op);
         case Verb::find: (void)set_of(op, op.object).find(catalog_.id_of(op.object)); return;

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "pattern.hpp"
+#include "ssi/kddm/many.hpp"
+#include "ssi/kddm/updates.hpp"
 #include "world.hpp"
 
 namespace ssi::model {
@@ -21,10 +23,12 @@ constexpr std::uint32_t objects_per_set = 3;
 
 enum class Act : std::uint8_t {
     get, grab, grab_new, try_grab, upgrade, remove, flush, prefetch, fetch_add, apply, hold, let_go,
+    get_many, grab_many, update_many,
 };
 constexpr const char* act_names[] = {"get",       "grab",   "grab_new", "try_grab",
                                      "upgrade",   "remove", "flush",    "prefetch",
-                                     "fetch_add", "apply",  "hold",     "let_go"};
+                                     "fetch_add", "apply",  "hold",     "let_go",
+                                     "get_many", "grab_many", "update_many"};
 
 struct Command {
     Act act;
@@ -40,7 +44,7 @@ std::ostream& operator<<(std::ostream& out, const Command& command) {
 
 rc::Gen<Command> a_command() {
     return rc::gen::build<Command>(
-        rc::gen::set(&Command::act, rc::gen::map(rc::gen::inRange(0, 12),
+        rc::gen::set(&Command::act, rc::gen::map(rc::gen::inRange(0, 15),
                                                  [](int i) { return static_cast<Act>(i); })),
         rc::gen::set(&Command::node, rc::gen::inRange(0u, nodes)),
         rc::gen::set(&Command::set, rc::gen::inRange(0u, 6u)),
@@ -143,6 +147,8 @@ private:
     void exclusive(const Command& command, std::uint32_t object);
     void ship(const Command& command, std::uint32_t object);
     void hold(const Command& command, std::uint32_t object);
+    void many(const Command& command);
+    void update_many(const Command& command);
     void let_go();
     bool blocked_by_holder(const Command& command, std::uint32_t object);
 
@@ -248,6 +254,47 @@ void Session::ship(const Command& command, std::uint32_t object) {
     model_[object] = value;
 }
 
+// All objects of the set but the one that is held, the last first and the first again.
+void Session::many(const Command& command) {
+    const SetPlan& plan = catalog_.sets()[command.set];
+    std::vector<std::uint32_t> objects;
+    for (std::uint32_t i = plan.objects; i > 0; --i) objects.push_back(plan.first + i - 1);
+    objects.push_back(plan.first);
+    std::erase_if(objects, [&](std::uint32_t o) { return held_ && held_->object == o; });
+    std::vector<ObjectId> ids;
+    for (const std::uint32_t o : objects) ids.push_back(catalog_.id_of(o));
+    auto& set = world_.set_at(command.node, plan.first);
+    const bool grabs = command.act == Act::grab_many;
+    auto guards = grabs ? set.grab_many(ids) : set.get_many(ids);
+    RC_ASSERT(guards && guards->size() == ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        RC_ASSERT((*guards)[i].id() == ids[i]);
+        RC_ASSERT(read(objects[i], guards->bytes(i)) == model_[objects[i]]);
+        if (grabs) write(objects[i], (*guards)[i]);
+    }
+    RC_ASSERT(guards->put());
+}
+
+// A word of each object that is a number, twice; an empty list where none is.
+void Session::update_many(const Command& command) {
+    const SetPlan& plan = catalog_.sets()[command.set];
+    std::vector<kddm::Update> updates;
+    std::vector<std::uint32_t> objects;
+    for (std::uint32_t i = 0; i < 2 * plan.objects; ++i) {
+        const std::uint32_t object = plan.first + i / 2;
+        if (!counter(object) || (held_ && held_->object == object)) continue;
+        updates.push_back({catalog_.id_of(object), ++last_value_, 0});
+        objects.push_back(object);
+    }
+    std::vector<std::uint64_t> before(updates.size());
+    RC_ASSERT(world_.set_at(command.node, plan.first)
+                  .update_many(kddm::AtomicOp::add, kddm::NumberKind::uint64, updates, before));
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+        RC_ASSERT(before[i] == model_[objects[i]]);
+        model_[objects[i]] += updates[i].operand;
+    }
+}
+
 void Session::hold(const Command& command, std::uint32_t object) {
     if (held_) return let_go();
     held_ = std::make_unique<Held>();
@@ -313,6 +360,9 @@ void Session::run(const Command& command) {
             return;
         case Act::fetch_add:
         case Act::apply: return on(command.node, [&] { ship(command, object); });
+        case Act::get_many:
+        case Act::grab_many: return on(command.node, [&] { many(command); });
+        case Act::update_many: return on(command.node, [&] { update_many(command); });
         case Act::hold: return hold(command, object);
         case Act::let_go: return let_go();
     }

@@ -28,6 +28,8 @@ enum class Plant : std::uint8_t {
     lost_write,                 // an eviction ships home the bytes from before the last write
     unfair_queue,               // requests are served last in, first out, and may starve
     careless_compare,           // compare_exchange looks at the lowest bit only
+    parallel_pinning,           // *_many pin objects as they arrive, not in ascending order
+    update_twice,               // an element of update_many that had to wait is applied twice
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,11 +26,14 @@
 #include <vector>
 
 #include "ssi/kddm/atomics.hpp"
+#include "ssi/kddm/future.hpp"
 #include "ssi/kddm/types.hpp"
 
 namespace ssi::kddm {
 
 class Engine;
+class RawGuards;
+struct Update;
 struct Entry;
 struct SetState;
 
@@ -76,6 +80,7 @@ public:
 private:
     friend class Engine;
     friend class RawSet;
+    friend class RawGuards;
     RawGuard(SetState* set, Entry* entry, Access access)
         : set_(set), entry_(entry), access_(access) {}
     void release() noexcept;
@@ -111,6 +116,20 @@ public:
     Result<void> remove(ObjectId id);
     // Asks for a copy and returns at once.
     Result<void> prefetch(ObjectId id, Access access = Access::read);
+
+    // Many objects at once; see many.hpp. One message per home and round, answers as they come.
+    // Nothing is held on error, and the text names the first object that is at fault. Repeated ids
+    // are one guard; an empty list is fine.
+    Result<RawGuards> get_many(std::span<const ObjectId> ids);
+    Result<RawGuards> grab_many(std::span<const ObjectId> ids);
+    // Lets all go; the first failure counts.
+    static Result<void> put_many(RawGuards& guards);
+    // Asks for all and returns at once.
+    Result<void> prefetch_many(std::span<const ObjectId> ids, Access access = Access::read);
+    // first, first + stride, ...: `count` ids, with the `hi` of the first.
+    Result<void> prefetch_range(ObjectId first, std::uint64_t count, std::uint64_t stride = 1,
+                                Access access = Access::read);
+
     // Sends the object home, if this node owns it, or drops a clean copy. would_block while held
     // here.
     Result<void> flush(ObjectId id);
@@ -148,15 +167,37 @@ public:
         return number<N>(
             atomic(id, make_atomic(AtomicOp::compare_exchange, desired, expected), offset));
     }
+    // The operation (add, min, max or exchange) on each; `before` is empty or has room for what
+    // stood at each. Nothing is executed when an id or an offset is wrong. See updates.hpp for
+    // what is added over time.
+    Result<void> update_many(AtomicOp op, NumberKind kind, std::span<const Update> updates,
+                             std::span<std::uint64_t> before = {});
     Result<std::uint64_t> atomic(ObjectId id, const Atomic& atomic, std::uint32_t offset);
+
+    // Each starts at once and returns a future; see future.hpp. get_async and grab_async ask for
+    // the object; it is held by whoever waits for the future.
+    Future<RawGuard> get_async(ObjectId id);
+    Future<RawGuard> grab_async(ObjectId id);
+    Future<std::vector<std::byte>> apply_async(ObjectId id, std::string_view function,
+                                               std::span<const std::byte> arguments);
+    Future<std::uint64_t> atomic_async(ObjectId id, const Atomic& atomic, std::uint32_t offset);
 
     // Called on the executor after the last local pin of a revoked object is gone and before its
     // bytes leave (or die); may read the bytes, must not call verbs. One per set and node.
     void on_release(std::function<void(ObjectId, std::span<const std::byte>)> hook);
 
+    // What is here now: a get of each, ascending; what this node owns now: a grab of each (or, by
+    // Access::read, a get, which takes no copy away from others). Objects that nobody has touched
+    // yet are not visited, objects that come or go meanwhile may be. The guard is let go after each
+    // visit unless it is moved away. How many were visited.
+    Result<std::uint64_t> for_each_local(const std::function<void(RawGuard&)>& visit);
+    Result<std::uint64_t> for_each_owned(const std::function<void(RawGuard&)>& visit,
+                                         Access access = Access::write);
+
     SetStats stats() const;
 
 private:
+    friend class RawUpdates;
     Result<RawGuard> acquire(ObjectId id, Access access);
     template <AtomicNumber N>
     static Result<Wide<N>> number(Result<std::uint64_t>&& bits) {

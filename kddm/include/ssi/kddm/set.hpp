@@ -8,7 +8,9 @@
 #include <optional>
 #include <type_traits>
 
+#include "ssi/kddm/many.hpp"
 #include "ssi/kddm/raw_set.hpp"
+#include "ssi/kddm/updates.hpp"
 
 namespace ssi::kddm {
 
@@ -105,6 +107,22 @@ public:
     }
     void remove(ObjectId id) { value_or_throw(raw_.remove(id)); }
     void prefetch(ObjectId id) { value_or_throw(raw_.prefetch(id)); }
+    // Many objects at once; see many.hpp.
+    Guards<const T> get_many(std::span<const ObjectId> ids) {
+        return Guards<const T>(value_or_throw(raw_.get_many(ids)));
+    }
+    Guards<T> grab_many(std::span<const ObjectId> ids) {
+        return Guards<T>(value_or_throw(raw_.grab_many(ids)));
+    }
+    template <class U>
+    static void put_many(Guards<U>& guards) { guards.put(); }
+    void prefetch_many(std::span<const ObjectId> ids, Access access = Access::read) {
+        value_or_throw(raw_.prefetch_many(ids, access));
+    }
+    void prefetch_range(ObjectId first, std::uint64_t count, std::uint64_t stride = 1,
+                        Access access = Access::read) {
+        value_or_throw(raw_.prefetch_range(first, count, stride, access));
+    }
     void flush(ObjectId id) { value_or_throw(raw_.flush(id)); }
     void sync() { value_or_throw(raw_.sync()); }
     // Adds to the number of 8 bytes at byte `offset` (a multiple of 8; use offsetof) of the object,
@@ -138,24 +156,78 @@ public:
         expected = found;
         return same;
     }
+    // Each returns at once; see future.hpp.
+    Future<Guard<const T>> get_async(ObjectId id) { return guarded<const T>(raw_.get_async(id)); }
+    Future<Guard<T>> grab_async(ObjectId id) { return guarded<T>(raw_.grab_async(id)); }
+    template <AtomicNumber N>
+    Future<Wide<N>> fetch_add_async(ObjectId id, N delta, std::uint32_t offset = 0) {
+        auto raw = raw_.atomic_async(id, make_atomic(AtomicOp::add, delta), offset);
+        return {raw.release(), [](Pending& p) -> Result<Wide<N>> {
+                    auto bits = p.take_number();
+                    if (!bits) return tl::unexpected<Failure>(std::move(bits).error());
+                    return std::bit_cast<Wide<N>>(*bits);
+                }};
+    }
+    template <class R, class A>
+    Future<R> apply_async(ObjectId id, std::string_view function, const A& arguments) {
+        static_assert(std::is_trivially_copyable_v<A> && std::is_trivially_copyable_v<R>);
+        auto raw = raw_.apply_async(id, function, std::as_bytes(std::span(&arguments, 1)));
+        return {raw.release(), [](Pending& p) -> Result<R> {
+                    auto reply = p.take_bytes();
+                    if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
+                    return decode_reply<R>(*reply);
+                }};
+    }
+    // A buffer for updates that are added over time; see updates.hpp.
+    template <AtomicNumber N>
+    Updates<N> updates(AtomicOp op = AtomicOp::add) {
+        return Updates<N>(raw_, op);
+    }
     // Arguments: any trivially copyable value; the reply is decoded as R.
     template <class R, class A>
     R apply(ObjectId id, std::string_view function, const A& arguments) {
         static_assert(std::is_trivially_copyable_v<A> && std::is_trivially_copyable_v<R>);
-        auto reply = value_or_throw(
-            raw_.apply(id, function, std::as_bytes(std::span(&arguments, 1))));
-        if (reply.size() != sizeof(R))
-            throw Error(Failure{Errc::mismatch, 0, no_node,
-                                "apply: the reply has another size than the result type"});
-        R result;
-        std::memcpy(&result, reply.data(), sizeof(R));
-        return result;
+        return value_or_throw(decode_reply<R>(value_or_throw(
+            raw_.apply(id, function, std::as_bytes(std::span(&arguments, 1))))));
+    }
+
+    // visit(Guard<const T>&) or visit(Guard<T>&) of each; see raw_set.hpp. How many.
+    template <class F>
+    std::uint64_t for_each_local(F&& visit) {
+        return value_or_throw(raw_.for_each_local([&](RawGuard& raw) {
+            Guard<const T> guard(std::move(raw));
+            visit(guard);
+        }));
+    }
+    template <class F>
+    std::uint64_t for_each_owned(F&& visit) {
+        return value_or_throw(raw_.for_each_owned([&](RawGuard& raw) {
+            Guard<T> guard(std::move(raw));
+            visit(guard);
+        }));
     }
 
     SetStats stats() const { return raw_.stats(); }
     RawSet& raw() { return raw_; }
 
 private:
+    template <class U>
+    static Future<Guard<U>> guarded(Future<RawGuard>&& raw) {
+        return {raw.release(), [](Pending& p) -> Result<Guard<U>> {
+                    auto guard = p.take_guard();
+                    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
+                    return Guard<U>(std::move(*guard));
+                }};
+    }
+    template <class R>
+    static Result<R> decode_reply(const std::vector<std::byte>& reply) {
+        if (reply.size() != sizeof(R))
+            return ssi::fail(Errc::mismatch, "apply: the reply has another size than the result "
+                                             "type");
+        R result;
+        std::memcpy(&result, reply.data(), sizeof(R));
+        return result;
+    }
     RawSet raw_;
 };
 
