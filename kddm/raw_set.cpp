@@ -100,6 +100,12 @@ Access RawSet::find(ObjectId id) const {
     return word & pin::readable ? Access::read : Access::none;
 }
 
+HeldHere RawSet::held_here(ObjectId id) const {
+    Held& held = Held::of_task();
+    const HeldItem* item = held.empty() ? nullptr : held.find(set_, id);
+    return item ? HeldHere{item->read_pins, item->write} : HeldHere{};
+}
+
 NodeId RawSet::home(ObjectId id) const { return engine_->impl().home_of(*set_, id); }
 
 Result<void> RawSet::prefetch(ObjectId id, Access access) {

@@ -14,7 +14,7 @@ import subprocess
 from tree import Violation
 
 # Layer folder -> the include directories on its path, as in the meson files.
-STACK = ["runtime/base", "runtime/sys", "runtime/net", "runtime/node", "kddm"]
+STACK = ["runtime/base", "runtime/sys", "runtime/net", "runtime/node", "kddm", "capi"]
 OURS = re.compile(r'^\s*#\s*include\s*"(ssi/[^"]+)"', re.M)
 
 
@@ -47,9 +47,16 @@ def closure(header, include_dirs, seen):
 
 
 def compile_alone(compiler, flags, header, include_dirs):
-    is_c = header.endswith(".h")
-    command = compiler + (["-std=c11", "-x", "c"] if is_c else ["-std=c++20", "-x", "c++"])
-    command += ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", *flags]
+    """What the compiler says, "" when nothing. A C header is C99, and C++ of any age too."""
+    if header.endswith(".h"):
+        dialects = [["-std=c99", "-pedantic", "-x", "c"], ["-std=c++11", "-pedantic", "-x", "c++"]]
+    else:
+        dialects = [["-std=c++20", "-x", "c++", *flags]]
+    return "".join(compile_as(compiler + dialect, header, include_dirs) for dialect in dialects)
+
+
+def compile_as(command, header, include_dirs):
+    command = command + ["-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
     command += [f"-I{folder}" for folder in include_dirs] + ["-"]
     # Twice: it must also guard itself.
     text = f'#include "{header}"\n' * 2

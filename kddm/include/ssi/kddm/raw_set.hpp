@@ -39,6 +39,12 @@ struct SetState;
 
 enum class Access : std::uint8_t { none, read, write };
 
+// What the calling task holds of an object.
+struct HeldHere {
+    std::uint32_t gets = 0;   // guards made by get
+    bool grabbed = false;
+};
+
 // A held get or grab. Movable; letting go twice is harmless; empty after a move.
 class RawGuard {
 public:
@@ -110,6 +116,8 @@ public:
     Result<RawGuard> try_grab(ObjectId id);
     // Held locally now? Sends nothing; only a hint by the time it returns.
     Access find(ObjectId id) const;
+    // By the calling task, now. For languages without guards that clean up after themselves.
+    HeldHere held_here(ObjectId id) const;
     NodeId home(ObjectId id) const;
     // The object ceases to exist everywhere; the next access finds a new-born one. Waits for
     // holders.

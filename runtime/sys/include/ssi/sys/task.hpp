@@ -18,7 +18,7 @@ namespace ssi::sys {
 class FiberScheduler;  // fiber.hpp: runs fibers on the one thread that drives it
 
 // Per-task storage: `local[i]` belongs to the layer that owns index i and is deleted by it.
-enum class TaskLocalSlot : std::uint8_t { kddm, io, sched, test };
+enum class TaskLocalSlot : std::uint8_t { kddm, io, sched, test, c_api, count };
 
 struct Task {
     struct Local {
@@ -30,7 +30,7 @@ struct Task {
     std::uint64_t id = 0;
     FiberScheduler* scheduler = nullptr;   // null for threads
     void* fiber = nullptr;                 // the scheduler's own
-    Local local[4];
+    Local local[static_cast<unsigned>(TaskLocalSlot::count)];
     Local& slot(TaskLocalSlot s) { return local[static_cast<unsigned>(s)]; }
     Task() = default;
     Task(const Task&) = delete;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The last error of a task, and the error table for C.
+#include <string>
+
+#include "handles.hpp"
+
+namespace ssi::capi {
+namespace {
+
+struct LastError {
+    std::string text;
+    const char* shown = "";   // text, or a literal when there was no memory for a copy
+    NodeId node = no_node;
+};
+
+sys::Task::Local& slot() { return sys::current_task().slot(sys::TaskLocalSlot::c_api); }
+
+LastError& last_error() {
+    sys::Task::Local& local = slot();
+    if (!local.value) {
+        local.value = new LastError;
+        local.destroy = [](void* value) { delete static_cast<LastError*>(value); };
+    }
+    return *static_cast<LastError*>(local.value);
+}
+
+// Numbers that are no error read as `internal`, as in error_info.
+const ErrorInfo& info(int error) {
+    return error_info(error < 0 || error > 0xffff ? Errc::internal : static_cast<Errc>(error));
+}
+
+}  // namespace
+
+int remember(const Failure& failure) noexcept {
+    try {
+        LastError& last = last_error();
+        last.node = failure.node;
+        last.shown = error_info(failure.code).text;
+        last.text = failure.to_string();
+        last.shown = last.text.c_str();
+    } catch (...) {   // the number still tells
+    }
+    return static_cast<int>(failure.code);
+}
+
+int remember(Errc code, const char* text) noexcept {
+    try {
+        return remember(Failure{code, 0, no_node, text});
+    } catch (...) {
+        return static_cast<int>(code);
+    }
+}
+
+}  // namespace ssi::capi
+
+using namespace ssi::capi;
+
+const char* ssi_last_error(void) {
+    const auto* last = static_cast<const LastError*>(slot().value);
+    return last ? last->shown : "";
+}
+
+uint32_t ssi_last_error_node(void) {
+    const auto* last = static_cast<const LastError*>(slot().value);
+    return last ? last->node.value : SSI_NO_NODE;
+}
+
+const char* ssi_strerror(int error) { return info(error).text; }
+const char* ssi_error_name(int error) { return info(error).name; }
+int ssi_exit_code(int error) { return info(error).exit_code; }
+const char* ssi_version(void) { return SSI_VERSION; }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the C handles point to, and the border: call() runs a body that returns Result and turns
+// whatever comes out of it, an exception too, into an error number and this task's last error.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "ssi/kddm/session.hpp"
+#include "ssi/ssi.h"
+#include "ssi/sys/task.hpp"
+
+struct ssi_set {
+    ssi::kddm::RawSet raw;
+};
+
+struct ssi_session {
+    ssi::Session session;
+    ssi::sys::Mutex mutex;                         // guards sets
+    std::vector<std::unique_ptr<ssi_set>> sets;    // one handle per set, however often it is opened
+    ssi::sys::Mutex collective;                    // held by the task that is in one
+};
+
+namespace ssi::capi {
+
+// Makes it the calling task's last error and returns its number.
+int remember(const Failure& failure) noexcept;
+int remember(Errc code, const char* text) noexcept;
+
+template <class Body>
+int call(Body&& body) noexcept {
+    try {
+        Result<void> result = body();
+        return result ? SSI_OK : remember(result.error());
+    } catch (const Error& error) {
+        return remember(error.failure());
+    } catch (const std::bad_alloc&) {
+        return remember(Errc::out_of_memory, "the process has no memory left");
+    } catch (const std::exception& error) {
+        return remember(Errc::internal, error.what());
+    } catch (...) {
+        return remember(Errc::internal, "an exception of an unknown type");
+    }
+}
+
+inline Result<void> need(const void* pointer, const char* name) {
+    if (pointer) [[likely]]
+        return {};
+    return fail(Errc::invalid_argument, std::string(name) + " is NULL");
+}
+
+inline ObjectId object(ssi_object_id id) { return {id.hi, id.lo}; }
+inline ssi_object_id c_id(ObjectId id) { return {id.hi, id.lo}; }
+
+// Fails with `value`'s failure, or hands the value to `use`.
+template <class T, class Use>
+Result<void> with(Result<T>&& value, Use&& use) {
+    if (!value) return tl::unexpected<Failure>(std::move(value).error());
+    use(*value);
+    return {};
+}
+
+}  // namespace ssi::capi
