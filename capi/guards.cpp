@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// get, grab and put. A RawGuard lives inside the caller's ssi_guard, so that an acquisition
-// allocates nothing. C programs copy structs and put twice: whatever a guard says is checked
-// against what the task really holds before it is let go.
-#include <cstring>
-#include <memory>
-#include <new>
-
-#include "handles.hpp"
+// get, grab and put.
+#include "guard_inside.hpp"
 
 using namespace ssi;
 using namespace ssi::capi;
@@ -14,46 +8,33 @@ using kddm::Access;
 using kddm::RawGuard;
 using kddm::RawSet;
 
-namespace {
+namespace ssi::capi {
 
-// Tells a guard that holds something from zeroes and from memory that never was one.
-constexpr std::uint64_t cookie = 0x6472617567697373ull;
-
-struct Inside {
-    RawGuard raw;
-    ssi_set* set;
-    std::uint64_t cookie;
-};
-static_assert(sizeof(Inside) <= sizeof(ssi_guard::opaque) && alignof(Inside) <= 8);
-
-Inside* inside(ssi_guard* guard) { return std::launder(reinterpret_cast<Inside*>(guard->opaque)); }
-
-void show(ssi_guard& guard, RawGuard& raw) {
-    guard.data = raw.bytes().data();
-    guard.size = raw.bytes().size();
-    guard.writable = raw.access() == Access::write ? raw.writable().data() : nullptr;
-}
-
-void fill(ssi_guard& guard, ssi_set* set, RawGuard&& raw) {
-    show(guard, raw);
-    new (guard.opaque) Inside{std::move(raw), set, cookie};
-}
-
-// The inside of a guard that the calling task holds.
 Result<Inside*> held(ssi_guard* guard) {
     SSI_TRY(need(guard, "guard"));
-    std::uint64_t word;
-    std::memcpy(&word, reinterpret_cast<const char*>(guard->opaque) + offsetof(Inside, cookie),
-                sizeof word);
-    if (word != cookie)
+    if (cookie_of(*guard) != guard_cookie)
         return fail(Errc::invalid_argument, "the guard holds nothing");
-    Inside* in = inside(guard);
+    Inside* in = std::launder(reinterpret_cast<Inside*>(guard->opaque));
     const kddm::HeldHere here = in->set->raw.held_here(in->raw.id());
     if (in->raw.access() == Access::write ? !here.grabbed : here.gets == 0)
         return fail(Errc::invalid_argument, "this thread does not hold what the guard says: it was "
                                             "put already, or made by another thread");
     return in;
 }
+
+Result<void> check_not_held(const ssi_set& set, ObjectId id) {
+    const kddm::HeldHere here = set.raw.held_here(id);
+    if (here.grabbed)
+        return fail(Errc::deadlock, "this thread has grabbed the object already: use that guard");
+    if (here.gets != 0)
+        return fail(Errc::deadlock, "this thread holds a get of the object: use ssi_upgrade on "
+                                    "that guard");
+    return {};
+}
+
+}  // namespace ssi::capi
+
+namespace {
 
 template <class Verb>
 int acquire(ssi_set* set, ssi_object_id id, ssi_guard* guard, Access access, Verb&& verb) noexcept {
@@ -62,15 +43,7 @@ int acquire(ssi_set* set, ssi_object_id id, ssi_guard* guard, Access access, Ver
         SSI_TRY(need(set, "set"));
         SSI_TRY(need(guard, "guard"));
         const ObjectId name = object(id);
-        if (access == Access::write) {
-            const kddm::HeldHere here = set->raw.held_here(name);
-            if (here.grabbed)
-                return fail(Errc::deadlock, "this thread has grabbed the object already: use that "
-                                            "guard");
-            if (here.gets != 0)
-                return fail(Errc::deadlock, "this thread holds a get of the object: use "
-                                            "ssi_upgrade on that guard");
-        }
+        if (access == Access::write) SSI_TRY(check_not_held(*set, name));
         return with(verb(set->raw, name),
                     [&](RawGuard& raw) { fill(*guard, set, std::move(raw)); });
     });

@@ -82,7 +82,9 @@ std::string manual_of_errors() {
     std::string out = title("libssi-errors", 7, "errors of libssi: numbers, names, exit codes");
     out += ".SH DESCRIPTION\n"
            "Every error has one number, one name and one sentence. Public C++ functions throw it "
-           "as\n.BR ssi::Error ;\nprograms of libssi end with its exit code.\n.SH ERRORS\n";
+           "as\n.BR ssi::Error ;\nC functions return the number, which\n.B <ssi/ssi.h>\n"
+           "calls SSI_ERR_ and the name in capitals (0 is SSI_OK); programs of libssi end with its "
+           "exit code.\n.SH ERRORS\n";
     for (const ErrorInfo& info : error_table())
         entry(out,
               fmt::format("{} {} (exit code {})", static_cast<unsigned>(info.code), info.name,

@@ -65,6 +65,7 @@ class Manual(ProgramTest):
         out = self.run_ssi("man", "errors").out
         self.assertIn("10 peer_lost (exit code 50)", out)
         self.assertIn("23 internal (exit code 63)", out)
+        self.assertIn("SSI_ERR_", out)
         self.assertEqual(out.count(".TP"), 24)
 
     def test_config_page_has_every_setting(self):

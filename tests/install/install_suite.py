@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""usage: install_suite.py SOURCE_ROOT BUILD_DIR COMPILER...
+"""usage: install_suite.py SOURCE_ROOT BUILD_DIR CXX... -- CC...
 
 Installs the build to a staging directory and, configured anew, to a prefix without root; then
-builds programs outside the tree with nothing but pkg-config, and runs them. Prints TAP."""
+builds programs outside the tree with pkg-config and with CMake, and runs them. Prints TAP."""
 import glob
 import os
 import re
@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 README_SAYS = "sum 499500"  # what the example in README.md prints
+C_SAYS = "of 40000 darts inside"  # and 07_c_api
 
 
 class Tap:
@@ -64,8 +65,8 @@ class Prefix:
         self.folder = folder
         self.pc_path = os.path.dirname(found[0]) if found else folder
 
-    def ask(self, *what):
-        code, text = run(["pkg-config", *what, "ssi"], PKG_CONFIG_PATH=self.pc_path)
+    def ask(self, *what, package="ssi"):
+        code, text = run(["pkg-config", *what, package], PKG_CONFIG_PATH=self.pc_path)
         return text.split() if code == 0 else [f"--pkg-config-says: {text}"]
 
     @property
@@ -75,6 +76,11 @@ class Prefix:
     def build(self, compiler, source, output, *more):
         return run([*compiler, source, "-o", output, *self.ask("--cflags"), *self.ask("--libs"),
                     *more])
+
+    def build_c(self, compiler, source, output, *more):
+        return run([*compiler, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", source, "-o",
+                    output, *self.ask("--cflags", package="ssi-c"),
+                    *self.ask("--libs", package="ssi-c"), *more])
 
 
 def check_files(tap, prefix, root):
@@ -86,9 +92,15 @@ def check_files(tap, prefix, root):
     code, text = run(["readelf", "-d", f"{libs}/libssi.so"])
     tap.check(code == 0 and not re.search(r"R(UN)?PATH.*" + re.escape(root), text),
               "the library does not point into the build tree", text)
-    with open(f"{prefix.pc_path}/ssi.pc", encoding="utf-8") as file:
-        text = file.read()
-    tap.check(root not in text, "the pkg-config file does not name the source tree", text)
+    code, text = run(["readelf", "-rW", f"{libs}/libssi.so"])
+    through_table = re.findall(r"JU?MP_SLOT?.*\b_ZNK?3ssi.*", text)
+    tap.check(code == 0 and "JUMP_SLO" in text and not through_table,
+              "calls of its own functions do not go through the procedure linkage table",
+              "\n".join(through_table))
+    for name in ("pkgconfig/ssi.pc", "pkgconfig/ssi-c.pc", "cmake/ssi/ssiConfig.cmake"):
+        with open(f"{libs}/{name}", encoding="utf-8") as file:
+            text = file.read()
+        tap.check(root not in text, f"{name} does not name the source tree", text)
 
 
 def check_headers(tap, prefix, compiler, work):
@@ -121,16 +133,58 @@ def check_programs(tap, prefix, compiler, root, work):
         tap.check(code == 0 and wanted in text, f"{name}: mpirun -n 2 prints `{wanted}`", text)
 
 
-def check_cmake(tap, prefix, root, work):
-    project = os.path.join(work, "project")
-    shutil.copytree(os.path.join(root, "tests/install/cmake"), project)
-    readme_example(root, os.path.join(project, "example.cpp"))
-    code, text = run(["cmake", "-S", project, "-B", f"{project}/b"], PKG_CONFIG_PATH=prefix.pc_path)
+def check_c_program(tap, prefix, compiler, root, work):
+    """In C99, and the library needs nothing of C++ from the program."""
+    program = os.path.join(work, "c_api")
+    source = os.path.join(root, "apps/examples/07_c_api.c")
+    code, text = prefix.build_c(compiler, source, program)
+    if tap.check(code == 0, "a C99 program builds with pkg-config --cflags --libs ssi-c", text):
+        code, text = mpirun(program, 2, prefix.library_folder)
+        tap.check(code == 0 and C_SAYS in text, f"and prints `{C_SAYS}`", text)
+
+
+def check_examples(tap, prefix, compiler, root, work):
+    for source in sorted(glob.glob(f"{root}/apps/examples/*.cpp")):
+        name = os.path.basename(source)
+        code, text = prefix.build(compiler, source, os.path.join(work, name[:-4]), "-Wall",
+                                  "-Wextra", "-Werror", "-Wno-missing-field-initializers")
+        tap.check(code == 0, f"examples: {name} builds outside the tree", text)
+
+
+def cmake(project, *arguments, **environment):
+    code, text = run(["cmake", "-S", project, "-B", f"{project}/b", *arguments], **environment)
     if code == 0:
-        code, text = run(["cmake", "--build", f"{project}/b"], PKG_CONFIG_PATH=prefix.pc_path)
+        code, text = run(["cmake", "--build", f"{project}/b"], **environment)
+    return code, text
+
+
+def check_cmake(tap, prefix, root, work):
+    """find_package with C and C++, in C alone, of a version that is not there; and pkg-config."""
+    projects = os.path.join(work, "projects")
+    shutil.copytree(os.path.join(root, "tests/install"), projects)
+    for folder in ("cmake", "cmake-c", "cmake-pkgconfig"):
+        for example in ("01_hello.cpp", "07_c_api.c"):
+            shutil.copy(os.path.join(root, "apps/examples", example), f"{projects}/{folder}")
+    here = f"-DCMAKE_PREFIX_PATH={prefix.folder}"
+    code, text = cmake(f"{projects}/cmake", here)
+    if tap.check(code == 0, "a CMake project builds by find_package(ssi)", text):
+        code, text = mpirun(f"{projects}/cmake/b/hello", 2)
+        tap.check(code == 0 and "hello from node 1 of 2" in text, "its C++ program runs", text)
+        code, text = mpirun(f"{projects}/cmake/b/c_api", 2)
+        tap.check(code == 0 and C_SAYS in text, "its C program runs", text)
+    code, text = cmake(f"{projects}/cmake-c", here)
+    tap.check(code == 0, "a CMake project in C alone builds", text)
+    with open(f"{projects}/cmake-c/CMakeLists.txt", "r+", encoding="utf-8") as file:
+        text = file.read().replace("find_package(ssi ", "find_package(ssi 7.1 ")
+        file.seek(0)
+        file.write(text)
+    code, text = cmake(f"{projects}/cmake-c", here)
+    tap.check(code != 0 and "7.1" in text and "version: 0." in text,
+              "find_package refuses another version and names the one that is there", text)
+    code, text = cmake(f"{projects}/cmake-pkgconfig", PKG_CONFIG_PATH=prefix.pc_path)
     if tap.check(code == 0, "a CMake project builds through PkgConfig::SSI", text):
-        code, text = mpirun(f"{project}/b/example", 2)
-        tap.check(code == 0 and README_SAYS in text, "and runs", text)
+        code, text = mpirun(f"{projects}/cmake-pkgconfig/b/hello", 2)
+        tap.check(code == 0 and "hello from node 1 of 2" in text, "and runs", text)
 
 
 def check_tools(tap, prefix):
@@ -143,7 +197,32 @@ def check_tools(tap, prefix):
     tap.check(programs, "programs are installed")
 
 
-def staged(tap, root, build, compiler, work):
+def check_uninstalled(tap, root, build, compiler, work):
+    """PKG_CONFIG_PATH=<build>/meson-uninstalled: programs against a build directory."""
+    prefix = Prefix(work)
+    prefix.pc_path = os.path.join(build, "meson-uninstalled")
+    source, program = os.path.join(root, "apps/examples/01_hello.cpp"), os.path.join(work, "un")
+    code, text = prefix.build(compiler, source, program)
+    if tap.check(code == 0, "a program builds against the build directory", text):
+        code, text = mpirun(program, 1, build)
+        tap.check(code == 0 and "hello from node 0 of 1" in text, "and runs", text)
+
+
+def check_static(tap, prefix, compiler, root, work):
+    """libssi.a with nothing but what pkg-config --static says that it needs."""
+    program = os.path.join(work, "static")
+    libs = ["-l:libssi.a" if word == "-lssi" else word
+            for word in prefix.ask("--static", "--libs", package="ssi-c")]
+    code, text = run([*compiler, "-std=c99", os.path.join(root, "apps/examples/07_c_api.c"), "-o",
+                      program, *prefix.ask("--cflags", package="ssi-c"), *libs])
+    if tap.check(code == 0, "a C program links libssi.a by pkg-config --static", text):
+        code, text = run(["ldd", program])
+        tap.check(code == 0 and "libssi" not in text, "it does not need libssi.so", text)
+        code, text = mpirun(program, 2)
+        tap.check(code == 0 and C_SAYS in text, "and runs", text)
+
+
+def staged(tap, root, build, compiler, c_compiler, work):
     stage = os.path.join(work, "stage")
     code, text = run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", stage])
     if not tap.check(code == 0, "installs to a DESTDIR", text):
@@ -157,16 +236,19 @@ def staged(tap, root, build, compiler, work):
     check_files(tap, prefix, root)
     check_headers(tap, prefix, compiler, work)
     check_programs(tap, prefix, compiler, root, work)
+    check_examples(tap, prefix, compiler, root, work)
+    check_c_program(tap, prefix, c_compiler, root, work)
     check_cmake(tap, prefix, root, work)
     check_tools(tap, prefix)
 
 
-def prefixed(tap, root, build, compiler, work):
-    """Configured for a prefix of the user's. The build directory stays: the next time is quick."""
+def prefixed(tap, root, build, compiler, c_compiler, work):
+    """Configured for a prefix of the user's, with the static library too. The build directory
+    stays: the next time is quick."""
     target, folder = os.path.join(work, "prefix"), build.rstrip("/") + "-install"
     again = ["--reconfigure"] if os.path.exists(f"{folder}/build.ninja") else []
     code, text = run(["meson", "setup", *again, "-Dtests=disabled", "-Dbench=disabled",
-                      f"--prefix={target}", folder, root], limit=200)
+                      "-Ddefault_library=both", f"--prefix={target}", folder, root], limit=200)
     if code == 0:
         code, text = run(["meson", "install", "-C", folder], limit=900)
     if not tap.check(code == 0, "configures and installs to a prefix without root", text):
@@ -177,17 +259,20 @@ def prefixed(tap, root, build, compiler, work):
     if tap.check(code == 0, "links with the prefix's library directory as rpath", text):
         code, text = mpirun(program, 2)
         tap.check(code == 0 and README_SAYS in text, "and runs without LD_LIBRARY_PATH", text)
+    check_static(tap, prefix, c_compiler, root, work)
 
 
 def main(arguments):
-    if len(arguments) < 3:
+    if len(arguments) < 5 or "--" not in arguments:
         print(__doc__)
         return 2
-    root, build, compiler = arguments[0], arguments[1], arguments[2:]
+    end = arguments.index("--")
+    root, build, compiler, c_compiler = (*arguments[:2], arguments[2:end], arguments[end + 1:])
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix="ssi-install-") as work:
-        staged(tap, root, build, compiler, work)
-        prefixed(tap, root, build, compiler, work)
+        check_uninstalled(tap, root, build, compiler, work)
+        staged(tap, root, build, compiler, c_compiler, work)
+        prefixed(tap, root, build, compiler, c_compiler, work)
     print(f"1..{tap.number}")
     return 0 if tap.good else 1
 

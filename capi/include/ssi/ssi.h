@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * libssi's C API. `#include <ssi/ssi.h>`, link with `pkg-config --cflags --libs ssi-c`. C99 and C++.
+ * libssi's C API, for C99 and C++. `#include <ssi/ssi.h>`, link with `pkg-config --libs ssi-c`.
  *
  *     ssi_session *session;
  *     ssi_set *set;
@@ -23,9 +23,9 @@
  * that is broken. Handles that were finalized or destroyed must not be used: as with FILE, libssi
  * cannot tell. No C++ exception leaves a function.
  *
- * Threads. All functions but ssi_init, ssi_init_comm and ssi_finalize may be called by any thread at
- * any time; collectives by one thread of a node at a time. A guard belongs to the thread that made
- * it, and only that thread may put it. What each verb promises: docs/consistency.md. */
+ * Threads. All functions but ssi_init, ssi_init_comm and ssi_finalize may be called by any thread
+ * at any time; collectives by one thread of a node at a time. A guard belongs to the thread that
+ * made it, and only that thread may put it. What each verb promises: docs/consistency.md. */
 #ifndef SSI_SSI_H
 #define SSI_SSI_H
 
@@ -205,7 +205,7 @@ enum ssi_access { SSI_NONE = 0, SSI_READ = 1, SSI_WRITE = 2 };
 int ssi_find(const ssi_set *set, ssi_object_id id, enum ssi_access *access);
 /* The node that keeps the object's directory entry. */
 int ssi_home(const ssi_set *set, ssi_object_id id, uint32_t *node);
-/* The object ceases to exist everywhere; the next access finds a new-born one. Waits for holders. */
+/* The object ceases to exist everywhere; the next access finds a new one. Waits for holders. */
 int ssi_remove(ssi_set *set, ssi_object_id id);
 /* Asks for a copy (SSI_READ) or for ownership (SSI_WRITE) and returns at once. */
 int ssi_prefetch(ssi_set *set, ssi_object_id id, enum ssi_access access);
@@ -265,7 +265,7 @@ int ssi_call_reply(ssi_call *call, const void *bytes, size_t length);   /* appen
 void ssi_call_text(ssi_call *call, const char *text);
 
 enum ssi_run {
-    SSI_INLINE = 0,    /* in the message handler: short, never blocks, no libssi call but the above */
+    SSI_INLINE = 0,    /* in the message handler: short, never blocks, calls only the above */
     SSI_EXECUTOR = 1   /* may take long; may not block on objects */
 };
 /* Before its first use, on every node, under the same name. */

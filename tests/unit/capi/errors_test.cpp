@@ -40,8 +40,8 @@ std::string errors_h() {
     std::string out =
         "/* SPDX-License-Identifier: BSD-3-Clause\n"
         " *\n"
-        " * The error numbers. Written from the table in runtime/base/error.cpp: do not edit it here"
-        " (see\n"
+        " * The error numbers. Written from the table in runtime/base/error.cpp: do not edit it "
+        "here (see\n"
         " * capi/README.md). Numbers are never reused. */\n"
         "#ifndef SSI_CAPI_ERRORS_H\n"
         "#define SSI_CAPI_ERRORS_H\n"
