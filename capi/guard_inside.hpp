@@ -39,6 +39,12 @@ inline void fill(ssi_guard& guard, ssi_set* set, kddm::RawGuard&& raw) {
     new (guard.opaque) Inside{std::move(raw), set, guard_cookie};
 }
 
+// For a repeated id: shows what `other` shows, but holds nothing; a put only empties it.
+inline constexpr std::uint64_t second_cookie = guard_cookie + 1;
+inline void show_again(ssi_guard& guard, const ssi_guard& other) {
+    guard = {other.data, other.writable, other.size, {0, 0, 0, 0, second_cookie}};
+}
+
 // The inside of a guard that the calling task holds.
 Result<Inside*> held(ssi_guard* guard);
 // Before a grab, which ends the process when the task holds the object already.

@@ -12,6 +12,8 @@ namespace ssi::capi {
 
 Result<Inside*> held(ssi_guard* guard) {
     SSI_TRY(need(guard, "guard"));
+    if (cookie_of(*guard) == second_cookie)
+        return fail(Errc::invalid_argument, "the guard is that of a repeated id: use the first");
     if (cookie_of(*guard) != guard_cookie)
         return fail(Errc::invalid_argument, "the guard holds nothing");
     Inside* in = std::launder(reinterpret_cast<Inside*>(guard->opaque));
@@ -111,6 +113,10 @@ int ssi_guard_version(const ssi_guard* guard, uint64_t* version) {
 }
 
 int ssi_put(ssi_guard* guard) {
+    if (guard && cookie_of(*guard) == second_cookie) {
+        *guard = SSI_GUARD_INIT;
+        return SSI_OK;
+    }
     return call([&]() -> Result<void> {
         const auto in = held(guard);
         if (!in) return tl::unexpected<Failure>(in.error());

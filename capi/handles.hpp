@@ -53,7 +53,18 @@ inline Result<void> need(const void* pointer, const char* name) {
 }
 
 inline ObjectId object(ssi_object_id id) { return {id.hi, id.lo}; }
+inline std::vector<ObjectId> objects(const ssi_object_id* ids, std::size_t count) {
+    std::vector<ObjectId> names;
+    names.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) names.push_back(object(ids[i]));
+    return names;
+}
 inline ssi_object_id c_id(ObjectId id) { return {id.hi, id.lo}; }
+
+inline Result<void> check_access(ssi_access access) {
+    if (access == SSI_READ || access == SSI_WRITE) return {};
+    return fail(Errc::invalid_argument, "access is neither SSI_READ nor SSI_WRITE");
+}
 
 // Fails with `value`'s failure, or hands the value to `use`.
 template <class T, class Use>

@@ -171,8 +171,7 @@ int ssi_remove(ssi_set* set, ssi_object_id id) {
 
 int ssi_prefetch(ssi_set* set, ssi_object_id id, ssi_access access) {
     return on_set(set, [&](kddm::RawSet& raw) -> Result<void> {
-        if (access != SSI_READ && access != SSI_WRITE)
-            return fail(Errc::invalid_argument, "access is neither SSI_READ nor SSI_WRITE");
+        SSI_TRY(check_access(access));
         return raw.prefetch(object(id), static_cast<kddm::Access>(access));
     });
 }

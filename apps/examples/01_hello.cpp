@@ -21,8 +21,7 @@ int main(int argc, char** argv) try {
     session.barrier();
     for (int rank = 0; session.rank() == 0 && rank < session.size(); ++rank)
         std::puts(lines.get(static_cast<std::uint64_t>(rank))->text);
-    session.barrier();  // nobody leaves while the first one still reads
-    return EXIT_SUCCESS;
+    return EXIT_SUCCESS;  // the end of the session waits for all: the first one may still read
 } catch (const ssi::Error& error) {
     std::fprintf(stderr, "01_hello: %s\n", error.what());
     ssi::Session::exit(ssi::error_info(error.code()).exit_code);

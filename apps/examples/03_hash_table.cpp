@@ -64,7 +64,6 @@ int main(int argc, char** argv) try {
         for (std::size_t i = 0; i < 3; ++i)
             std::printf("%s: %d\n", all[i].word, static_cast<int>(all[i].count));
     }
-    session.barrier();   // nobody leaves while rank 0 still reads
     return 0;
 } catch (const ssi::Error& error) {
     std::fprintf(stderr, "03_hash_table: %s\n", error.what());

@@ -67,7 +67,6 @@ int main(int argc, char** argv) try {
             std::printf("row %2d, middle: %.6f\n", static_cast<int>(y),
                         from.get(y)->t[width / 2]);
     }
-    session.barrier();
     return 0;
 } catch (const ssi::Error& error) {
     std::fprintf(stderr, "04_jacobi: %s\n", error.what());

@@ -50,7 +50,6 @@ int main(int argc, char** argv) try {
             std::printf("  %s: %d\n", course.c_str(), grade);
         for (const std::string& remark : ada->remarks) std::printf("  %s\n", remark.c_str());
     }
-    session.barrier();
     return 0;
 } catch (const ssi::Error& error) {
     std::fprintf(stderr, "06_typed_objects: %s\n", error.what());

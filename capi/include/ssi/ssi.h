@@ -282,4 +282,6 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 }
 #endif
 
+#include "ssi/capi/many.h"
+
 #endif
