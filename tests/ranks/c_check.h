@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * For tests of the C API under mpirun, in C99 that is C++ too: every rank runs every case, rank 0
- * prints TAP. With the argument `comm` the program brings its own MPI. Included once per program. */
+ * prints TAP. With the argument `comm` the program brings its own MPI. One program includes it
+ * once. */
 #ifndef SSI_TESTS_C_CHECK_H
 #define SSI_TESTS_C_CHECK_H
 

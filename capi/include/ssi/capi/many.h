@@ -10,9 +10,9 @@ extern "C" {
 
 /* ---- many objects ---- */
 
-/* Gets or grabs of all, in whatever order they are named: guards[i] is that of ids[i]. All are asked
- * for in parallel, and when it returns all are held. Where an id is named again
- * the guard shows the object, too, but holds nothing. On failure nothing is held. */
+/* Gets or grabs of all, in whatever order they are named: guards[i] is that of ids[i]. All are
+ * asked for in parallel, and when it returns all are held. Where an id is named again the guard
+ * shows the object, too, but holds nothing. On failure nothing is held. */
 int ssi_get_many(ssi_set *set, const ssi_object_id *ids, size_t count, ssi_guard *guards);
 int ssi_grab_many(ssi_set *set, const ssi_object_id *ids, size_t count, ssi_guard *guards);
 /* Puts all; returns the first failure. */
@@ -45,8 +45,8 @@ int ssi_update_many(ssi_set *set, enum ssi_operator op, enum ssi_number kind,
 
 /* ---- futures ---- */
 
-/* Something under way. Used by one thread at a time; freed by the function that takes its result, or
- * by ssi_future_cancel. */
+/* Something under way. Used by one thread at a time; freed by the function that takes its result,
+ * or by ssi_future_cancel. */
 typedef struct ssi_future ssi_future;
 /* The object is asked for; whoever takes the guard holds it, as by get or grab. */
 int ssi_get_async(ssi_set *set, ssi_object_id id, ssi_future **future);
