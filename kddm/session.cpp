@@ -36,6 +36,7 @@ node::ReduceOp op_of(Reduce op) {
 struct Session::Impl {
     std::unique_ptr<node::ProcessNode> process;
     std::unique_ptr<kddm::Engine> engine;
+    std::unique_ptr<kddm::sync::Hub> sync;
     const int exceptions = std::uncaught_exceptions();   // that are no reason to hurry
 
     Impl() = default;
@@ -48,6 +49,7 @@ struct Session::Impl {
         impl->process = value_or_throw(node::ProcessNode::start(std::move(config), comm));
         impl->engine =
             std::make_unique<kddm::Engine>(impl->process->node(), kddm::Engine::Options{});
+        impl->sync = std::make_unique<kddm::sync::Hub>(impl->process->node());
         // Nobody may send before everybody can receive.
         value_or_throw(impl->process->node().barrier());
         return impl;
@@ -61,6 +63,7 @@ struct Session::Impl {
             process->stop(unwinding ? unwinding_patience_ns : sys::Waiter::forever);
         if (process->must_exit_hard()) ended_alone = true;
         if (process->node().any_lost()) lost_a_peer = true;
+        sync.reset();
         engine.reset();
         process.reset();
         return stopped;
@@ -144,6 +147,21 @@ std::int64_t Session::reduce(std::int64_t value, Reduce op) {
     if (op != Reduce::sum) shifted ^= sign;
     shifted = reduce(shifted, op);
     return static_cast<std::int64_t>(op != Reduce::sum ? shifted ^ sign : shifted);
+}
+
+Mutex Session::mutex(std::string_view name) { return Mutex(impl_->sync->mutex(name)); }
+SharedMutex Session::shared_mutex(std::string_view name) {
+    return SharedMutex(impl_->sync->shared_mutex(name));
+}
+Condition Session::condition(std::string_view name) {
+    return Condition(impl_->sync->condition(name));
+}
+Barrier Session::barrier(std::string_view name, std::uint32_t participants) {
+    return Barrier(*value_or_throw(impl_->sync->barrier(name, participants)));
+}
+kddm::sync::Object& Session::raw_channel(std::string_view name, ChannelOptions options,
+                                         std::uint64_t type) {
+    return *value_or_throw(impl_->sync->channel(name, options.capacity, type));
 }
 
 const Config& Session::config() const { return impl_->process->config(); }

@@ -16,7 +16,7 @@
 
 namespace ssi::node {
 namespace {
-constexpr std::size_t channel_count = 4;  // ChannelId values, 0 unused
+constexpr std::size_t channel_count = 5;  // ChannelId values, 0 unused
 }
 
 struct Node::Impl {

@@ -10,7 +10,12 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ssi/kddm/barrier.hpp"
+#include "ssi/kddm/channel.hpp"
+#include "ssi/kddm/condition.hpp"
+#include "ssi/kddm/mutex.hpp"
 #include "ssi/kddm/set.hpp"
+#include "ssi/kddm/shared_mutex.hpp"
 
 namespace ssi {
 
@@ -77,6 +82,18 @@ public:
         return static_cast<T>(reduce(Wide{value}, op));
     }
 
+    // Synchronisation objects of the session, by name: the same name is the same object on every
+    // node and in every thread. Handles are cheap to copy and valid until close().
+    Mutex mutex(std::string_view name);
+    SharedMutex shared_mutex(std::string_view name);
+    Condition condition(std::string_view name);
+    Barrier barrier(std::string_view name, std::uint32_t participants);   // tasks, anywhere
+    // mismatch when it exists with another capacity, or for a type of another size.
+    template <class T>
+    Channel<T> channel(std::string_view name, ChannelOptions options = {}) {
+        return Channel<T>(raw_channel(name, options, Channel<T>::type));
+    }
+
     const Config& config() const;
     Stats& stats();
     node::Node& internal_node();
@@ -92,6 +109,8 @@ public:
 private:
     struct Impl;
     void end() noexcept;
+    kddm::sync::Object& raw_channel(std::string_view name, ChannelOptions options,
+                                    std::uint64_t type);
     explicit Session(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -40,7 +40,7 @@ struct Peer;
 class ControlVerbs;
 class WaitList;
 
-enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3 };
+enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3, sync = 4 };
 
 // A layer's receiver. Same rules as net::Receiver; duplicates and fenced messages never get here.
 class Channel {
