@@ -122,13 +122,40 @@ int Session::size() const { return impl_->process->node().size(); }
 
 void Session::barrier() { value_or_throw(impl_->process->node().barrier()); }
 
-void Session::broadcast(int root, std::vector<std::byte>& bytes) {
-    const auto& members = impl_->process->node().membership()->members;
-    if (root < 0 || root >= size())
+namespace {
+
+// The node of a rank; no_node for everybody (-1).
+NodeId root_node(const node::Node& node, int root) {
+    if (root == -1) return no_node;
+    const auto& members = node.membership()->members;
+    if (root < 0 || root >= node.size())
         throw Error(Failure{Errc::invalid_argument, 0, no_node,
-                            "broadcast from a rank outside the session"});
-    value_or_throw(
-        impl_->process->node().broadcast(members[static_cast<std::size_t>(root)].node, bytes));
+                            "a collective with a root outside the session"});
+    return members[static_cast<std::size_t>(root)].node;
+}
+
+}  // namespace
+
+void Session::broadcast(int root, std::vector<std::byte>& bytes) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.broadcast(root_node(node, root), bytes));
+}
+
+void Session::raw_broadcast(int root, std::span<std::byte> bytes) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.broadcast(root_node(node, root), bytes));
+}
+
+void Session::raw_reduce(int root, std::span<std::byte> values, std::size_t element_bytes,
+                         void (*combine)(std::byte*, const std::byte*, std::size_t, void*),
+                         void* op) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.reduce(values, {element_bytes, combine, op}, root_node(node, root)));
+}
+
+void Session::raw_gather(int root, std::span<const std::byte> mine, std::span<std::byte> all) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.gather(root_node(node, root), mine, all));
 }
 
 double Session::reduce(double value, Reduce op) {

@@ -148,6 +148,19 @@ Result<void> Node::broadcast(NodeId root, std::vector<std::byte>& bytes) {
     return impl_->collectives.broadcast(root, bytes);
 }
 
+Result<void> Node::broadcast(NodeId root, std::span<std::byte> bytes) {
+    return impl_->collectives.broadcast(root, bytes);
+}
+
+Result<void> Node::reduce(std::span<std::byte> values, const Reduction& reduction, NodeId root) {
+    return impl_->collectives.reduce(values, reduction, root);
+}
+
+Result<void> Node::gather(NodeId root, std::span<const std::byte> mine,
+                          std::span<std::byte> all) {
+    return impl_->collectives.gather(root, mine, all);
+}
+
 Result<void> Node::all_reduce(std::span<double> values, ReduceOp op) {
     return impl_->collectives.all_reduce(values, op);
 }
