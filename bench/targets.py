@@ -73,6 +73,8 @@ KDDM = {
     "kddm/gups_batched": ratio(1.0, "peer/mpi_gups_alltoallv"),
     "kddm/fetch_add_remote": ratio(1.5, AM_8B),
     "kddm/apply_remote": ratio(1.5, AM_8B),
+    "kddm/barrier": ratio(4.0, AM_8B),
+    "kddm/lock_cycle": ratio(4.0, AM_8B),
     "kddm/get_remote_8B/ranks:4": ratio(100.0, AM_8B),
     "kddm/get_remote_8B/ranks:8": ratio(300.0, AM_8B),
     "kddm/get_remote_busy": ratio(1.5, "floor/wake_busy"),

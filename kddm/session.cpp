@@ -36,6 +36,7 @@ node::ReduceOp op_of(Reduce op) {
 struct Session::Impl {
     std::unique_ptr<node::ProcessNode> process;
     std::unique_ptr<kddm::Engine> engine;
+    std::unique_ptr<kddm::sync::Hub> sync;
     const int exceptions = std::uncaught_exceptions();   // that are no reason to hurry
 
     Impl() = default;
@@ -48,6 +49,7 @@ struct Session::Impl {
         impl->process = value_or_throw(node::ProcessNode::start(std::move(config), comm));
         impl->engine =
             std::make_unique<kddm::Engine>(impl->process->node(), kddm::Engine::Options{});
+        impl->sync = std::make_unique<kddm::sync::Hub>(impl->process->node());
         // Nobody may send before everybody can receive.
         value_or_throw(impl->process->node().barrier());
         return impl;
@@ -61,6 +63,7 @@ struct Session::Impl {
             process->stop(unwinding ? unwinding_patience_ns : sys::Waiter::forever);
         if (process->must_exit_hard()) ended_alone = true;
         if (process->node().any_lost()) lost_a_peer = true;
+        sync.reset();
         engine.reset();
         process.reset();
         return stopped;
@@ -119,13 +122,40 @@ int Session::size() const { return impl_->process->node().size(); }
 
 void Session::barrier() { value_or_throw(impl_->process->node().barrier()); }
 
-void Session::broadcast(int root, std::vector<std::byte>& bytes) {
-    const auto& members = impl_->process->node().membership()->members;
-    if (root < 0 || root >= size())
+namespace {
+
+// The node of a rank; no_node for everybody (-1).
+NodeId root_node(const node::Node& node, int root) {
+    if (root == -1) return no_node;
+    const auto& members = node.membership()->members;
+    if (root < 0 || root >= node.size())
         throw Error(Failure{Errc::invalid_argument, 0, no_node,
-                            "broadcast from a rank outside the session"});
-    value_or_throw(
-        impl_->process->node().broadcast(members[static_cast<std::size_t>(root)].node, bytes));
+                            "a collective with a root outside the session"});
+    return members[static_cast<std::size_t>(root)].node;
+}
+
+}  // namespace
+
+void Session::broadcast(int root, std::vector<std::byte>& bytes) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.broadcast(root_node(node, root), bytes));
+}
+
+void Session::raw_broadcast(int root, std::span<std::byte> bytes) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.broadcast(root_node(node, root), bytes));
+}
+
+void Session::raw_reduce(int root, std::span<std::byte> values, std::size_t element_bytes,
+                         void (*combine)(std::byte*, const std::byte*, std::size_t, void*),
+                         void* op) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.reduce(values, {element_bytes, combine, op}, root_node(node, root)));
+}
+
+void Session::raw_gather(int root, std::span<const std::byte> mine, std::span<std::byte> all) {
+    node::Node& node = impl_->process->node();
+    value_or_throw(node.gather(root_node(node, root), mine, all));
 }
 
 double Session::reduce(double value, Reduce op) {
@@ -144,6 +174,21 @@ std::int64_t Session::reduce(std::int64_t value, Reduce op) {
     if (op != Reduce::sum) shifted ^= sign;
     shifted = reduce(shifted, op);
     return static_cast<std::int64_t>(op != Reduce::sum ? shifted ^ sign : shifted);
+}
+
+Mutex Session::mutex(std::string_view name) { return Mutex(impl_->sync->mutex(name)); }
+SharedMutex Session::shared_mutex(std::string_view name) {
+    return SharedMutex(impl_->sync->shared_mutex(name));
+}
+Condition Session::condition(std::string_view name) {
+    return Condition(impl_->sync->condition(name));
+}
+Barrier Session::barrier(std::string_view name, std::uint32_t participants) {
+    return Barrier(*value_or_throw(impl_->sync->barrier(name, participants)));
+}
+kddm::sync::Object& Session::raw_channel(std::string_view name, ChannelOptions options,
+                                         std::uint64_t type) {
+    return *value_or_throw(impl_->sync->channel(name, options.capacity, type));
 }
 
 const Config& Session::config() const { return impl_->process->config(); }

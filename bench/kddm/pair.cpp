@@ -71,6 +71,10 @@ public:
         return spent;
     }
 
+    double floor_ping_pong(std::uint64_t rounds, std::vector<double>* samples) {
+        return floor_->ping_pong({}, rounds, samples);
+    }
+
     // Single slices of other shapes, reported on the floor's row.
     double floor_ns(UcxFloor::Shape shape) {
         std::vector<double> took;
@@ -223,6 +227,48 @@ void shipped_row(Pair& pair, const std::string& name, Row& floor_row,
     pair.report().add(std::move(row));
 }
 
+// Both ranks do the same at the same time; the row is what one operation takes on one rank.
+void meeting_row(Pair& pair, const std::string& name, Row& floor_row,
+                 const std::function<void(std::uint64_t i)>& operation) {
+    if (!pair.wants(name)) return;
+    Side floor, ours;
+    floor.run = [&](std::uint64_t rounds, std::vector<double>* samples) {
+        return pair.floor_ping_pong(rounds, samples);
+    };
+    ours.run = [&](std::uint64_t count, std::vector<double>* samples) {
+        pair.session().barrier();
+        const double ns = timed(count, samples, operation);
+        pair.session().barrier();
+        return ns;
+    };
+    Row row;
+    row.name = name;
+    alternate(pair.settings(), ours, row, &floor, &floor_row);
+    pair.report().add(std::move(row));
+}
+
+// Both ranks want the lock all the time. That it excludes is checked apart: reading and writing an
+// object would be most of the time.
+void lock_row(Pair& pair, Row& floor_row) {
+    Mutex mutex = pair.session().mutex("bench.lock");
+    meeting_row(pair, "kddm/lock_cycle", floor_row, [&](std::uint64_t) {
+        mutex.lock();
+        mutex.unlock();
+    });
+    if (!pair.wants("kddm/lock_cycle")) return;
+    auto counter = pair.session().set<std::uint64_t>("bench.lock.count", {.count = 1});
+    constexpr std::uint64_t checked = 2000;
+    for (std::uint64_t i = 0; i < checked; ++i) {
+        mutex.lock();
+        const std::uint64_t before = *counter.get(0);
+        *counter.grab(0) = before + 1;
+        mutex.unlock();
+    }
+    pair.session().barrier();
+    if (*counter.get(0) != 2 * checked) wrong_data("kddm/lock_cycle: two ranks held the lock");
+    pair.session().barrier();
+}
+
 void register_functions(Session& session) {
     session.register_function(
         "bench.add", kddm::Run::inline_in_handler,
@@ -253,6 +299,9 @@ void run(Pair& pair) {
         shipped_row(pair, "kddm/apply_remote", floor_8b, [](auto& set, std::uint64_t id) {
             return set.template apply<std::int64_t>(id, "bench.add", std::int64_t{1});
         });
+        meeting_row(pair, "kddm/barrier", floor_8b,
+                    [&](std::uint64_t) { pair.session().barrier(); });
+        lock_row(pair, floor_8b);
         get_row<Block>(pair, "kddm/get_remote_4KiB", block_count(),
                        {.request_bytes = 4096, .reply_bytes = 4096}, floor_4kib);
         if (!floor_4kib.slices.empty()) {

@@ -15,19 +15,32 @@
 namespace ssi::node {
 namespace {
 
-constexpr std::array operation_names{"barrier", "broadcast", "reduce", "close"};
+constexpr std::array operation_names{"barrier", "broadcast", "reduce", "close", "gather"};
 constexpr unsigned last_operation = operation_names.size() - 1;
 
+constexpr std::size_t part_bytes = 256u << 10;
+
+// Parts of a payload hold whole elements.
+std::size_t part_for(std::size_t element_bytes) {
+    return std::max(part_bytes / element_bytes, std::size_t{1}) * element_bytes;
+}
+
+std::size_t parts_of(std::size_t total, std::size_t part) {
+    return std::max<std::size_t>(1, (total + part - 1) / part);
+}
+
 template <class T>
-void combine(std::span<T> into, std::span<const std::byte> from, ReduceOp op) {
-    for (std::size_t i = 0; i < into.size(); ++i) {
-        T value;
-        std::memcpy(&value, from.data() + i * sizeof(T), sizeof(T));
-        switch (op) {
-            case ReduceOp::sum: into[i] += value; break;
-            case ReduceOp::min: into[i] = std::min(into[i], value); break;
-            case ReduceOp::max: into[i] = std::max(into[i], value); break;
+void combine(std::byte* into, const std::byte* from, std::size_t count, void* op) {
+    for (std::size_t i = 0; i < count; ++i) {
+        T a, b;
+        std::memcpy(&a, into + i * sizeof(T), sizeof(T));
+        std::memcpy(&b, from + i * sizeof(T), sizeof(T));
+        switch (*static_cast<const ReduceOp*>(op)) {
+            case ReduceOp::sum: a += b; break;
+            case ReduceOp::min: a = std::min(a, b); break;
+            case ReduceOp::max: a = std::max(a, b); break;
         }
+        std::memcpy(into + i * sizeof(T), &a, sizeof(T));
     }
 }
 
@@ -111,54 +124,143 @@ Result<void> Collectives::meet(Operation operation, Nanoseconds deadline) {
     return send_down(world_, operation, {});
 }
 
-Result<void> Collectives::broadcast(NodeId root, std::vector<std::byte>& bytes) {
-    const int root_rank = node_.membership()->index_of(root);
-    if (root_rank < 0)
+Result<Collectives::Place> Collectives::place_for(NodeId root) const {
+    const int rank = node_.membership()->index_of(root);
+    if (rank < 0)
         return fail(Errc::invalid_argument,
-                    fmt::format("broadcast from node {}, which is not a member", root.value));
+                    fmt::format("a collective with root node {}, which is not a member",
+                                root.value));
+    return place_for(rank);
+}
+
+Result<Collectives::Arrival> Collectives::receive_part(Key key, Operation operation,
+                                                       std::size_t total, std::size_t length) {
+    auto got = receive(key, operation, sys::Waiter::forever);
+    if (!got || (got->total == total && got->bytes.length == length)) return got;
+    return fail(Errc::mismatch,
+                fmt::format("{} of {} bytes here, of {} bytes on node {}",
+                            operation_names[static_cast<unsigned>(operation)], total, got->total,
+                            key.from.value),
+                key.from);
+}
+
+// From the parent, if there is one, to the children: part by part.
+Result<void> Collectives::pass_down(const Place& place, Operation operation,
+                                    std::span<std::byte> bytes, std::size_t part) {
+    const std::size_t total = bytes.size();
+    for (std::size_t i = 0; i < parts_of(total, part); ++i) {
+        const auto piece = bytes.subspan(i * part, std::min(part, total - i * part));
+        if (place.parent != no_node) {
+            auto got = receive_part({number_, Way::down, place.parent, i}, operation, total,
+                                    piece.size());
+            if (!got) return tl::unexpected(std::move(got).error());
+            if (!piece.empty()) std::memcpy(piece.data(), got->bytes.data.get(), piece.size());
+        }
+        SSI_TRY(send_down(place, operation, {piece, total, i}));
+    }
+    return {};
+}
+
+Result<void> Collectives::broadcast(NodeId root, std::span<std::byte> bytes) {
+    auto place = place_for(root);
+    if (!place) return tl::unexpected(std::move(place).error());
     Call call(*this);
-    const Place place = place_for(root_rank);
-    if (place.parent != no_node) {
-        auto got = receive({number_, Way::down, place.parent}, Operation::broadcast,
+    if (place->parent == no_node && node_.any_lost()) return tl::unexpected(lost_failure());
+    return pass_down(*place, Operation::broadcast, bytes, part_bytes);
+}
+
+// Only the root knows how long it is: the first part tells.
+Result<void> Collectives::broadcast(NodeId root, std::vector<std::byte>& bytes) {
+    auto place = place_for(root);
+    if (!place) return tl::unexpected(std::move(place).error());
+    Call call(*this);
+    if (place->parent == no_node) {
+        if (node_.any_lost()) return tl::unexpected(lost_failure());
+        return pass_down(*place, Operation::broadcast, bytes, part_bytes);
+    }
+    std::size_t parts = 1, total = 0;
+    for (std::size_t i = 0; i < parts; ++i) {
+        auto got = receive({number_, Way::down, place->parent, i}, Operation::broadcast,
                            sys::Waiter::forever);
         if (!got) return tl::unexpected(std::move(got).error());
-        const auto span = got->bytes.span();
-        bytes.assign(span.begin(), span.end());
-    } else if (node_.any_lost()) {
-        return tl::unexpected(lost_failure());
+        if (i == 0) {
+            total = got->total;
+            parts = parts_of(total, part_bytes);
+            bytes.resize(total);
+        }
+        const auto piece = got->bytes.span();
+        if (!piece.empty()) std::memcpy(bytes.data() + i * part_bytes, piece.data(), piece.size());
+        SSI_TRY(send_down(*place, Operation::broadcast, {piece, total, i}));
     }
-    return send_down(place, Operation::broadcast, bytes);
+    return {};
+}
+
+// Up the tree part by part; then, unless one node alone wants it, down again the same way. Children
+// in a fixed order, so that a sum of floating point numbers is always the same.
+Result<void> Collectives::reduce(std::span<std::byte> values, const Reduction& reduction,
+                                 NodeId root) {
+    const bool to_all = root == no_node;
+    auto found = to_all ? Result<Place>(world_) : place_for(root);
+    if (!found) return tl::unexpected(std::move(found).error());
+    const Place& place = *found;
+    Call call(*this);
+    const bool top = place.parent == no_node;
+    const std::size_t total = values.size(), part = part_for(reduction.element_bytes);
+    for (std::size_t i = 0; i < parts_of(total, part); ++i) {
+        const auto piece = values.subspan(i * part, std::min(part, total - i * part));
+        for (const NodeId child : place.children) {
+            auto got = receive_part({number_, Way::up, child, i}, Operation::reduce, total,
+                                    piece.size());
+            if (!got) return tl::unexpected(std::move(got).error());
+            reduction.combine(piece.data(), got->bytes.data.get(),
+                              piece.size() / reduction.element_bytes, reduction.context);
+        }
+        if (top && node_.any_lost()) return tl::unexpected(lost_failure());
+        if (!top)
+            SSI_TRY(send(place.parent, Way::up, Operation::reduce, {piece, total, i}));
+        else if (to_all)
+            SSI_TRY(send_down(place, Operation::reduce, {piece, total, i}));
+    }
+    return to_all && !top ? pass_down(place, Operation::reduce, values, part) : Result<void>{};
 }
 
 template <class T>
 Result<void> Collectives::all_reduce(std::span<T> values, ReduceOp op) {
+    return reduce(std::as_writable_bytes(values), {sizeof(T), &combine<T>, &op}, no_node);
+}
+
+// A node's subtree is a run of ranks, counted from the root: each sends up what its run has.
+Result<void> Collectives::gather(NodeId root, std::span<const std::byte> mine,
+                                 std::span<std::byte> all) {
+    const bool to_all = root == no_node;
+    const auto membership = node_.membership();
+    const std::size_t n = membership->members.size(), each = mine.size();
+    auto found = to_all ? Result<Place>(world_) : place_for(root);
+    if (!found) return tl::unexpected(std::move(found).error());
+    const std::size_t first =
+        to_all ? 0 : static_cast<std::size_t>(membership->index_of(root));
+    const auto rank = static_cast<std::size_t>(membership->index_of(self_));
+    const std::size_t relative = (rank + n - first) % n;
     Call call(*this);
-    auto check = [&](const Arrival& arrival, NodeId from) -> Result<void> {
-        if (arrival.bytes.length == values.size_bytes()) return {};
-        return fail(Errc::mismatch,
-                    fmt::format("reduce of {} bytes here, of {} bytes on node {}",
-                                values.size_bytes(), arrival.bytes.length, from.value),
-                    from);
-    };
-    // Children in a fixed order, so that a sum of floating point numbers is always the same.
-    for (NodeId child : world_.children) {
-        auto got = receive({number_, Way::up, child}, Operation::reduce, sys::Waiter::forever);
+    if (found->parent == no_node && node_.any_lost()) return tl::unexpected(lost_failure());
+    std::vector<std::byte> run(mine.begin(), mine.end());
+    for (std::size_t i = 0, reach = 1; i < found->children.size(); ++i, reach <<= 1) {
+        const std::size_t blocks = std::min(reach, n - relative - reach);
+        auto got = receive_part({number_, Way::up, found->children[i]}, Operation::gather,
+                                blocks * each, blocks * each);
         if (!got) return tl::unexpected(std::move(got).error());
-        SSI_TRY(check(*got, child));
-        combine(values, std::span<const std::byte>(got->bytes.span()), op);
+        const auto bytes = got->bytes.span();
+        run.insert(run.end(), bytes.begin(), bytes.end());
     }
-    if (world_.parent != no_node) {
-        SSI_TRY(send(world_.parent, Way::up, Operation::reduce, std::as_bytes(values)));
-        auto got = receive({number_, Way::down, world_.parent}, Operation::reduce,
-                           sys::Waiter::forever);
-        if (!got) return tl::unexpected(std::move(got).error());
-        SSI_TRY(check(*got, world_.parent));
-        if (!values.empty())
-            std::memcpy(values.data(), got->bytes.data.get(), values.size_bytes());
-    } else if (node_.any_lost()) {
-        return tl::unexpected(lost_failure());
+    if (found->parent != no_node) {
+        SSI_TRY(send(found->parent, Way::up, Operation::gather, {run, run.size(), 0}));
+    } else {
+        const std::size_t wrapped = (n - first) * each;   // ranks from the root to the last
+        std::copy(run.begin(), run.begin() + static_cast<std::ptrdiff_t>(wrapped),
+                  all.begin() + static_cast<std::ptrdiff_t>(first * each));
+        std::copy(run.begin() + static_cast<std::ptrdiff_t>(wrapped), run.end(), all.begin());
     }
-    return send_down(world_, Operation::reduce, std::as_bytes(values));
+    return to_all ? pass_down(*found, Operation::gather, all, part_bytes) : Result<void>{};
 }
 
 template Result<void> Collectives::all_reduce(std::span<double>, ReduceOp);
@@ -173,10 +275,13 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
     bool must_wait = false;
     {
         std::lock_guard lock(mutex_);
-        if (auto at = early_.find(key); at != early_.end()) {
-            waiting.arrival = std::move(at->second);
+        const auto at = std::find_if(early_.begin(), early_.end(),
+                                     [&](const Early& early) { return early.key == key; });
+        if (at != early_.end()) {
+            waiting.arrival = std::move(at->arrival);
             waiting.arrived = true;
-            early_.erase(at);
+            if (at + 1 != early_.end()) *at = std::move(early_.back());
+            early_.pop_back();
         } else if (node_.any_lost()) {
             return tl::unexpected(lost_failure());
         } else {
@@ -210,34 +315,36 @@ Result<Collectives::Arrival> Collectives::receive(Key key, Operation operation,
     return std::move(waiting.arrival);
 }
 
-Result<void> Collectives::send(NodeId to, Way way, Operation operation,
-                               std::span<const std::byte> bytes) {
+Collectives::Header Collectives::header_of(Way way, Operation operation, const Part& part) const {
     Header header;
     header.message.channel = static_cast<std::uint8_t>(ChannelId::collective);
     header.message.kind = static_cast<std::uint8_t>(way);
     header.message.flags = static_cast<std::uint16_t>(operation);
     header.number = number_;
-    return node_.send(to, std::as_writable_bytes(std::span(&header, 1)),
-                      {bytes.data(), bytes.size(), nullptr, nullptr});
+    header.total = part.total;
+    header.part = part.number;
+    return header;
 }
 
-Result<void> Collectives::send_down(const Place& place, Operation operation,
-                                    std::span<const std::byte> bytes) {
+Result<void> Collectives::send(NodeId to, Way way, Operation operation, const Part& part) {
+    Header header = header_of(way, operation, part);
+    return node_.send(to, std::as_writable_bytes(std::span(&header, 1)),
+                      {part.bytes.data(), part.bytes.size(), nullptr, nullptr});
+}
+
+Result<void> Collectives::send_down(const Place& place, Operation operation, const Part& part) {
+    const auto bytes = part.bytes;
     // Farthest subtree first: it is the deepest.
     if (bytes.size() <= net::max_copied_payload) {
         for (auto child = place.children.rbegin(); child != place.children.rend(); ++child)
-            SSI_TRY(send(*child, Way::down, operation, bytes));
+            SSI_TRY(send(*child, Way::down, operation, part));
         return {};
     }
     auto* shared = new SharedBytes{std::make_unique_for_overwrite<std::byte[]>(bytes.size())};
     std::memcpy(shared->data.get(), bytes.data(), bytes.size());
     Result<void> result;
     for (auto child = place.children.rbegin(); result && child != place.children.rend(); ++child) {
-        Header header;
-        header.message.channel = static_cast<std::uint8_t>(ChannelId::collective);
-        header.message.kind = static_cast<std::uint8_t>(Way::down);
-        header.message.flags = static_cast<std::uint16_t>(operation);
-        header.number = number_;
+        Header header = header_of(Way::down, operation, part);
         shared->users.fetch_add(1, std::memory_order_relaxed);
         result = node_.send(*child, std::as_writable_bytes(std::span(&header, 1)),
                             {shared->data.get(), bytes.size(), &SharedBytes::release, shared});
@@ -275,12 +382,12 @@ void Collectives::on_message(NodeId from, std::span<const std::byte> header,
 }
 
 void Collectives::deliver(NodeId from, const Header& header, Bytes bytes) {
-    const Key key{header.number, static_cast<Way>(header.message.kind), from};
+    const Key key{header.number, static_cast<Way>(header.message.kind), from, header.part};
     const auto operation = std::min<unsigned>(header.message.flags, last_operation);
-    Arrival arrival{static_cast<Operation>(operation), std::move(bytes)};
+    Arrival arrival{static_cast<Operation>(operation), header.total, std::move(bytes)};
     std::lock_guard lock(mutex_);
-    if (!waiting_ || waiting_->key != key) {
-        early_.emplace(key, std::move(arrival));
+    if (!waiting_ || !(waiting_->key == key)) {
+        early_.push_back({key, std::move(arrival)});
         return;
     }
     // Under the lock, so that a waiter that timed out knows nobody will signal its cell.

@@ -16,7 +16,7 @@
 
 namespace ssi::node {
 namespace {
-constexpr std::size_t channel_count = 4;  // ChannelId values, 0 unused
+constexpr std::size_t channel_count = 5;  // ChannelId values, 0 unused
 }
 
 struct Node::Impl {
@@ -146,6 +146,19 @@ Result<void> Node::meet_to_close(Nanoseconds deadline) {
 
 Result<void> Node::broadcast(NodeId root, std::vector<std::byte>& bytes) {
     return impl_->collectives.broadcast(root, bytes);
+}
+
+Result<void> Node::broadcast(NodeId root, std::span<std::byte> bytes) {
+    return impl_->collectives.broadcast(root, bytes);
+}
+
+Result<void> Node::reduce(std::span<std::byte> values, const Reduction& reduction, NodeId root) {
+    return impl_->collectives.reduce(values, reduction, root);
+}
+
+Result<void> Node::gather(NodeId root, std::span<const std::byte> mine,
+                          std::span<std::byte> all) {
+    return impl_->collectives.gather(root, mine, all);
 }
 
 Result<void> Node::all_reduce(std::span<double> values, ReduceOp op) {

@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
     }
     if (options->list_plants) {
         for (const kddm::Plant plant : kddm::all_plants()) std::puts(kddm::plant_name(plant));
+        for (const kddm::sync::Plant plant : kddm::sync::all_plants())
+            std::puts(kddm::sync::plant_name(plant));
         return 0;
     }
     for (std::uint64_t seed = options->first_seed;; ++seed) {

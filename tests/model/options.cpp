@@ -59,6 +59,11 @@ Result<void> parse_plant(std::string_view text, Options& options) {
             options.plant = plant;
             return {};
         }
+    for (const kddm::sync::Plant plant : kddm::sync::all_plants())
+        if (text == kddm::sync::plant_name(plant)) {
+            options.sync_plant = plant;
+            return {};
+        }
     return fail(Errc::invalid_argument,
                 fmt::format("no plant is called '{}': --list-plants lists them", text));
 }
@@ -110,7 +115,9 @@ bool takes_value(std::string_view name) {
 
 Result<void> check_together(Options& options) {
     // A plant without faults would often have nothing to break.
-    if (options.plant != kddm::Plant::none && !options.faults_given)
+    const bool planted = options.plant != kddm::Plant::none ||
+                         options.sync_plant != kddm::sync::Plant::none;
+    if (planted && !options.faults_given)
         options.faults = {.delay = true, .reorder = true, .duplicate = true};
     // These two bugs are about one fault each: without it they are no bugs.
     if (options.plant == kddm::Plant::double_execution) options.faults.duplicate = true;

@@ -8,6 +8,7 @@
 
 #include "ssi/base/result.hpp"
 #include "ssi/kddm/engine.hpp"
+#include "ssi/kddm/sync.hpp"
 
 namespace ssi::model {
 
@@ -26,6 +27,7 @@ struct Options {
     Faults faults;
     bool faults_given = false;
     kddm::Plant plant = kddm::Plant::none;
+    kddm::sync::Plant sync_plant = kddm::sync::Plant::none;
     std::uint32_t objects = 0;      // cold objects of the largest set; 0: twice the nodes, 32..4096
     std::uint32_t tasks = 2;        // concurrent operations of a node
     std::uint32_t preempt_every = 200;

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "sync_workload.hpp"
 #include "workload.hpp"
 
 namespace ssi::model {
@@ -49,7 +50,8 @@ std::uint64_t most_resident_bytes() {
 struct Run {
     Run(const Options& o, std::uint64_t s)
         : options(o), seed(s), resident_before(trimmed_resident_bytes()), catalog(o),
-          world(o, s, catalog), workload(o, s, catalog, world) {}
+          world(o, s, catalog), workload(o, s, catalog, world),
+          calm(o, s, world, "calm", true), stormy(o, s + 1, world, "stormy", false) {}
 
     void execute();
     void measure_idle();
@@ -68,6 +70,7 @@ struct Run {
     Catalog catalog;
     World world;
     Workload workload;
+    SyncWorkload calm, stormy;   // without delays and losses; with what the options ask for
 };
 
 Run* current_run = nullptr;
@@ -97,9 +100,15 @@ void Run::execute() {
     if (!world.verdict.failed()) workload.check_rest();
     storm_passed = workload.oracle().most_passed();
     if (world.verdict.failed()) return;
+    calm.start();
+    world.run();
+    if (!world.verdict.failed()) calm.check_rest();
+    if (world.verdict.failed()) return;
     workload.start();
+    stormy.start();
     world.run();
     if (!world.verdict.failed()) workload.check_rest();
+    if (!world.verdict.failed()) stormy.check_rest();
     measure_active();
     if (world.verdict.failed()) return;
     workload.start_last_reads();
@@ -147,14 +156,15 @@ std::string Run::json(double seconds) const {
     return fmt::format(
         R"({{"nodes":{},"seed":{},"ops":{},"virtual_ns":{},"messages":{},"bytes":{},)"
         R"("setup_messages":{},"duplicates":{},"dropped":{},"switches":{},"preemptions":{},)"
-        R"("looks":{},"most_passed":{},"storm_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
+        R"("looks":{},"most_passed":{},"storm_passed":{},"lock_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
         R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},)"
         R"("bytes_per_node_active":{},)"
         R"("verbs":{{{}}}}})",
         options.nodes, seed, workload.done(), world.clock.now(),
         usage.messages - setup_usage.messages, usage.bytes - setup_usage.bytes,
         setup_usage.messages, usage.duplicates, usage.dropped, fibers.switches, fibers.preemptions,
-        world.coherence.looks(), workload.oracle().most_passed(), storm_passed, seconds,
+        world.coherence.looks(), workload.oracle().most_passed(), storm_passed,
+        calm.most_passed(), seconds,
         static_cast<double>(workload.done()) / seconds, most_resident_bytes(), fibers.stack_bytes,
         idle_bytes_per_node, active_bytes_per_node, verbs);
 }

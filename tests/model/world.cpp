@@ -38,13 +38,14 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
     });
     scheduler.set_step_hook(
         [](void* world, std::uint64_t) { static_cast<World*>(world)->after_step(); }, this);
-    for (std::uint32_t i = 0; i < options.nodes; ++i) make_node(i, options.plant, seed);
+    for (std::uint32_t i = 0; i < options.nodes; ++i) make_node(i, options, seed);
 }
 
 World::~World() {
     // A dead node is as it was when it died, locks and waiters and all: it is not taken apart.
     for (SimNode& node : nodes_) {
         if (!node.dead) continue;
+        (void)node.hub.release();
         (void)node.engine.release();
         (void)node.node.release();
     }
@@ -68,7 +69,7 @@ void World::make_membership(std::uint64_t seed) {
     membership_ = node::make_membership(std::move(members));
 }
 
-void World::make_node(std::uint32_t index, kddm::Plant plant, std::uint64_t seed) {
+void World::make_node(std::uint32_t index, const Options& run, std::uint64_t seed) {
     SimNode& made = nodes_[index];
     made.log = std::make_unique<Log>(
         LogLevel::error, [this](LogLevel level, std::string_view line) { on_log(level, line); });
@@ -79,7 +80,7 @@ void World::make_node(std::uint32_t index, kddm::Plant plant, std::uint64_t seed
                     *made.stats, config_, mix64(seed + 1) + index},
         membership_, ids_[index]);
     kddm::Engine::Options options;
-    options.plant = plant;
+    options.plant = run.plant;
     options.simulated = true;
     options.direct = index % 3 != 2;   // the general steps alone must do, and both must get along
     options.on_step = [this, index](SetId set, ObjectId id) {
@@ -89,6 +90,7 @@ void World::make_node(std::uint32_t index, kddm::Plant plant, std::uint64_t seed
                                      static_cast<std::uint32_t>(at - set_ids_.begin()), id));
     };
     made.engine = std::make_unique<kddm::Engine>(*made.node, std::move(options));
+    made.hub = std::make_unique<kddm::sync::Hub>(*made.node, run.sync_plant);
 }
 
 void World::on_log(LogLevel level, std::string_view line) {
@@ -129,6 +131,7 @@ void World::close() {
         if (nodes_[i].dead) continue;
         on_node(i, [this, i] {
             nodes_[i].sets.clear();
+            nodes_[i].hub.reset();
             nodes_[i].engine.reset();
         });
     }

@@ -15,6 +15,7 @@
 #include "ssi/base/log.hpp"
 #include "ssi/base/stats.hpp"
 #include "ssi/kddm/engine.hpp"
+#include "ssi/kddm/sync.hpp"
 #include "ssi/net/sim.hpp"
 #include "ssi/node/node.hpp"
 #include "ssi/sys/fiber.hpp"
@@ -43,6 +44,7 @@ public:
     void on_node(std::uint32_t node, std::function<void()> body);
 
     kddm::Engine& engine(std::uint32_t node) { return *nodes_[node].engine; }
+    kddm::sync::Hub& hub(std::uint32_t node) { return *nodes_[node].hub; }
     kddm::RawSet& set_at(std::uint32_t node, std::uint32_t object) {
         return nodes_[node].sets[catalog_.set_of(object)];
     }
@@ -79,12 +81,13 @@ private:
         std::unique_ptr<Stats> stats;
         std::unique_ptr<node::Node> node;
         std::unique_ptr<kddm::Engine> engine;
+        std::unique_ptr<kddm::sync::Hub> hub;
         std::vector<kddm::RawSet> sets;
         bool dead = false;
     };
     void after_step();
     void make_membership(std::uint64_t seed);
-    void make_node(std::uint32_t index, kddm::Plant plant, std::uint64_t seed);
+    void make_node(std::uint32_t index, const Options& options, std::uint64_t seed);
     void on_log(LogLevel level, std::string_view line);
     void open_sets_here(std::uint32_t index);
 

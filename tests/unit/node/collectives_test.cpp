@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "loop_nodes.hpp"
@@ -51,6 +52,68 @@ TEST_P(Collectives, broadcast_brings_the_roots_bytes_to_all_from_any_root) {
         }
     });
     EXPECT_EQ(nodes.errors(), "");
+}
+
+// Subtracts: neither commutes nor associates, so it shows who was combined with whom, and when.
+void subtract(std::byte* into, const std::byte* from, std::size_t count, void*) {
+    for (std::size_t i = 0; i < count; ++i) {
+        std::int32_t a, b;
+        std::memcpy(&a, into + 4 * i, 4);
+        std::memcpy(&b, from + 4 * i, 4);
+        a -= b;
+        std::memcpy(into + 4 * i, &a, 4);
+    }
+}
+
+TEST_P(Collectives, reductions_of_any_length_combine_in_the_same_order_on_every_node) {
+    LoopNodes nodes(GetParam(), reordering(4));
+    nodes.start();
+    std::atomic<std::int32_t> first{INT32_MIN};
+    nodes.run([&](Node& node) {
+        for (const std::size_t length : {0u, 1u, 65'536u, 200'001u}) {
+            std::vector<std::int32_t> values(length, 1 << node.rank());
+            const auto bytes = std::as_writable_bytes(std::span(values));
+            ASSERT_TRUE(node.reduce(bytes, {4, &subtract, nullptr}, no_node));
+            if (length == 0) continue;
+            std::int32_t expected = INT32_MIN;
+            if (!first.compare_exchange_strong(expected, values.front())) {
+                EXPECT_EQ(values.front(), expected);
+            }
+            EXPECT_EQ(values, std::vector<std::int32_t>(length, values.front()));
+        }
+    });
+    EXPECT_EQ(nodes.errors(), "");
+}
+
+TEST_P(Collectives, gather_brings_every_nodes_bytes_to_their_place_at_any_root) {
+    LoopNodes nodes(GetParam(), reordering(5));
+    nodes.start();
+    nodes.run([&](Node& node) {
+        const auto n = static_cast<std::size_t>(node.size());
+        for (int root = -1; root < node.size(); ++root) {
+            const std::size_t each = root % 2 == 0 ? 3 : 100'000;
+            const std::vector<std::byte> mine(each, static_cast<std::byte>(node.rank() + 1));
+            const bool wanted = root < 0 || root == node.rank();
+            std::vector<std::byte> all(wanted ? n * each : 0);
+            const NodeId at = root < 0 ? no_node : NodeId{static_cast<std::uint32_t>(root)};
+            ASSERT_TRUE(node.gather(at, mine, all));
+            for (std::size_t i = 0; i < all.size(); i += each)
+                EXPECT_EQ(all[i], static_cast<std::byte>(i / each + 1));
+        }
+    });
+    EXPECT_EQ(nodes.errors(), "");
+}
+
+TEST(CollectivesErrors, other_lengths_are_a_mismatch) {
+    LoopNodes nodes(2);
+    nodes.start();
+    nodes.run([&](Node& node) {
+        std::vector<std::byte> bytes(node.rank() == 0 ? 8 : 16);
+        const auto sent = node.broadcast(NodeId{0}, std::span(bytes));
+        EXPECT_EQ(sent.has_value(), node.rank() == 0);
+        if (sent) return;
+        EXPECT_EQ(sent.error().code, Errc::mismatch);
+    });
 }
 
 TEST_P(Collectives, a_fast_root_may_run_ahead) {

@@ -35,7 +35,7 @@ struct Serialized {
         return value;
     }
 
-    static Result<void> encode(const T& value, RawGuard& guard) {
+    static Result<std::vector<char>> archive(const T& value) {
         std::vector<char> buffer;
         try {
             namespace io = boost::iostreams;
@@ -46,9 +46,15 @@ struct Serialized {
         } catch (const std::exception& e) {
             return fail(Errc::serialization, std::string("object cannot be encoded: ") + e.what());
         }
-        if (auto resized = guard.resize(buffer.size()); !resized) return resized;
+        return buffer;
+    }
+
+    static Result<void> encode(const T& value, RawGuard& guard) {
+        const auto buffer = archive(value);
+        if (!buffer) return tl::unexpected<Failure>(buffer.error());
+        if (auto resized = guard.resize(buffer->size()); !resized) return resized;
         const auto to = guard.writable();
-        std::copy(buffer.begin(), buffer.end(), reinterpret_cast<char*>(to.data()));
+        std::copy(buffer->begin(), buffer->end(), reinterpret_cast<char*>(to.data()));
         return {};
     }
 };

@@ -40,7 +40,7 @@ struct Peer;
 class ControlVerbs;
 class WaitList;
 
-enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3 };
+enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3, sync = 4 };
 
 // A layer's receiver. Same rules as net::Receiver; duplicates and fenced messages never get here.
 class Channel {
@@ -69,6 +69,14 @@ struct Doors {
 };
 
 enum class ReduceOp : std::uint8_t { sum, min, max };
+
+// How the elements of two nodes become one: combine(into, from, count, context) folds `count`
+// elements, which may be unaligned, into `into`.
+struct Reduction {
+    std::size_t element_bytes;
+    void (*combine)(std::byte* into, const std::byte* from, std::size_t count, void* context);
+    void* context;
+};
 
 class Node final : public net::Receiver {
 public:
@@ -122,6 +130,14 @@ public:
     // A barrier that no other collective is mistaken for: mismatch when a node is in another one.
     Result<void> meet_to_close(Nanoseconds deadline = sys::Waiter::forever);
     Result<void> broadcast(NodeId root, std::vector<std::byte>& bytes);
+    // Into memory of the same length on every node (else mismatch).
+    Result<void> broadcast(NodeId root, std::span<std::byte> bytes);
+    // The root gets the result, others lose their values; no_node: all get it. Always combined in
+    // the same order.
+    Result<void> reduce(std::span<std::byte> values, const Reduction& reduction, NodeId root);
+    // `all` holds one `mine` per member, in the order of ranks; at the root, or, with no_node,
+    // everywhere.
+    Result<void> gather(NodeId root, std::span<const std::byte> mine, std::span<std::byte> all);
     Result<void> all_reduce(std::span<double> values, ReduceOp op);
     Result<void> all_reduce(std::span<std::uint64_t> values, ReduceOp op);
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The shell around the machines of synchronisation objects: names, locks, messages, waiting. An
+// event runs under its object's lock; what it decides is carried out after unlocking; nobody waits
+// under it. What a node sends to itself is handled in the same critical section.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "ssi/kddm/sync.hpp"
+#include "ssi/node/node.hpp"
+#include "sync_machine.hpp"
+
+namespace ssi::kddm::sync {
+
+struct Object {
+    Hub::Impl& hub;
+    const Place place;
+    std::string name;               // empty until a task of this node opens it
+    mutable sys::Mutex mutex;       // of the machine
+    std::unique_ptr<Machine> machine;
+};
+
+struct Hub::Impl final : node::Channel {
+    Impl(node::Node& node, Plant plant);
+
+    // -- node::Channel
+    std::byte* on_large(NodeId from, std::span<const std::byte> header,
+                        std::size_t length) override;
+    void on_message(NodeId from, std::span<const std::byte> header, std::span<std::byte> payload,
+                    bool owned) override;
+    void on_large_failed(NodeId from, std::byte* memory) override;
+    void on_node_lost(NodeId node) override;
+
+    Object& open(Kind kind, std::string_view name);
+    Object& find_or_make(ObjectId id);
+    std::uint64_t next_txn() { return ++last_txn; }
+
+    // Runs `event(outbox)` as one critical section over the object and carries out its outcome.
+    template <class Event>
+    void step(Object& object, Event&& event) {
+        Outbox out;
+        {
+            std::lock_guard lock(object.mutex);
+            event(out);
+            deliver_here(object, out);
+        }
+        carry_out(out);
+    }
+    // Waits until the machine is done with `w`. When `timeout` passes first, `withdraw(outbox)`
+    // asks the machine to give it back, which may answer with success all the same. `verb` says
+    // what the task is doing, for whoever lists waiting tasks.
+    template <class Withdraw>
+    void wait(Object& object, Waiter& w, Nanoseconds timeout, Withdraw&& withdraw) {
+        const bool bounded = timeout != forever && timeout > 0;
+        const Nanoseconds deadline = bounded ? clock.now() + timeout : sys::Waiter::forever;
+        if (waiter.wait_until(w.cell, deadline)) return;
+        step(object, [&](Outbox& out) {
+            if (!w.done) withdraw(out);
+        });
+        waiter.wait(w.cell);
+    }
+    void wait(Waiter& w) { waiter.wait(w.cell); }
+
+    void deliver_here(Object& object, Outbox& out);
+    void carry_out(Outbox& out);
+
+    node::Node& node;
+    const node::SlotTable& slots;
+    const Plant plant;
+    const NodeId self;
+    Log& log;
+    sys::Waiter& waiter;
+    const Clock& clock;
+    std::atomic<std::uint64_t> last_txn{0};
+
+    sys::Mutex mutex;               // of what follows
+    std::map<ObjectId, std::unique_ptr<Object>> objects;
+    std::vector<NodeId> dead;
+};
+
+template <class M>
+M& machine_of(Object& object) {
+    return static_cast<M&>(*object.machine);
+}
+
+inline Waiter new_waiter(Object& object, Nanoseconds timeout = forever) {
+    return Waiter{.txn = object.hub.next_txn(),
+                  .task = sys::current_task().id,
+                  .try_only = timeout == 0};
+}
+
+// What a task is told of its waiter's outcome.
+Result<void> result_of(const Object& object, const Waiter& w);
+
+}  // namespace ssi::kddm::sync
