@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// KddmPlate: the plate as objects of KDDM sets, and the time step on them. Each rank steps the blocks
-// it owns; what crosses from block to block are edges, small objects of their own. Construction and
-// step() are collective. One task only. Throws ssi::Error.
+// KddmPlate: the plate as objects of KDDM sets, and the time step on them. Each rank steps the
+// blocks it owns; what crosses from block to block are edges, small objects of their own.
+// Construction and step() are collective. One task only. Throws ssi::Error.
 #pragma once
 
 #include <functional>

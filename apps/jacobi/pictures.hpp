@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pictures: PNG files of the plate. Each rank makes the pixels of its own blocks, as objects; rank 0
-// reads them and writes the file, so that the plate itself does not move. Collective.
+// Pictures: PNG files of the plate. Each rank makes the pixels of its own blocks, as objects; rank
+// 0 reads them and writes the file, so that the plate itself does not move. Collective.
 #pragma once
 
 #include <string>

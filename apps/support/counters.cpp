@@ -12,7 +12,8 @@ std::string counters_json(std::span<const SetCounters> sets, const char* indent)
     for (const SetCounters& set : sets) {
         if (out.size() > 1) out += ',';
         out += fmt::format("\n{}  {{\"set\": {}", indent, json_string(set.set));
-        for (const auto& [name, value] : set.values) out += fmt::format(", \"{}\": {}", name, value);
+        for (const auto& [name, value] : set.values)
+            out += fmt::format(", \"{}\": {}", name, value);
         out += '}';
     }
     return out + (sets.empty() ? std::string("]") : fmt::format("\n{}]", indent));

@@ -16,8 +16,8 @@ struct Host {
 };
 Host this_host(ssi::Session& session);
 
-// Collective. `bytes`: what all ranks of this rank's host will take. When some host lacks it, `fits`
-// is false on every rank, and one rank's result is what to say; elsewhere it is empty.
+// Collective. `bytes`: what all ranks of this rank's host will take. When some host lacks it,
+// `fits` is false on every rank, and one rank's result is what to say; elsewhere it is empty.
 std::string memory_problem(ssi::Session& session, const Host& host, double bytes,
                            std::string_view what, std::string_view advice, bool& fits);
 

@@ -51,10 +51,11 @@ void add_options(CLI::App& app, Options& options, Raw& raw, bool kddm) {
                  "compare every bit with a serial run; fails when one differs");
     app.add_flag("--json", options.json, "print JSON instead of text");
     if (!kddm) return;
-    app.add_option("--png", options.png, "write a picture of the plate at the end")
+    const std::string without = can_write_png() ? "" : " (not in this build: no libpng)";
+    app.add_option("--png", options.png, "write a picture of the plate at the end" + without)
         ->type_name("FILE");
     app.add_option("--frames", options.frames,
-                   "write DIR/frame-000000.png and so on, one each --every steps")
+                   "write DIR/frame-000000.png and so on, one each --every steps" + without)
         ->type_name("DIR");
     app.add_option("--beside", options.beside,
                    "put the rate beside another run's: what `mpi_jacobi --json` printed")

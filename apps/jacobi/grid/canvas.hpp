@@ -14,7 +14,8 @@ class Canvas {
 public:
     // At most `most_pixels` on the longer side.
     Canvas(const Plate& plate, std::int64_t most_pixels)
-        : plate_(plate), step_((std::max(plate.rows, plate.cols) + most_pixels - 1) / most_pixels) {}
+        : plate_(plate),
+          step_((std::max(plate.rows, plate.cols) + most_pixels - 1) / most_pixels) {}
 
     std::int64_t height() const { return (plate_.rows + step_ - 1) / step_; }
     std::int64_t width() const { return (plate_.cols + step_ - 1) / step_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Layout: the plate in blocks, and the blocks on ranks. Ranks form a grid, chosen so that as few
-// cells as possible have a neighbour on another rank, and each owns a rectangle of blocks. Immutable.
+// cells as possible have a neighbour on another rank, and each owns a rectangle of blocks.
+// Immutable.
 #pragma once
 
 #include <optional>
@@ -12,8 +13,8 @@ namespace jacobi {
 
 class Layout {
 public:
-    // Blocks of at most `side` x `side` cells, about equal, as many as the ranks divide evenly where
-    // the plate has cells enough; else some ranks own none.
+    // Blocks of at most `side` x `side` cells, about equal, as many as the ranks divide evenly
+    // where the plate has cells enough; else some ranks own none.
     Layout(Plate plate, std::int64_t side, int ranks);
 
     const Plate& plate() const { return plate_; }

@@ -2,6 +2,7 @@
 #include "grid/png.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "grid/palette.hpp"
@@ -28,10 +29,17 @@ std::string write_png(const std::string& path, std::int64_t width, std::int64_t 
     std::vector<Colour> pixels;
     pixels.reserve(levels.size());
     for (const std::uint8_t level : levels) pixels.push_back(palette()[level]);
+    // Not png_image_write_to_file: on an error that removes what stands there, were it a device.
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    if (!file) return std::strerror(errno);
     errno = 0;
-    if (png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr) != 0) return {};
+    const bool written =
+        png_image_write_to_stdio(&image, file, 0, pixels.data(), 0, nullptr) != 0;
     const int error = errno;
     png_image_free(&image);
+    const bool closed = std::fclose(file) == 0;
+    if (written && closed) return {};
+    if (written) return std::strerror(errno);
     return error != 0 ? std::strerror(error) : image.message;
 }
 
