@@ -149,6 +149,9 @@ def shown(item):
         return f"{item['delays']:g} d {item['messages']:.5g} m"
     if item["target"].startswith("bytes "):
         return amount(item["bytes"], "B")
+    if item["name"].startswith(("app/", "peer/mpi_pagerank", "peer/mpi_jacobi", "kddm/gups",
+                                "peer/mpi_gups")):
+        return f"{item['items_per_second'] / 1e6:.4g} M/s"
     if "bytes_per_second" in item:
         return f"{item['bytes_per_second'] / 1e9:.2f} GB/s"
     return amount(item["real_time"], item["time_unit"])

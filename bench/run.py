@@ -13,11 +13,14 @@ import tempfile
 from dataclasses import dataclass, field
 
 import results as results_module
-from targets import NODES, SUITES, UPGRADE_NODES
+from targets import NODES, SCENARIO_ROWS, SUITES, UPGRADE_NODES
 
 CORES = len(os.sched_getaffinity(0))
 PART_TIMEOUT_S = 600
 TCP = "/net:tcp"
+# One-sided MPI: the fastest of Open MPI's components that works on one host, which rows name; see
+# bench/peers/README.md.
+RMA = {"OMPI_MCA_osc": "sm"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def kddm_parts(quick):
             "kddm/grab_remote_8B", "kddm/upgrade_remote_8B", "kddm/fetch_add_remote",
             "kddm/apply_remote", "kddm/get_remote_4KiB"), cores=2),
         Part(program("many"), 2, ("kddm/get_many_64KiB", "floor/ucx_get_1MiB"), cores=2),
-        Part(program("gups"), 2, ("kddm/gups_batched", "peer/mpi_gups_alltoallv"), cores=2),
+        Part(program("gups_batched"), 2, ("kddm/gups_batched", "peer/mpi_gups_alltoallv"), cores=2),
         Part(program("cached"), 2, ("kddm/get_put_cached", "floor/shared_mutex"), cores=2),
         Part(program("ring"), 4, ("kddm/get_remote_8B/ranks:4",), cores=2),
         Part(program("ring"), 8, ("kddm/get_remote_8B/ranks:8",), cores=2),
@@ -55,6 +58,13 @@ def kddm_parts(quick):
         Part(program("pair"), 2, ("kddm/get_remote_8B" + TCP, "kddm/grab_remote_8B" + TCP,
                                   "floor/am_roundtrip_8B" + TCP), cores=2, suffix=TCP,
              environment={"UCX_TLS": "tcp", "SSI_NET_SAME_HOST": "off"}),
+        Part(program("mpi_rma"), 2, ("peer/mpi_get_8B", "peer/mpi_fetch_add"), cores=2,
+             environment=RMA),
+        Part(program("gups"), 2, ("kddm/gups", "peer/mpi_gups_accumulate", "peer/mpi_gups_shm"),
+             cores=2, environment=RMA),
+        Part(program("pagerank"), 2, ("app/pagerank_rmat", "peer/mpi_pagerank"), cores=2),
+        Part(program("jacobi"), 2, ("app/jacobi", "peer/mpi_jacobi"), cores=2),
+        Part(program("scenarios"), 4, SCENARIO_ROWS, cores=2),
         Part(program("rss_bare"), 2, ("node/idle_rss",)),
         Part(program("session"), 2, ("node/idle_rss",), environment=no_pool),
         Part(program("session"), 2, ("node/idle_rss",),

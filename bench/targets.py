@@ -54,6 +54,15 @@ def counters(**most):
 REPORTED = Target()
 AM_8B = "floor/am_roundtrip_8B"
 
+# Kerrighed's own scenarios and sets: bench/kddm/scenarios.cpp.
+SCENARIOS = ("get_first_touch", "get_from_home", "get_from_third", "grab_first_touch",
+             "grab_local_copy", "grab_remote_copies:1", "grab_remote_copies:2",
+             "grab_remote_copies:3", "grab_local_copy_remote_copies:3", "remove_local_copy",
+             "remove_remote_copies:1", "remove_remote_copies:2", "remove_remote_copies:3")
+SCENARIO_ROWS = tuple(f"kddm/scenario/{scenario}/{kind}"
+                      for kind in ("local_4B", "remote_4B", "remote_4KiB")
+                      for scenario in SCENARIOS)
+
 KDDM = {
     "floor/am_roundtrip_8B": REPORTED,
     "floor/am_roundtrip_4KiB": REPORTED,
@@ -82,6 +91,16 @@ KDDM = {
     "floor/am_roundtrip_8B/net:tcp": REPORTED,
     "kddm/get_remote_8B/net:tcp": REPORTED,
     "kddm/grab_remote_8B/net:tcp": REPORTED,
+    "peer/mpi_get_8B": REPORTED,
+    "peer/mpi_fetch_add": REPORTED,
+    "peer/mpi_gups_accumulate": REPORTED,
+    "peer/mpi_gups_shm": REPORTED,
+    "kddm/gups": ratio(1 / 2.0, "peer/mpi_gups_accumulate"),
+    "peer/mpi_pagerank": REPORTED,
+    "app/pagerank_rmat": ratio(1 / 0.8, "peer/mpi_pagerank"),
+    "peer/mpi_jacobi": REPORTED,
+    "app/jacobi": ratio(1 / 0.9, "peer/mpi_jacobi"),
+    **{row: REPORTED for row in SCENARIO_ROWS},
     "node/idle_rss": counters(bytes=32 * MIB),
     "node/start_time": REPORTED,
 }

@@ -69,6 +69,11 @@ void calibrate(const Settings& settings, Side& side) {
 void alternate(const Settings& settings, Side& ours, Row& row, Side* floor, Row* floor_row) {
     if (floor) calibrate(settings, *floor);
     calibrate(settings, ours);
+    alternate_as_set(settings, ours, row, floor, floor_row);
+}
+
+void alternate_as_set(const Settings& settings, Side& ours, Row& row, Side* floor,
+                      Row* floor_row) {
     for (int i = 0; i < settings.repetitions(); ++i) {
         if (floor) {
             const double ns = slice(*floor, nullptr);

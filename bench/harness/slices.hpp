@@ -28,9 +28,11 @@ struct Side {
 // Chooses how many operations make a slice (the same on every rank), which is also the unmeasured
 // first pass over the same bytes.
 void calibrate(const Settings& settings, Side& side);
-// Alternates slices of both and then samples single operations; fills the rows' slices,
+// Calibrates, alternates slices of both and then samples single operations; fills the rows' slices,
 // iterations and percentiles. `floor` may be null: then only `ours` is measured.
 void alternate(const Settings& settings, Side& ours, Row& row, Side* floor, Row* floor_row);
+// The same without calibrate(), for sides that know how many operations make a slice.
+void alternate_as_set(const Settings& settings, Side& ours, Row& row, Side* floor, Row* floor_row);
 
 // Waits for all ranks without burning the core: for ranks that sit out a floor's slice.
 void sleeping_barrier();

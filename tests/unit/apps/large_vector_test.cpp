@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "graph/large_vector.hpp"
+#include "support/large_vector.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 namespace {
 
-using graph::LargeVector;
+using support::LargeVector;
 
 TEST(LargeVector, keeps_its_values_across_the_sizes_where_pages_change) {
     LargeVector<std::uint64_t> numbers;
@@ -27,7 +27,7 @@ TEST(LargeVector, starts_large_memory_on_a_huge_page) {
 }
 
 TEST(LargeVector, refuses_what_cannot_be_had) {
-    graph::HugePageAllocator<std::uint64_t> allocator;
+    support::HugePageAllocator<std::uint64_t> allocator;
     EXPECT_THROW(allocator.allocate(std::numeric_limits<std::size_t>::max() / 4), std::bad_alloc);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program instead
     EXPECT_THROW(allocator.allocate(std::size_t{1} << 59), std::bad_alloc);

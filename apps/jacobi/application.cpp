@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "application.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "support/memory_need.hpp"
+#include "support/statistics.hpp"
+
+namespace jacobi {
+
+Application::Application(ssi::Session& session, const Options& options)
+    : session_(session),
+      options_(options),
+      layout_(options.plate, options.block, session.size()),
+      progress_("jacobi", session.rank() == 0, options.progress, clock_) {
+    report_.program = "jacobi";
+    report_.plate = options.plate;
+    report_.state_bytes = options.state_bytes();
+    report_.speed = options.speed;
+    report_.ranks = session.size();
+    report_.rank_rows = layout_.rank_rows();
+    report_.rank_cols = layout_.rank_cols();
+    report_.blocks = layout_.blocks();
+    report_.block_rows = layout_.height();
+    report_.block_cols = layout_.width();
+    report_.iterations = options.iterations;
+}
+
+int Application::run() {
+    if (const int code = prepare(); code != 0) return code;
+    progress_.stage("filling the plate");
+    const double begin = seconds();
+    plate_.emplace(session_, layout_, options_.speed);
+    if (!options_.png.empty() || !options_.frames.empty())
+        pictures_.emplace(*plate_, options_.pixels);
+    report_.build_seconds = seconds() - begin;
+    if (const int code = solve(); code != 0) return code;
+    if (!options_.png.empty()) {
+        if (const int code = picture(options_.png); code != 0) return code;
+        report_.picture = options_.png;
+    }
+    report_.digest = plate_->digest();
+    report_.change = options_.iterations != 0 ? plate_->change() : 0;
+    report_.kddm = {support::sum_over_ranks(session_, plate_->blocks()),
+                    support::sum_over_ranks(session_, plate_->edges())};
+    verify();
+    progress_.finish();
+    return report();
+}
+
+int Application::agree(const std::string& problem, ssi::Errc code) {
+    std::uint64_t exit_code = 0;
+    if (!problem.empty()) {
+        progress_.finish();
+        fmt::print(stderr, "jacobi: {}\n", problem);
+        exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
+    }
+    return static_cast<int>(session_.reduce(exit_code, ssi::Reduce::max));
+}
+
+int Application::prepare() {
+    std::string problem;
+    if (first() && !options_.beside.empty()) {
+        if (auto other = read_beside(options_.beside))
+            report_.beside = *other;
+        else
+            problem = other.error();
+    }
+    if (const int code = agree(problem, ssi::Errc::parse); code != 0) return code;
+    if (first() && !options_.frames.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(options_.frames, error);
+        if (error) problem = fmt::format("cannot make {}: {}", options_.frames, error.message());
+    }
+    // A picture that cannot be written is better known before the work than after it.
+    if (first() && problem.empty() && !options_.png.empty()) {
+        if (std::FILE* file = std::fopen(options_.png.c_str(), "ab"))
+            std::fclose(file);
+        else
+            problem = fmt::format("cannot write {}: {}", options_.png, std::strerror(errno));
+    }
+    if (const int code = agree(problem, ssi::Errc::io); code != 0) return code;
+    const auto host = support::this_host(session_);
+    // Frames of ghosts, pages and what an object costs: a twentieth.
+    double bytes = 1.05 * options_.state_bytes() * host.ranks / session_.size();
+    if (options_.verify && host.has_first) bytes += options_.state_bytes();
+    bool fits = true;
+    problem = support::memory_problem(session_, host, bytes, "the plate",
+                                      "use more hosts, a smaller plate, or no --verify", fits);
+    return agree(problem, ssi::Errc::out_of_memory);
+}
+
+int Application::solve() {
+    if (const int code = frame(0); code != 0) return code;
+    session_.barrier();
+    double spent = 0;
+    for (std::uint64_t step = 1; step <= options_.iterations; ++step) {
+        const double begin = seconds();
+        plate_->step();
+        spent += seconds() - begin;
+        progress_.update([&] {
+            const double rate = static_cast<double>(options_.plate.cells()) *
+                                static_cast<double>(step) / spent / 1e6;
+            return fmt::format("step {} of {}, {:.1f} M cell updates/s", step,
+                               options_.iterations, rate);
+        });
+        if (const int code = frame(step); code != 0) return code;
+    }
+    report_.seconds = session_.reduce(spent, ssi::Reduce::max);
+    return 0;
+}
+
+int Application::frame(std::uint64_t step) {
+    if (options_.frames.empty() || step % options_.every != 0) return 0;
+    ++report_.frames;
+    return picture(fmt::format("{}/frame-{:06}.png", options_.frames, step / options_.every));
+}
+
+int Application::picture(const std::string& path) {
+    return agree(pictures_->write(path), ssi::Errc::io);
+}
+
+void Application::verify() {
+    if (!options_.verify) return;
+    if (first()) {
+        progress_.stage("a serial run, to compare");
+        const double begin = seconds();
+        SerialPlate serial(options_.plate);
+        for (std::uint64_t step = 0; step < options_.iterations; ++step)
+            serial.step(options_.speed);
+        Report::Verification& verification = report_.verification.emplace();
+        verification.seconds = seconds() - begin;
+        for (std::uint32_t block = 0; block < layout_.blocks(); ++block)
+            plate_->read(block,
+                         [&](std::int64_t row, std::int64_t col, std::span<const double> cells) {
+                             verification.difference.look(serial, row, col, cells);
+                         });
+    }
+    session_.barrier();
+}
+
+int Application::report() {
+    ssi::Errc code = ssi::Errc::ok;
+    if (first()) {
+        fmt::print("{}", options_.json ? report_.json() : report_.text());
+        if (report_.verification && !report_.verification->passed()) code = ssi::Errc::mismatch;
+        if (std::fflush(stdout) != 0) {
+            fmt::print(stderr, "jacobi: cannot write the report: {}\n", std::strerror(errno));
+            code = ssi::Errc::io;
+        }
+    }
+    const auto exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
+    return static_cast<int>(session_.reduce(exit_code, ssi::Reduce::max));
+}
+
+}  // namespace jacobi
