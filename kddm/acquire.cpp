@@ -124,6 +124,7 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
         if (!w.granted) ++shard.counters.misses;
     }
     SSI_TRY(wait_granted(set, id, w, want));
+    if (want.access == Access::write) pin::before_bytes_change();  // another task closed the word
     if (value_kept) *value_kept = w.value_kept;
     if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "blocks.hpp"
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <cstring>
+#include <mutex>
 
 #include "ssi/base/assert.hpp"
 #include "ssi/base/config.hpp"
@@ -13,6 +16,9 @@ namespace {
 
 constexpr std::uint16_t in_home_arena = 2;  // ObjectHeader::state; bit 0 is `away`
 constexpr std::size_t simulated_chunk_bytes = 64u << 10;
+constexpr std::size_t page_bytes = 4096;
+// Slabs are taken by so many bytes of the home memory; pages of them are touched one by one.
+constexpr std::size_t slabs_bytes = 256u << 10;
 
 // 0 in the configuration: no limit but the machine's.
 std::size_t limit_of(const Config& config) {
@@ -35,6 +41,7 @@ sys::Arena::Options options_for(const Config& config, sys::Arena::Kind kind, boo
 
 Blocks::Blocks(const Config& config, Log& log, bool simulated)
     : log_(log),
+      shared_(!simulated && config.text("net.same_host") == "on"),
       home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
       cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {}
 
@@ -75,6 +82,28 @@ void Blocks::release(Block* block) {
 void Blocks::warm(std::size_t bytes) {
     home_.touch_ahead(bytes / 2);
     cache_.touch_ahead(bytes - bytes / 2);
+}
+
+void* Blocks::take_slab() {
+    if (!shared_) return nullptr;
+    const std::lock_guard hold(slab_mutex_);
+    if (next_slab_ == slabs_end_) {
+        auto block = home_.allocate(slabs_bytes);
+        if (!block) return nullptr;
+        const auto begin = reinterpret_cast<std::uintptr_t>(sys::bytes_of(*block));
+        const std::uintptr_t first = (begin + page_bytes - 1) / page_bytes * page_bytes;
+        const std::size_t count = (begin + slabs_bytes - first) / slab_bytes;
+        next_slab_ = sys::bytes_of(*block) + (first - begin);
+        slabs_end_ = next_slab_ + count * slab_bytes;
+    }
+    return std::exchange(next_slab_, next_slab_ + slab_bytes);
+}
+
+Blocks::Offer Blocks::offer() const {
+    struct stat status {};
+    const int fd = shared_ ? home_.memory_fd() : -1;
+    if (fd < 0 || ::fstat(fd, &status) != 0) return {};
+    return {fd, static_cast<std::uint64_t>(status.st_ino)};
 }
 
 std::size_t Blocks::bytes_in_use() const {

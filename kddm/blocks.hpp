@@ -3,9 +3,11 @@
 // the entry holds one reference, each message in flight another. Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "ssi/sys/arena.hpp"
+#include "ssi/sys/task.hpp"
 #include "transition.hpp"
 
 namespace ssi::kddm {
@@ -25,10 +27,25 @@ public:
     void warm(std::size_t bytes);
     std::size_t bytes_in_use() const;
 
+    // Room for entries and what stands beside them (slab.hpp), at a page, in memory that peers may
+    // map. It stays taken. Null: nobody maps it, or it is at its limit; then any memory will do.
+    static constexpr std::size_t slab_bytes = 8192;
+    void* take_slab();
+    // What a peer of the host needs to map the home memory; fd -1: it cannot.
+    struct Offer {
+        int fd = -1;
+        std::uint64_t inode = 0;
+    };
+    Offer offer() const;
+
 private:
     Log& log_;
+    const bool shared_;         // peers may map home_
     sys::Arena home_;
     sys::Arena cache_;
+    sys::Mutex slab_mutex_;     // of the next two
+    std::byte* next_slab_ = nullptr;
+    std::byte* slabs_end_ = nullptr;
 };
 
 inline Block* block_of(std::byte* bytes) { return reinterpret_cast<Block*>(bytes) - 1; }

@@ -39,6 +39,7 @@ void drop_bytes(Entry& entry, Transition& t) {
 
 // Zeroes, or an empty object, for an entry that has no bytes. False: out of memory.
 bool make_bytes(Entry& entry, Transition& t, bool at_home) {
+    pin::before_bytes_change();
     if (entry.inline_length) {
         std::memset(entry.small, 0, sizeof entry.small);
         return true;
@@ -53,6 +54,7 @@ void must_make_bytes(Entry& entry, Transition& t) {
 }
 
 void take_in(Entry& entry, const Body& body, Transition& t) {
+    pin::before_bytes_change();
     if (entry.inline_length) {
         std::memcpy(entry.small, body.small_bytes(), sizeof entry.small);
     } else {
@@ -356,13 +358,14 @@ Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundi
     if (m.has(flag::keep)) {
         waiter->value_kept = !busy->lost_copy;
     } else if (entry.inline_length) {
+        pin::before_bytes_change();
         std::memcpy(entry.small, body.small_bytes(), sizeof entry.small);
     } else {
         if (entry.block) s.blocks->release(entry.block);
         entry.block = body.block();
     }
     s.counters->bytes_in += m.length;
-    entry.version.store(m.version, std::memory_order_relaxed);
+    entry.set_version(m.version);
     entry.state = write ? CacheState::exclusive : CacheState::shared;
     const std::uint64_t access =
         write ? pin::readable | pin::writable | pin::writer_held : pin::readable;
@@ -472,7 +475,7 @@ void on_data(Entry& entry, const Message& m, const Body& body, Transition& t) {
     }
     if (!entry.here()) must_make_bytes(entry, t);   // a planted lost upgrade: never leave a hole
     // Renewal is a write by itself: whoever asked may have given up since.
-    entry.version.store(m.version + (m.has(flag::renew) ? 1 : 0), std::memory_order_relaxed);
+    entry.set_version(m.version + (m.has(flag::renew) ? 1 : 0));
     busy->has_data = true;
     busy->want_done = m.has(flag::want_done);
     busy->acks_missing += static_cast<std::int32_t>(m.acks);
@@ -570,14 +573,19 @@ void install_evicted(Entry& entry, const Message& m, const Body& body, bool copi
         take_in(entry, body, t);
     }
     t.counters->bytes_in += m.length;
-    entry.version.store(m.version, std::memory_order_relaxed);
+    entry.set_version(m.version);
     entry.state = copies ? CacheState::owner : CacheState::exclusive;
     pin::set(entry.word, copies ? pin::readable : pin::readable | pin::writable);
 }
 
 bool instantiate(Entry& entry, Transition& t) {
     if (!make_bytes(entry, t, true)) return false;
-    entry.version.store(1, std::memory_order_relaxed);
+    // Above whatever this entry, and an earlier life of this object, had: no lock-free reader may
+    // take the new bytes for old ones.
+    const std::uint64_t last = std::max(t.pools->last_version,
+                                        entry.version.load(std::memory_order_relaxed) &
+                                            version_writes_mask);
+    entry.set_version(last + 1);
     entry.state = CacheState::exclusive;
     pin::set(entry.word, pin::readable | pin::writable);
     return true;
@@ -589,7 +597,7 @@ void destroy(Entry& entry, Transition& t) {
         std::ranges::fill(entry.bytes(), std::byte{0});
     else
         entry.block->length = 0;
-    entry.version.fetch_add(1, std::memory_order_relaxed);
+    entry.next_version();
     const Home* home = entry.home();
     const bool alone =
         !home || (home->quiet() && home->owner == t.self && home->copies.empty());

@@ -20,7 +20,7 @@ constexpr const char* plant_names[] = {
     "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
-    "careless_compare", "parallel_pinning", "update_twice",
+    "careless_compare", "parallel_pinning", "update_twice", "unverified_read",
 };
 
 }  // namespace
@@ -58,7 +58,10 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
       direct_(options.direct && options.plant == Plant::none),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
-               static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))) {
+               static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
+      offer(blocks.offer()),
+      windows(node, log, executor, node.doors().config.text("net.same_host") == "on",
+              options.peers_in_process) {
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
     const auto warm = static_cast<std::size_t>(node.doors().config.integer("arena.warm_bytes"));
@@ -119,6 +122,7 @@ void Engine::publish_stats() {
             {"remote_grabs", s.remote_grabs}, {"invalidations", s.invalidations},
             {"transfers", s.transfers}, {"applies", s.applies},
             {"recalls", s.recalls},     {"evictions", s.evictions},
+            {"reads", s.reads},         {"reads_by_message", s.reads_by_message},
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
             {"objects", s.objects}};
         for (const auto& [name, value] : values)
@@ -188,7 +192,8 @@ std::size_t Engine::bytes_in_use() const {
         for (std::uint32_t i = 0; i <= set->shard_mask; ++i) {
             const Shard& shard = set->shards[i];
             std::lock_guard shard_lock(shard.mutex);
-            bytes += shard.index.bytes() + shard.slabs.size() * Slab::bytes;
+            bytes += shard.index.bytes();
+            for (const Slab& slab : shard.slabs) bytes += slab.private_bytes();
         }
     }
     return bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Engine::Impl: the shell around the sans-I/O machine: locks, memory, messages, waiting. One file
 // per concern: acquire.cpp (verbs on guards), step.cpp (runs the machine), receive.cpp (messages),
-// operations.cpp (apply, atomics, remove), set_control.cpp (names), groups.cpp (coarse
+// operations.cpp (apply, atomics, remove), read.cpp (one-sided reads), set_control.cpp (names), groups.cpp (coarse
 // invalidation trees), loss.cpp (dead nodes).
 #pragma once
 
@@ -21,10 +21,12 @@
 #include "executor.hpp"
 #include "outbox.hpp"
 #include "set_state.hpp"
+#include "snapshot.hpp"
 #include "ssi/base/json.hpp"
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/many.hpp"
 #include "updates.hpp"
+#include "windows.hpp"
 
 namespace ssi::kddm {
 
@@ -37,6 +39,8 @@ struct Rpc {
     sys::WaitCell cell;
     Message answer;
     std::vector<std::byte> bytes;
+    std::byte* room = nullptr;   // for the bytes of a read_reply of just that length
+    std::size_t room_bytes = 0;
     Errc error = Errc::ok;
     NodeId fault = no_node;
     bool answered = false;   // else it was woken to look again, as a node is lost
@@ -177,6 +181,36 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     const RegisteredFunction* function(std::uint64_t hash) const;
     Result<void> check_apply(const Message& m, std::string_view name, std::size_t bytes) const;
 
+    // -- read.cpp: one-sided reads; receive_read.cpp: those that come as messages
+    struct PendingRead {
+        ReadJob* job = nullptr;
+        NodeId asked = no_node;
+        Message request;
+        Rpc rpc;
+    };
+    Result<void> read(SetState& set, ReadJob& job);
+    Result<void> read_many(SetState& set, std::span<ReadJob> jobs);
+    Result<bool> read_at_once(SetState& set, ReadJob& job);
+    Look look_around(SetState& set, ReadJob& job);
+    template <class Memory>
+    Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
+    void expect_read(const SetState& set, ObjectId id) const;
+    void start_read(SetState& set, ReadJob& job, PendingRead& pending);
+    Result<void> finish_read(SetState& set, PendingRead& pending);
+    Result<void> read_by_guard(SetState& set, ReadJob& job);
+    Result<void> copy_held(SetState& set, ReadJob& job, Entry& entry);
+    NodeId keeper_of(SetState& set, ObjectId id);
+    void learn_place(SetState& set, ObjectId id, NodeId home, const Message& answer);
+    void receive_read(SetState& set, const Message& m);
+    void forward_read(const Message& m, const Entry& entry, Step& step);
+    void answer_evicting_read(SetState& set, const Message& m, Entry& entry, Step& step);
+    bool answer_read_at_once(SetState& set, const Message& m, std::uint64_t hash);
+    void answer_read(SetState& set, const Message& m, Entry& entry);
+    void send_read(SetState& set, const Message& m, const Reading& reading, const Entry* entry,
+                   std::span<const std::byte> bytes);
+    void refuse_read(const Message& m, Errc code, std::string_view text = {});
+    static bool is_lengthy_read(const Operation& operation);
+
     // -- set_control.cpp, set_destroy.cpp
     NodeId manager() const { return membership.members.front().node; }
     SetState* find_set(SetId id) const;
@@ -232,6 +266,8 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     const bool direct_;              // no protocol bug is planted: those are in the general steps
     Blocks blocks;
     Executor executor;
+    const Blocks::Offer offer;
+    Windows windows;
     std::atomic<std::uint64_t> last_txn{0};
     std::atomic<std::uint64_t> refused_slots{0};
 

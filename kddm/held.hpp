@@ -22,6 +22,7 @@ struct SetState;
 struct TaskCounters {
     std::atomic<std::uint64_t> gets{0};
     std::atomic<std::uint64_t> grabs{0};
+    std::atomic<std::uint64_t> reads{0};
     static void add(std::atomic<std::uint64_t>& c) {  // single writer: no locked instruction
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }

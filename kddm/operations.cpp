@@ -161,8 +161,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
             Message answer = make_message(Kind::reply, m.set_id(), found, TxnId(m.txn), self);
             std::vector<std::byte> bytes;
             const Result<void> result = execute(set, *entry, m, payload, answer, bytes);
-            entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
-                                 std::memory_order_relaxed);
+            entry->next_version();
             const auto before = pin::drop(entry->word, Access::write);
             answer_operation(m, answer, result, bytes);
             if (pin::must_run(before)) run_unpinned(set, found, entry);
@@ -195,7 +194,8 @@ void Impl::run_operations(Operations& ready) {
         const RegisteredFunction* f = operation->request.kind() == Kind::apply
                                           ? function(operation->request.version)
                                           : nullptr;
-        if (f && f->run == Run::on_executor && operation->granted)
+        const bool lengthy = (f && f->run == Run::on_executor) || is_lengthy_read(*operation);
+        if (lengthy && operation->granted)
             executor.post([this, operation] {
                 Operations next;
                 run_operation(operation, next);
@@ -221,6 +221,13 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
         return answer_operation(m, answer, failed, bytes);
     }
     Entry* entry = operation->entry;
+    pin::before_bytes_change();   // another task may have closed the word for us
+    if (m.kind() == Kind::read_request) {
+        answer_read(set, m, *entry);
+        if (pin::must_run(pin::drop(entry->word, Access::read)))
+            run_unpinned(set, m.object(), entry, &ready);
+        return;
+    }
     if (m.kind() == Kind::remove) {
         {
             Step step(*this, set, m.object(), hash_object(set.id, m.object()), &ready);
@@ -230,8 +237,7 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
         return answer_operation(m, answer, {}, bytes);
     }
     const Result<void> result = execute(set, *entry, m, operation->arguments, answer, bytes);
-    entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
-                         std::memory_order_relaxed);
+    entry->next_version();
     const auto before = pin::drop(entry->word, Access::write);
     answer_operation(m, answer, result, bytes);
     if (pin::must_run(before)) run_unpinned(set, m.object(), entry, &ready);
@@ -267,7 +273,10 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
         if (rpc->txn != m.txn) continue;
         *link = rpc->next;
         rpc->answer = m;
-        if (!payload.empty()) rpc->bytes.assign(payload.begin(), payload.end());
+        if (m.kind() == Kind::read_reply && rpc->room && payload.size() == rpc->room_bytes)
+            std::memcpy(rpc->room, payload.data(), payload.size());
+        else if (!payload.empty())
+            rpc->bytes.assign(payload.begin(), payload.end());
         if (m.kind() == Kind::error) {
             rpc->error = static_cast<Errc>(m.acks);
             rpc->fault = NodeId(m.requester);

@@ -33,6 +33,11 @@ inline constexpr std::uint64_t one = 1ull << 32;
 
 inline std::uint32_t count(std::uint64_t v) { return static_cast<std::uint32_t>(v >> 32); }
 
+// Between whatever closed the word to lock-free readers (a writer's pin, or access taken away) and
+// the first changed byte: a reader that sees the byte sees the closed word, or what came after it
+// (snapshot.hpp). The other end is Entry::set_version.
+inline void before_bytes_change() { std::atomic_thread_fence(std::memory_order_release); }
+
 // Fast path of get: succeeds only when nothing is queued or revoked.
 inline bool try_read(Word& word, std::uint64_t ignored = 0) {
     std::uint64_t v = word.load(std::memory_order_relaxed);
@@ -50,6 +55,7 @@ inline bool try_write(Word& word, std::uint64_t ignored = 0) {
         if ((v & (writable | (blocked & ~ignored))) != writable || count(v) != 0) return false;
     } while (!word.compare_exchange(v, (v + one) | writer_held, std::memory_order_acquire,
                                     std::memory_order_relaxed));
+    before_bytes_change();
     return true;
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ssi/kddm/raw_set.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdint>
 
 #include "engine_impl.hpp"
 #include "fast_path.hpp"
@@ -13,9 +16,7 @@ void RawGuard::release() noexcept {
     Entry* entry = entry_;
     const Access access = std::exchange(access_, Access::none);
     const ObjectId id = entry->id;   // afterwards it may be another's
-    if (access == Access::write)
-        entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
-                             std::memory_order_relaxed);
+    if (access == Access::write) entry->next_version();
     Held::of_task().remove(entry, access);
     if (pin::must_run(pin::drop(entry->word, access))) [[unlikely]]
         set_->owner->impl().run_unpinned(*set_, id, entry);
@@ -89,6 +90,85 @@ Result<RawGuard> RawSet::try_grab(ObjectId id) {
     return engine_->impl().acquire(*set_, id, {Access::write, false, true});
 }
 
+namespace {
+
+Result<ReadJob> job_for(SetId set, ObjectId id, std::size_t offset, std::size_t length) {
+    if (offset > max_object_bytes || (length > max_object_bytes && length != SIZE_MAX))
+        return fail(Errc::invalid_argument,
+                    fmt::format("read of {} bytes at offset {}: objects have at most {} bytes",
+                                length, offset, max_object_bytes));
+    ReadJob job{{set, id}};
+    job.reading.offset = static_cast<std::uint32_t>(offset);
+    if (length != SIZE_MAX) job.reading.length = static_cast<std::uint32_t>(length);
+    return job;
+}
+
+Result<RawSnapshot> read_one(Engine::Impl& impl, SetState& set, ObjectId id, std::size_t offset,
+                             std::size_t length) {
+    auto job = job_for(set.id, id, offset, length);
+    if (!job) return tl::unexpected<Failure>(std::move(job).error());
+    RawSnapshot snapshot;
+    job->grown = &snapshot.bytes;
+    SSI_TRY(impl.read(set, *job));
+    snapshot.version = job->reading.version;
+    return snapshot;
+}
+
+}  // namespace
+
+Result<RawSnapshot> RawSet::read(ObjectId id) {
+    return read_one(engine_->impl(), *set_, id, 0, SIZE_MAX);
+}
+
+Result<RawSnapshot> RawSet::read(ObjectId id, std::size_t offset, std::size_t length) {
+    return read_one(engine_->impl(), *set_, id, offset, std::min(length, SIZE_MAX - 1));
+}
+
+Result<std::uint64_t> RawSet::read_into(ObjectId id, std::size_t offset,
+                                        std::span<std::byte> out) {
+    auto job = job_for(set_->id, id, offset, out.size());
+    if (!job) return tl::unexpected<Failure>(std::move(job).error());
+    job->fixed = out.data();
+    SSI_TRY(engine_->impl().read(*set_, *job));
+    return job->reading.version;
+}
+
+Result<std::vector<RawSnapshot>> RawSet::read_many(std::span<const ObjectId> ids) {
+    std::vector<RawSnapshot> snapshots(ids.size());
+    std::vector<ReadJob> jobs(ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        jobs[i].reading = {set_->id, ids[i]};
+        jobs[i].grown = &snapshots[i].bytes;
+    }
+    SSI_TRY(engine_->impl().read_many(*set_, jobs));
+    for (std::size_t i = 0; i < ids.size(); ++i) snapshots[i].version = jobs[i].reading.version;
+    return snapshots;
+}
+
+Result<void> RawSet::read_many(std::span<const ObjectId> ids, std::size_t offset,
+                               std::size_t length, std::span<std::byte> out,
+                               std::span<std::uint64_t> versions) {
+    if (ids.size() != 0 && out.size() / ids.size() < length)
+        return ssi::fail(Errc::invalid_argument,
+                         fmt::format("read_many of {} objects with {} bytes each into {} bytes",
+                                     ids.size(), length, out.size()));
+    if (!versions.empty() && versions.size() < ids.size())
+        return ssi::fail(Errc::invalid_argument,
+                         fmt::format("read_many of {} objects into {} versions", ids.size(),
+                                     versions.size()));
+    auto first = job_for(set_->id, 0, offset, std::min(length, SIZE_MAX - 1));
+    if (!first) return tl::unexpected<Failure>(std::move(first).error());
+    std::vector<ReadJob> jobs(ids.size(), *first);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        jobs[i].reading.id = ids[i];
+        jobs[i].fixed = out.data() + i * length;
+    }
+    SSI_TRY(engine_->impl().read_many(*set_, jobs));
+    if (versions.empty()) return {};
+    for (std::size_t i = 0; i < ids.size(); ++i) versions[i] = jobs[i].reading.version;
+    return {};
+}
+
 Access RawSet::find(ObjectId id) const {
     const std::uint64_t hash = hash_object(set_->id, id);
     const Shard& shard = set_->shard(hash);
@@ -151,6 +231,7 @@ SetStats RawSet::stats() const {
         for (const auto& c : set_->task_counters) {
             s.gets += c->gets.load(std::memory_order_relaxed);
             s.grabs += c->grabs.load(std::memory_order_relaxed);
+            s.reads += c->reads.load(std::memory_order_relaxed);
         }
     }
     for (std::uint32_t i = 0; i <= set_->shard_mask; ++i) {
@@ -169,6 +250,7 @@ SetStats RawSet::stats() const {
     }
     s.hits = s.gets + s.grabs - std::min(misses, s.gets + s.grabs);
     s.applies = set_->applies.load(std::memory_order_relaxed);
+    s.reads_by_message = set_->message_reads.load(std::memory_order_relaxed);
     return s;
 }
 

@@ -13,7 +13,7 @@ namespace {
 bool is_request(Kind kind) {
     return kind == Kind::get_request || kind == Kind::grab_request || kind == Kind::evict ||
            kind == Kind::atomic || kind == Kind::apply || kind == Kind::remove ||
-           kind == Kind::update;
+           kind == Kind::update || kind == Kind::read_request;
 }
 bool is_control(Kind kind) { return kind >= Kind::set_open && kind <= Kind::set_gone; }
 bool is_operation(Kind kind) {
@@ -72,7 +72,8 @@ void Impl::receive_batch(NodeId from, const Message& m, std::span<std::byte> pay
 void Impl::take(NodeId from, const Message& m, std::span<std::byte> payload, Block* block,
                 Outbox* outbox) {
     const bool for_rpc = (m.kind() == Kind::reply || m.kind() == Kind::error ||
-                          m.kind() == Kind::set_info) && (m.txn & rpc_bit);
+                          m.kind() == Kind::read_reply || m.kind() == Kind::set_info) &&
+                         (m.txn & rpc_bit);
     if (for_rpc) {
         complete_rpc(m, payload);
     } else if (is_control(m.kind())) {
@@ -102,11 +103,12 @@ Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> p
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                    Block* owned, Outbox* outbox) {
     const bool request = is_request(m.kind());
+    const bool forwarded = m.kind() == Kind::read_request && m.has(flag::forwarded);
     const Place place = place_of(set, m.object());
     Errc refusal = Errc::ok;
     if (set.destroyed.load(std::memory_order_acquire)) {
         refusal = Errc::not_found;
-    } else if (request && m.kind() != Kind::update) {   // which checks each of its objects
+    } else if (request && !forwarded && m.kind() != Kind::update) {   // checks each of its own
         const bool ours = place.home == self;
         if (!ours || (place.slot_version != m.slot_version && options.plant != Plant::stale_slot))
             refusal = Errc::stale_slot;
@@ -117,9 +119,10 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         if (refusal == Errc::stale_slot) refused_slots.fetch_add(1, std::memory_order_relaxed);
         Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), self);
         e.acks = static_cast<std::uint32_t>(refusal);
-        return send_block(from, e, nullptr);
+        return send_block(forwarded ? NodeId(m.requester) : from, e, nullptr);
     }
     if (m.kind() == Kind::update) return receive_updates(set, m, payload);
+    if (m.kind() == Kind::read_request) return receive_read(set, m);
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
     const std::size_t small = set.inline_length();
     if (small != 0 && brings_bytes(m) && payload.size() != small) [[unlikely]] {

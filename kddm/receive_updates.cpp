@@ -186,8 +186,7 @@ void Impl::receive_updates(SetState& set, const Message& m, std::span<const std:
             ++deferred;
             continue;
         }
-        object.entry->version.store(object.entry->version.load(std::memory_order_relaxed) + 1,
-                                    std::memory_order_relaxed);
+        object.entry->next_version();
         if (pin::must_run(pin::drop(object.entry->word, Access::write)))
             run_unpinned(set, object.id, object.entry);
     }
@@ -255,8 +254,7 @@ void Impl::run_part(Operation& operation, Operations& ready) {
         std::memcpy(bytes.data() + element.offset, &after, 8);
         if (!batch.results.empty()) std::memcpy(batch.results.data() + e * 8, &before, 8);
     }
-    entry->version.store(entry->version.load(std::memory_order_relaxed) + 1,
-                         std::memory_order_relaxed);
+    entry->next_version();
     const auto before = pin::drop(entry->word, Access::write);
     finish_part(batch);
     if (pin::must_run(before)) run_unpinned(*operation.set, m.object(), entry, &ready);

@@ -132,8 +132,10 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     set->placement = *placement;
     set->uid = ++last_uid;
     set->shards = std::make_unique<Shard[]>(shard_count);
-    for (std::uint32_t i = 0; i < shard_count; ++i)
+    for (std::uint32_t i = 0; i < shard_count; ++i) {
         set->shards[i].inline_length = set->inline_length();
+        set->shards[i].blocks = &blocks;
+    }
     set->shard_mask = shard_count - 1;
     auto& slot = set_chunks[id.value / set_chunk];
     if (!slot.load(std::memory_order_relaxed))

@@ -11,8 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "blocks.hpp"
 #include "held.hpp"
 #include "index.hpp"
+#include "read_hints.hpp"
 #include "slab.hpp"
 #include "ssi/kddm/types.hpp"
 #include "ssi/sys/task.hpp"
@@ -26,6 +28,7 @@ struct alignas(64) Shard {
     Entry* free_entries = nullptr;   // linked through Entry::busy
     std::vector<Slab> slabs;
     std::uint8_t inline_length = 0;  // of all entries here, see there
+    Blocks* blocks = nullptr;        // where slabs come from
     Pools pools;
     ShardCounters counters;
 
@@ -58,11 +61,14 @@ struct SetState {
     std::atomic<bool> destroyed{false};
     std::atomic<bool> has_hook{false};
     std::atomic<std::uint64_t> applies{0};
+    std::atomic<std::uint64_t> message_reads{0};
+    std::atomic<ReadHints*> hints{nullptr};       // made by the first read of another node's object
 
     mutable sys::Mutex mutex;            // of what follows
     std::optional<Failure> failure;      // of a put that nobody could be told about
     std::function<void(ObjectId, std::span<const std::byte>)> hook;
     std::vector<std::shared_ptr<TaskCounters>> task_counters;
+    std::unique_ptr<ReadHints> owned_hints;
 
     Shard& shard(std::uint64_t hash) { return shards[(hash >> 40) & shard_mask]; }
     const Shard& shard(std::uint64_t hash) const { return shards[(hash >> 40) & shard_mask]; }

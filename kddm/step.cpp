@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <cstring>
 
 #include "engine_impl.hpp"
@@ -233,7 +234,7 @@ Entry* Shard::make(std::uint64_t hash, SetId set, ObjectId id) {
         entry->busy = nullptr;
     } else {
         if (slabs.empty() || !(entry = slabs.back().carve())) {
-            slabs.emplace_back();
+            slabs.emplace_back(*blocks);
             entry = slabs.back().carve();
         }
         entry->inline_length = inline_length;
@@ -251,6 +252,9 @@ Entry* Shard::make(std::uint64_t hash, SetId set, ObjectId id) {
 }
 
 void Shard::recycle(std::uint64_t hash, Entry* entry) {
+    pools.last_version = std::max(pools.last_version, entry->version.load(
+                                                          std::memory_order_relaxed) &
+                                                          version_writes_mask);
     index.erase(hash, entry);
     pin::clear(entry->word, pin::readable | pin::writable | pin::revoking | pin::waiters |
                                 pin::slow);

@@ -66,6 +66,7 @@ public:
 // Memory for the parts of entries that come and go; of one shard, under its lock.
 struct Pools {
     Pool<Busy> busies;
+    std::uint64_t last_version = 0;   // the highest count of writes in an entry that was recycled
 };
 
 // What the direct paths (directory::answer, cache::ask, cache::arrive) need to know: of an object

@@ -21,6 +21,7 @@ enum class Kind : std::uint8_t {
     atomic,            // operation shipped to the home
     apply,
     remove,
+    read_request,      // a copy of some bytes, not to be kept: to the home, and on to the owner
     // home -> owner or reader
     fetch,             // send a copy to the requester
     yield,             // send ownership to the requester
@@ -32,6 +33,7 @@ enum class Kind : std::uint8_t {
     ack,               // `acks` copies (or groups) are gone
     evict_ack,
     reply,             // result of a shipped operation
+    read_reply,        // bytes, version; where the object stands in the sender's memory
     error,             // the request failed: code in `acks`
     served,            // to itself: the home's own copy answered a fetch
     // sets
@@ -54,6 +56,7 @@ inline constexpr std::uint16_t keep = 8;       // data: no bytes, the requester'
 inline constexpr std::uint16_t renew = 16;     // grab_new: no bytes wanted, start from zero
 inline constexpr std::uint16_t create = 32;    // set_open
 inline constexpr std::uint16_t asked = 64;     // evict_ack: a yield sent earlier takes the bytes
+inline constexpr std::uint16_t forwarded = 128;  // read_request: by the home to the owner
 // atomic: AtomicOp in bits 8 to 11, NumberKind in bits 12 to 15.
 inline constexpr unsigned atomic_op_shift = 8, number_kind_shift = 12;
 }  // namespace flag
@@ -65,9 +68,9 @@ struct Message {
     std::uint64_t hi = 0;
     std::uint64_t lo = 0;
     std::uint64_t txn = 0;           // of the requester
-    // Held or sent; operand or result of an atomic; function of apply.
+    // Held or sent; operand or result of an atomic; function of apply; length of a read_request.
     std::uint64_t version = 0;
-    std::uint32_t acks = 0;          // expected or delivered; offset of an atomic; code of error
+    std::uint32_t acks = 0;          // expected or delivered; offset of an atomic or a read; code
     std::uint32_t length = 0;        // of the object bytes that follow
     // 64 bytes: enough for answers
     std::uint32_t slot_version = 0;  // the requester's view of the object's slot
@@ -87,6 +90,26 @@ struct Message {
 };
 static_assert(sizeof(Message) == 96);
 
+// What a read_reply says beside the bytes, in fields of the message that it does not use otherwise.
+struct ReadReply {
+    std::uint32_t object_length = 0;
+    std::uint64_t entry = 0;         // address in the sender; 0: it has none to show
+    std::uint32_t fd = 0;            // of the sender's home memory, plus 1; 0: nobody maps it
+    std::uint64_t inode = 0;         // of that file
+
+    void write(Message& m) const {
+        m.ack_to = object_length;
+        m.after_txn = entry;
+        m.slot_version = fd;
+        m.range_lo = static_cast<std::uint32_t>(inode);
+        m.range_hi = static_cast<std::uint32_t>(inode >> 32);
+    }
+    static ReadReply of(const Message& m) {
+        return {m.ack_to, m.after_txn, m.slot_version,
+                std::uint64_t{m.range_hi} << 32 | m.range_lo};
+    }
+};
+
 inline std::size_t wire_bytes(Kind kind) {
     switch (kind) {
         case Kind::data:
@@ -97,6 +120,7 @@ inline std::size_t wire_bytes(Kind kind) {
         case Kind::reply:
         case Kind::error:
         case Kind::done: return 64;
+        case Kind::read_reply:
         case Kind::fetch:
         case Kind::yield:
         case Kind::invalidate:

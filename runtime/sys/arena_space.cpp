@@ -2,12 +2,14 @@
 #include "arena_space.hpp"
 
 #include <fmt/core.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "ssi/base/assert.hpp"
 #include "ssi/sys/memory_limits.hpp"
@@ -55,8 +57,13 @@ tl::unexpected<Failure> out_of_memory(int error, std::string text) {
 ArenaSpace::ArenaSpace(const Arena::Options& options)
     : options_(normalized(options)), approved_bytes_(unchecked_bytes) {
     if (options_.kind != Arena::Kind::shared_memory) return;
-    fd_ = memfd_create("ssi-arena", MFD_CLOEXEC);
-    if (fd_ < 0) open_errno_ = errno;
+    fd_ = memfd_create("ssi-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd_ < 0) {
+        open_errno_ = errno;
+        return;
+    }
+    // Whoever maps it may read up to its size for ever. Where this is refused, nobody maps it.
+    (void)fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK);
 }
 
 ArenaSpace::~ArenaSpace() {
@@ -69,11 +76,17 @@ Result<std::byte*> ArenaSpace::take(std::size_t bytes) {
     // The first bytes of a region are skipped so that all blocks start at 8 modulo 16; so next_ may
     // lie beyond grown_.
     if (next_ == nullptr || static_cast<std::size_t>(end_ - next_) < bytes)
-        SSI_TRY(add_region(bytes + 8));
+        SSI_TRY(add_region(bytes + lead_bytes()));
     std::byte* const begin = next_;
     if (begin + bytes > grown_) SSI_TRY(grow(static_cast<std::size_t>(begin + bytes - grown_)));
     next_ += bytes;
     return begin;
+}
+
+// What a new region begins with: the directory, and what makes blocks start at 8 modulo 16.
+std::size_t ArenaSpace::lead_bytes() const {
+    const bool first = region_count_.load(std::memory_order_relaxed) == 0;
+    return 8 + (fd_ >= 0 && first ? ArenaDirectory::bytes : 0);
 }
 
 // Regions double, so that a few dozen serve any size; each is large enough for what is needed now
@@ -93,6 +106,7 @@ Result<void> ArenaSpace::add_region(std::size_t needed) {
     // Look first: a region of its own for a block that then cannot be had would be lost.
     if (reserved_bytes_ + needed > options_.limit_bytes) return grow(needed);
     const unsigned count = region_count_.load(std::memory_order_relaxed);
+    const std::size_t lead = lead_bytes();
     SSI_ASSERT(count < regions_.size(), "raise arena.chunk_bytes: the arena has too many regions");
     const std::uint64_t offset =
         count == 0 ? 0 : regions_[count - 1].offset + regions_[count - 1].bytes;
@@ -114,7 +128,7 @@ Result<void> ArenaSpace::add_region(std::size_t needed) {
     }
     regions_[count] = {base, bytes, offset};
     region_count_.store(count + 1, std::memory_order_release);
-    next_ = base + 8;
+    next_ = base + lead;
     grown_ = touched_ = base;
     end_ = base + bytes;
     return {};
@@ -171,7 +185,24 @@ Result<void> ArenaSpace::grow(std::size_t needed) {
     }
     grown_ += step;
     reserved_bytes_ += step;
+    if (fd_ >= 0) publish_regions();
     return {};
+}
+
+// Before a pointer into a region can be seen by anybody. The first page is there: growing begins
+// with the first region.
+void ArenaSpace::publish_regions() {
+    auto* directory = reinterpret_cast<ArenaDirectory*>(regions_[0].base);
+    const unsigned count = region_count_.load(std::memory_order_relaxed);
+    if (directory->magic != ArenaDirectory::magic_value) {
+        ::new (directory) ArenaDirectory;
+        directory->magic = ArenaDirectory::magic_value;
+    }
+    for (unsigned i = directory->count.load(std::memory_order_relaxed); i < count; ++i) {
+        directory->regions[i] = {reinterpret_cast<std::uintptr_t>(regions_[i].base),
+                                 regions_[i].bytes, regions_[i].offset};
+        directory->count.store(i + 1, std::memory_order_release);
+    }
 }
 
 // Passing a control group's limit is no error but the end of the process, so the room left is read

@@ -3,7 +3,8 @@
 // double in size and given out front to back, never taken back. Private to sys.
 // A region is mapped whole but used (and, for a memfd, backed by the file) only up to the chunks
 // that were grown to, so mapping costs nothing until then. File offsets run through all regions
-// without gaps. Not thread-safe but for offset_of and touching; Arena's central lock covers it.
+// without gaps; a memfd begins with an ArenaDirectory. Not thread-safe but for offset_of and
+// touching; Arena's central lock covers it.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <string>
 
+#include "arena_directory.hpp"
 #include "ssi/sys/arena.hpp"
 
 namespace ssi::sys {
@@ -49,8 +51,10 @@ private:
     Result<void> add_region(std::size_t bytes);
     Result<void> grow(std::size_t bytes);
     Result<void> check_limits(std::size_t bytes);
+    void publish_regions();
     std::byte* map(std::size_t bytes, std::uint64_t offset);
     std::size_t next_region_bytes(std::size_t needed) const;
+    std::size_t lead_bytes() const;
 
     const Arena::Options options_;
     int fd_ = -1;
@@ -62,7 +66,7 @@ private:
     std::byte* touched_ = nullptr;    // end of what was touched ahead
     std::byte* end_ = nullptr;        // of the newest region
     // Append-only; entries below region_count_ never change, so offset_of needs no lock.
-    std::array<Region, 40> regions_;
+    std::array<Region, ArenaDirectory::most_regions> regions_;
     std::atomic<unsigned> region_count_{0};
 };
 

@@ -55,6 +55,26 @@ TEST_F(OracleTest, notices_versions_that_go_back_or_lie) {
     EXPECT_EQ(second.checker(), "version");
 }
 
+TEST_F(OracleTest, notices_a_snapshot_that_pairs_a_version_with_anothers_value) {
+    oracle.acquired(0, 1, 10, write, {0, 1});
+    oracle.released(0, 1, 77);
+    oracle.acquired(0, 2, 11, write, {77, 2});
+    oracle.released(0, 2, 88);
+    oracle.read(0, 3, oracle.newest_version(0), {88, 3});
+    oracle.read(0, 4, 0, {77, 2});
+    EXPECT_FALSE(verdict.failed());
+    oracle.read(0, 5, 0, {88, 2});
+    EXPECT_EQ(verdict.checker(), "version");
+}
+
+TEST_F(OracleTest, notices_a_snapshot_older_than_what_was_known) {
+    oracle.acquired(0, 1, 10, read, {0, 7});
+    oracle.read(0, 2, oracle.newest_version(0), {0, 7});
+    EXPECT_FALSE(verdict.failed());
+    oracle.read(0, 3, oracle.newest_version(0), {5, 6});
+    EXPECT_EQ(verdict.checker(), "version");
+}
+
 TEST_F(OracleTest, notices_a_function_that_runs_twice_or_beside_a_holder) {
     oracle.executed(0, 1, false, 0, 7);
     EXPECT_TRUE(oracle.was_executed(1));

@@ -47,6 +47,7 @@ void Oracle::acquired(std::uint32_t number, std::uint32_t op, std::uint32_t node
                                       op, node, write ? "grabbed" : "got", number, holder.op,
                                       holder.node, holder.write ? "grabs" : "holds"));
     object.holders.push_back({op, node, write});
+    object.newest = std::max(object.newest, seen.version);
     if (seen.free) return;
     if (!seen.fresh) check_value(object, number, op, seen.value);
     check_version(object, number, op, seen);
@@ -77,6 +78,27 @@ void Oracle::check_version(Object& object, std::uint32_t number, std::uint32_t o
                                   op, seen.value, seen.version, number, object.version_value));
     object.version = seen.version;
     object.version_value = seen.value;
+    check_pair(object, number, op, seen);
+}
+
+// Whoever is shown a version is shown the same value.
+void Oracle::check_pair(Object& object, std::uint32_t number, std::uint32_t op, const Seen& seen) {
+    const auto [at, fresh] = object.values.emplace(seen.version, seen.value);
+    if (!fresh && at->second != seen.value)
+        verdict_.fail("version",
+                      fmt::format("operation {} found value {} in version {} of object {}, where "
+                                  "another found {}",
+                                  op, seen.value, seen.version, number, at->second));
+}
+
+void Oracle::read(std::uint32_t number, std::uint32_t op, std::uint64_t floor, const Seen& seen) {
+    Object& object = objects_[number];
+    if (seen.version < floor)
+        verdict_.fail("version", fmt::format("operation {} read version {} of object {}, though {} "
+                                             "had been seen before",
+                                             op, seen.version, number, floor));
+    object.newest = std::max(object.newest, seen.version);
+    if (!seen.free) check_pair(object, number, op, seen);
 }
 
 void Oracle::released(std::uint32_t number, std::uint32_t op) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,10 @@ public:
     };
     void acquired(std::uint32_t object, std::uint32_t op, std::uint32_t node, bool write,
                   const Seen& seen);
+    // A one-sided read has returned this. `floor`: newest_version() when it was called.
+    void read(std::uint32_t object, std::uint32_t op, std::uint64_t floor, const Seen& seen);
+    // The newest version of the object that anybody was shown.
+    std::uint64_t newest_version(std::uint32_t object) const { return objects_[object].newest; }
     // Just before the guard is let go.
     void released(std::uint32_t object, std::uint32_t op);
     void released(std::uint32_t object, std::uint32_t op, std::uint64_t new_value);
@@ -66,6 +71,8 @@ private:
         std::uint64_t value = 0;
         std::uint64_t version = 0;
         std::uint64_t version_value = 0;
+        std::uint64_t newest = 0;                        // version that anybody was shown
+        std::map<std::uint64_t, std::uint64_t> values;   // by version, as somebody was shown them
         bool certain = true;            // false after a node died while it wrote
         bool may_be_renewed = false;
         std::vector<Holder> holders;
@@ -74,6 +81,7 @@ private:
     void stop_waiting(Object& object, std::uint32_t number, std::uint32_t op, bool served);
     void check_value(Object& object, std::uint32_t number, std::uint32_t op, std::uint64_t value);
     void check_version(Object& object, std::uint32_t number, std::uint32_t op, const Seen& seen);
+    void check_pair(Object& object, std::uint32_t number, std::uint32_t op, const Seen& seen);
 
     Verdict& verdict_;
     std::uint64_t patience_ = UINT64_MAX;

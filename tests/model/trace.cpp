@@ -18,8 +18,9 @@ using Happening = net::SimNetwork::Happening;
 
 constexpr const char* kind_names[] = {
     "?",          "get_request", "grab_request",     "evict",    "done",       "atomic",
-    "apply",      "remove",      "fetch",            "yield",    "invalidate", "invalidate_group",
-    "data",       "grant",       "ack",              "evict_ack", "reply",     "error",
+    "apply",      "remove",      "read_request",     "fetch",    "yield",      "invalidate",
+    "invalidate_group", "data",  "grant",            "ack",      "evict_ack",  "reply",
+    "read_reply", "error",
     "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
     "batch",      "update",
 };

@@ -13,7 +13,7 @@ constexpr const char* verb_names[] = {
     "get",   "get_twice",  "grab",          "grab_new", "try_grab", "upgrade",
     "nested", "descending", "fetch_add",    "apply",    "apply_here", "apply_failing",
     "prefetch", "flush",   "remove",        "find",     "stale",    "get_many",
-    "grab_many", "prefetch_many", "update_many",
+    "grab_many", "prefetch_many", "update_many", "read",
 };
 static_assert(std::size(verb_names) == verb_count);
 
@@ -26,15 +26,16 @@ constexpr Share value_shares[] = {
     {Verb::try_grab, 6}, {Verb::upgrade, 8},   {Verb::nested, 6},       {Verb::descending, 1},
     {Verb::apply, 8},   {Verb::apply_here, 2}, {Verb::apply_failing, 1}, {Verb::prefetch, 4},
     {Verb::flush, 7},   {Verb::find, 1},       {Verb::get_many, 4},     {Verb::grab_many, 5},
-    {Verb::prefetch_many, 2},
+    {Verb::prefetch_many, 2}, {Verb::read, 25},
 };
 constexpr Share counter_shares[] = {
     {Verb::fetch_add, 60}, {Verb::get, 25}, {Verb::flush, 5}, {Verb::prefetch, 5}, {Verb::stale, 5},
-    {Verb::update_many, 20},
+    {Verb::update_many, 20}, {Verb::read, 20},
 };
 constexpr Share churn_shares[] = {
     {Verb::get, 25},   {Verb::grab, 35}, {Verb::grab_new, 10},
     {Verb::remove, 20}, {Verb::flush, 5}, {Verb::prefetch, 5}, {Verb::grab_many, 5},
+    {Verb::read, 20},
 };
 
 constexpr std::uint64_t hot_percent = 35;
@@ -289,7 +290,8 @@ void Workload::start_last_reads() {
 // What was asked but never answered may have taken effect, at any time since.
 void Workload::note_doubtful() {
     for (const Op& op : ops_)
-        if (op.number != 0 && !op.ended && op.verb != Verb::get) doubtful_.push_back(op.number);
+        if (op.number != 0 && !op.ended && op.verb != Verb::get && op.verb != Verb::read)
+            doubtful_.push_back(op.number);
     for (const std::uint32_t number : doubtful_) {
         const Op& op = ops_[number];
         auto& history = histories_[op.object];
@@ -320,8 +322,9 @@ constexpr std::uint32_t exact_copyset_nodes = 512;
 
 void Workload::check_delays() {
     if (!options_.sequential || options_.any_fault()) return;
-    for (const Verb verb : {Verb::get, Verb::grab, Verb::grab_new, Verb::try_grab}) {
-        if (verb != Verb::get && options_.nodes > exact_copyset_nodes) continue;
+    for (const Verb verb :
+         {Verb::get, Verb::read, Verb::grab, Verb::grab_new, Verb::try_grab}) {
+        if (verb != Verb::get && verb != Verb::read && options_.nodes > exact_copyset_nodes) continue;
         const VerbCount& count = counts_[static_cast<std::size_t>(verb)];
         if (count.most_delays <= 3) continue;
         world_.verdict.fail("delays", fmt::format("an undisturbed {} took {} message delays, more "

@@ -16,8 +16,8 @@ namespace ssi::model {
 enum class Verb : std::uint8_t {
     get, get_twice, grab, grab_new, try_grab, upgrade, nested, descending, fetch_add, apply,
     apply_here, apply_failing, prefetch, flush, remove, find, stale, get_many, grab_many,
-    prefetch_many, update_many,
-    last = update_many,
+    prefetch_many, update_many, read,
+    last = read,
 };
 const char* verb_name(Verb verb);
 inline constexpr std::size_t verb_count = static_cast<std::size_t>(Verb::last) + 1;
@@ -90,6 +90,8 @@ private:
     Result<std::int64_t> add_to(const Op& op, std::int64_t delta);
     void do_fetch_add(const Op& op);
     void do_apply(const Op& op, bool failing);
+    void do_read(const Op& op);
+    void do_read_many(const Op& op);
     void do_flush(const Op& op);
     void do_remove(const Op& op);
     // see workload_many.cpp
@@ -103,6 +105,13 @@ private:
     bool apply_in_place(const Op& op, Hold& hold);
 
     // pieces of verbs
+    struct ReadCall {
+        std::uint32_t object = 0;
+        std::uint64_t tick = 0;
+        std::uint64_t floor = 0;    // a version that somebody had seen before
+    };
+    ReadCall call_read(const Op& op, std::uint32_t object);
+    void returned_read(const Op& op, const ReadCall& call, const kddm::RawSnapshot& snapshot);
     Hold acquired(const Op& op, std::uint32_t object, const kddm::RawGuard& guard, bool write,
                   bool fresh = false);
     void let_go_read(const Op& op, kddm::RawGuard& guard, const Hold& hold);

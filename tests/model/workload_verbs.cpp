@@ -41,6 +41,7 @@ void Workload::perform(const Op& op) {
         case Verb::update_many: return do_update_many(op);
         case Verb::flush: return do_flush(op);
         case Verb::remove: return do_remove(op);
+        case Verb::read: return op.number % 4 == 0 ? do_read_many(op) : do_read(op);
         case Verb::find: (void)set_of(op, op.object).find(catalog_.id_of(op.object)); return;
         case Verb::stale:
             world_.engine(op.node).inject_stale_request(set_of(op, op.object).id(),
@@ -154,6 +155,65 @@ void Workload::read_counter(const Op& op, kddm::RawGuard& guard) {
     oracle_.released(op.object, op.number);
     counters_[op.object].push_back({false, hold.since, tick(), before, 0, op.number});
     if (auto put = guard.put(); !put) failed(op, put.error());
+}
+
+Workload::ReadCall Workload::call_read(const Op& op, std::uint32_t object) {
+    note(op, object, "called", 0, 0);
+    return {object, tick(), oracle_.newest_version(object)};
+}
+
+// A snapshot has no hold on anything: it must be whole, be what that version of the object was, be
+// no older than what anybody had seen before the call, and have a place in the order of all else.
+void Workload::returned_read(const Op& op, const ReadCall& call,
+                             const kddm::RawSnapshot& snapshot) {
+    const Use use = catalog_.plan_of(call.object).use;
+    std::uint64_t value = 0;
+    if (use == Use::counter) {
+        std::memcpy(&value, snapshot.bytes.data(), sizeof(value));
+    } else {
+        const auto whole = value_of(snapshot.bytes);
+        if (!whole)
+            world_.verdict.fail("torn", fmt::format("operation {} (read) on node {} returned bytes "
+                                                    "that are no single value's",
+                                                    op.number, op.node));
+        value = whole.value_or(0);
+    }
+    note(op, call.object, "returned", value, snapshot.version);
+    oracle_.read(call.object, op.number, call.floor,
+                 {value, snapshot.version, false, use == Use::churn});
+    if (use == Use::counter)
+        counters_[call.object].push_back(
+            {false, call.tick, tick(), static_cast<std::int64_t>(value), 0, op.number});
+    else
+        histories_[call.object].push_back({Kind::read, call.tick, tick(), value, 0, op.number});
+}
+
+void Workload::do_read(const Op& op) {
+    const ReadCall call = call_read(op, op.object);
+    auto snapshot = set_of(op, op.object).read(catalog_.id_of(op.object));
+    if (!snapshot) {
+        failed(op, snapshot.error());
+        return;
+    }
+    returned_read(op, call, *snapshot);
+}
+
+// Some neighbours, and one of them twice.
+void Workload::do_read_many(const Op& op) {
+    const SetPlan& plan = catalog_.plan_of(op.object);
+    std::vector<ReadCall> calls;
+    std::vector<ObjectId> ids;
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        const std::uint32_t object = plan.first + (op.object - plan.first + i % 3) % plan.objects;
+        calls.push_back(call_read(op, object));
+        ids.push_back(catalog_.id_of(object));
+    }
+    auto snapshots = set_of(op, op.object).read_many(ids);
+    if (!snapshots) {
+        failed(op, snapshots.error());
+        return;
+    }
+    for (std::size_t i = 0; i < calls.size(); ++i) returned_read(op, calls[i], (*snapshots)[i]);
 }
 
 void Workload::do_grab(const Op& op) {

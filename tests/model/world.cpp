@@ -69,7 +69,8 @@ void World::make_membership(std::uint64_t seed) {
     membership_ = node::make_membership(std::move(members));
 }
 
-void World::make_node(std::uint32_t index, const Options& run, std::uint64_t seed) {
+void World::make_node(std::uint32_t index, const Options& from, std::uint64_t seed) {
+    const bool preempts = !from.sequential && from.preempt_every != 0;
     SimNode& made = nodes_[index];
     made.log = std::make_unique<Log>(
         LogLevel::error, [this](LogLevel level, std::string_view line) { on_log(level, line); });
@@ -80,9 +81,16 @@ void World::make_node(std::uint32_t index, const Options& run, std::uint64_t see
                     *made.stats, config_, mix64(seed + 1) + index},
         membership_, ids_[index]);
     kddm::Engine::Options options;
-    options.plant = run.plant;
+    options.plant = from.plant;
     options.simulated = true;
     options.direct = index % 3 != 2;   // the general steps alone must do, and both must get along
+    // Most nodes read each other's memory, and are torn away in the middle of it now and then.
+    options.peers_in_process = index % 4 != 3;
+    if (preempts)
+        options.on_half_read = [this] {
+            if (scheduler.random().chance(1, 3))
+                tasks.sleep_for(static_cast<Nanoseconds>(scheduler.random().below(20'000)));
+        };
     options.on_step = [this, index](SetId set, ObjectId id) {
         const auto at = std::find(set_ids_.begin(), set_ids_.end(), set);
         if (at == set_ids_.end()) return;

@@ -87,7 +87,7 @@ private:
     };
     void after_step();
     void make_membership(std::uint64_t seed);
-    void make_node(std::uint32_t index, const Options& options, std::uint64_t seed);
+    void make_node(std::uint32_t index, const Options& from, std::uint64_t seed);
     void on_log(LogLevel level, std::string_view line);
     void open_sets_here(std::uint32_t index);
 

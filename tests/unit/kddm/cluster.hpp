@@ -16,13 +16,16 @@ namespace ssi::test {
 
 class Cluster {
 public:
+    // in_process: the engines read each other's memory where it is; else as processes would.
     explicit Cluster(int count, kddm::Plant plant = kddm::Plant::none,
-                     LoopNodes::Options options = {}, bool direct = true)
+                     LoopNodes::Options options = {}, bool direct = true,
+                     bool in_process = true)
         : nodes_(count, cold(std::move(options))) {
         for (int i = 0; i < count; ++i) {
             kddm::Engine::Options o;
             o.plant = plant;
             o.direct = direct;
+            o.peers_in_process = in_process;
             engines_.push_back(std::make_unique<kddm::Engine>(nodes_[i], o));
         }
         nodes_.start();

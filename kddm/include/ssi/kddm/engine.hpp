@@ -30,6 +30,7 @@ enum class Plant : std::uint8_t {
     careless_compare,           // compare_exchange looks at the lowest bit only
     parallel_pinning,           // *_many pin objects as they arrive, not in ascending order
     update_twice,               // an element of update_many that had to wait is applied twice
+    unverified_read,            // a one-sided read does not look again after it has copied
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();
@@ -60,8 +61,11 @@ public:
         Plant plant = Plant::none;
         bool simulated = false;       // no executor thread, small arenas, one shard
         bool direct = true;           // short paths for what is common; off: to test the others
+        bool peers_in_process = false;  // all nodes are in this process: they read each other
         // After every step of a state machine on this node, under the shard lock. For checkers.
         std::function<void(SetId, ObjectId)> on_step;
+        // Between the two halves of the bytes of a one-sided read, so that the simulator tears it.
+        std::function<void()> on_half_read;
     };
     Engine(node::Node& node, Options options);
     ~Engine();

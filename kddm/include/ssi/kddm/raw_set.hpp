@@ -95,6 +95,12 @@ private:
     Access access_ = Access::none;
 };
 
+// What a read returns: bytes that were the object's, all at one moment.
+struct RawSnapshot {
+    std::vector<std::byte> bytes;
+    std::uint64_t version = 0;    // as a guard's: grows with every write; equal versions, equal bytes
+};
+
 // A handle to an open set; cheap to copy; valid as long as its session.
 class RawSet {
 public:
@@ -114,6 +120,22 @@ public:
     // Like grab, but would_block instead of waiting for another holder. Waits for messages only,
     // at most kddm.try_timeout_us.
     Result<RawGuard> try_grab(ObjectId id);
+    // One-sided: a copy of the object as it was at some moment between call and return, without a
+    // guard, and without anybody having to know of it. From this node's own copy, or the home's
+    // memory where that is on this host, else by a message. For whoever reads once, or wants what
+    // changes often; `get` for what is read again. While a writer holds the object it waits like a
+    // get, and so obeys the order of guards.
+    Result<RawSnapshot> read(ObjectId id);
+    // Bytes [offset, offset + length) only; invalid_argument when the object is shorter.
+    Result<RawSnapshot> read(ObjectId id, std::size_t offset, std::size_t length);
+    // The same into `out`, which tells how many bytes; returns the version.
+    Result<std::uint64_t> read_into(ObjectId id, std::size_t offset, std::span<std::byte> out);
+    // Many at once: what needs messages is asked for in parallel. Ids may repeat. Not one moment
+    // for all: each object by itself, as by read. The first failure is returned, after all ended.
+    Result<std::vector<RawSnapshot>> read_many(std::span<const ObjectId> ids);
+    // The same range of each: of the i-th at out[i * length], its version at versions[i].
+    Result<void> read_many(std::span<const ObjectId> ids, std::size_t offset, std::size_t length,
+                           std::span<std::byte> out, std::span<std::uint64_t> versions = {});
     // Held locally now? Sends nothing; only a hint by the time it returns.
     Access find(ObjectId id) const;
     // By the calling task, now. For languages without guards that clean up after themselves.

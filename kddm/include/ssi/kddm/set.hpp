@@ -7,6 +7,8 @@
 #include <cstring>
 #include <optional>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "ssi/kddm/many.hpp"
 #include "ssi/kddm/raw_set.hpp"
@@ -81,6 +83,13 @@ private:
     std::optional<Value> value_;
 };
 
+// What a read returns: the object as it was at one moment.
+template <class T>
+struct Snapshot {
+    T value;
+    std::uint64_t version = 0;
+};
+
 template <class T>
 class Set {
 public:
@@ -104,6 +113,34 @@ public:
         const bool moved = value_or_throw(raw.upgrade());
         if (changed) *changed = moved;
         return Guard<T>(std::move(raw));
+    }
+    // One-sided: a copy without a guard; see raw_set.hpp.
+    Snapshot<T> read(ObjectId id) {
+        if constexpr (is_raw_object<T>) {
+            Snapshot<T> snapshot;
+            snapshot.version = value_or_throw(
+                raw_.read_into(id, 0, std::as_writable_bytes(std::span(&snapshot.value, 1))));
+            return snapshot;
+        } else {
+            return decode(value_or_throw(raw_.read(id)));
+        }
+    }
+    // Many at once, each as by read. Ids may repeat.
+    std::vector<Snapshot<T>> read_many(std::span<const ObjectId> ids) {
+        std::vector<Snapshot<T>> snapshots;
+        snapshots.reserve(ids.size());
+        if constexpr (is_raw_object<T>) {
+            std::vector<T> values(ids.size());
+            std::vector<std::uint64_t> versions(ids.size());
+            value_or_throw(raw_.read_many(ids, 0, sizeof(T),
+                                          std::as_writable_bytes(std::span(values)), versions));
+            for (std::size_t i = 0; i < ids.size(); ++i)
+                snapshots.push_back({values[i], versions[i]});
+        } else {
+            for (auto& raw : value_or_throw(raw_.read_many(ids)))
+                snapshots.push_back(decode(std::move(raw)));
+        }
+        return snapshots;
     }
     void remove(ObjectId id) { value_or_throw(raw_.remove(id)); }
     void prefetch(ObjectId id) { value_or_throw(raw_.prefetch(id)); }
@@ -227,6 +264,9 @@ private:
         R result;
         std::memcpy(&result, reply.data(), sizeof(R));
         return result;
+    }
+    static Snapshot<T> decode(RawSnapshot&& raw) {
+        return {value_or_throw(Serialized<T>::decode(raw.bytes)), raw.version};
     }
     RawSet raw_;
 };

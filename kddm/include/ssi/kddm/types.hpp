@@ -80,6 +80,8 @@ struct SetStats {
     std::uint64_t evictions = 0;        // objects sent home by flush, or by home coherence
     std::uint64_t bytes_in = 0;         // object bytes received, sent
     std::uint64_t bytes_out = 0;
+    std::uint64_t reads = 0;            // one-sided reads, all
+    std::uint64_t reads_by_message = 0; // of these: asked another node for the bytes
     std::uint64_t objects = 0;          // entries now
 };
 

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One-sided reads: a copy of an object, or of a part of it, with its version, which nobody needs to
+// remember. From a valid copy on this node; else out of the home's memory, where it is mapped and
+// known; else by a message. Who must wait for a writer far away takes a guard, as there is no fairer
+// queue.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "engine_impl.hpp"
+
+namespace ssi::kddm {
+
+using Impl = Engine::Impl;
+
+namespace {
+
+// A writer is mostly done soon; with a queue or a revocation behind it, it may take long.
+constexpr int most_looks = 16;
+// Messages of one read_many under way at once.
+constexpr std::size_t most_pending = 64;
+// How far read_many looks ahead: hints, then the entries that they name.
+constexpr std::size_t hints_ahead = 16;
+constexpr std::size_t entries_ahead = 8;
+
+void pause_briefly() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+Failure outside(const SetState& set, const Reading& reading) {
+    return {Errc::invalid_argument, 0, no_node,
+            fmt::format("read of {} bytes at offset {} of an object of {} bytes of set '{}'",
+                        reading.length == Reading::to_the_end ? "the" :
+                                                                fmt::format("{}", reading.length),
+                        reading.offset, reading.object_length, set.name)};
+}
+
+}  // namespace
+
+template <class Memory>
+Look Impl::look_often(const Entry& entry, ReadJob& job, const Memory& memory) const {
+    const auto room = [&](std::size_t length) { return job.room(length); };
+    const auto halfway = [&] {
+        if (options.on_half_read) [[unlikely]]
+            options.on_half_read();
+    };
+    const bool verify = options.plant != Plant::unverified_read;
+    for (int i = 0;; ++i) {
+        const Look seen = look(entry, job.reading, memory, room, halfway, verify);
+        if (seen != Look::changing || i == most_looks) return seen;
+        pause_briefly();
+    }
+}
+
+// This node's own copy, then the home's, where a hint leads to it. No message, no lock.
+Look Impl::look_around(SetState& set, ReadJob& job) {
+    const ObjectId id = job.reading.id;
+    const std::uint64_t hash = hash_object(set.id, id);
+    Look seen = Look::away;
+    if (const Entry* entry = set.shard(hash).index.find_hint(hash)) {
+        seen = look_often(*entry, job, OwnMemory{});
+        if (seen == Look::seen || seen == Look::outside) return seen;
+    }
+    const ReadHints* hints = set.hints.load(std::memory_order_acquire);
+    const NodeId home = home_of(set, id);
+    if (!hints || home == self) return seen;
+    const ReadHint hint = hints->find(id);
+    const Window* window = windows.find(hint.window, home);
+    if (!window || hint.address % alignof(Entry) != 0) return seen;
+    if (node.any_lost() && node.lost(home)) return seen;
+    const std::byte* place = window->at(hint.address, sizeof(Entry));
+    if (!place) return seen;
+    return look_often(*reinterpret_cast<const Entry*>(place), job, *window);
+}
+
+// True when that was all.
+Result<bool> Impl::read_at_once(SetState& set, ReadJob& job) {
+    SSI_TRY(check_verb(set, job.reading.id));
+    Held& held = Held::of_task();
+    TaskCounters::add(held.counters(set, set.uid).reads);
+    if (!held.empty()) [[unlikely]] {
+        if (HeldItem* item = held.find(&set, job.reading.id)) {
+            SSI_TRY(copy_held(set, job, *item->entry));
+            return true;
+        }
+        SSI_TRY(check_order(set, job.reading.id, held));
+    }
+    const Look seen = look_around(set, job);
+    if (seen == Look::seen) [[likely]]
+        return true;
+    if (seen == Look::outside) return tl::unexpected<Failure>(outside(set, job.reading));
+    return false;
+}
+
+Result<void> Impl::read(SetState& set, ReadJob& job) {
+    auto done = read_at_once(set, job);
+    if (!done) return tl::unexpected<Failure>(std::move(done).error());
+    if (*done) return {};
+    PendingRead pending;
+    start_read(set, job, pending);
+    return finish_read(set, pending);
+}
+
+// Hints and entries come from memory ahead of their use; what cannot be had at once is asked for in
+// parallel.
+Result<void> Impl::read_many(SetState& set, std::span<ReadJob> jobs) {
+    std::vector<ReadJob*> later;
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (const ReadHints* hints = set.hints.load(std::memory_order_acquire)) {
+            if (i + hints_ahead < jobs.size()) hints->prefetch(jobs[i + hints_ahead].reading.id);
+            if (i + entries_ahead < jobs.size())
+                expect_read(set, jobs[i + entries_ahead].reading.id);
+        }
+        auto done = read_at_once(set, jobs[i]);
+        if (!done) return tl::unexpected<Failure>(std::move(done).error());
+        if (!*done) later.push_back(&jobs[i]);
+    }
+    // All are waited for, also after one has failed: their answers come to this stack.
+    Result<void> result;
+    std::vector<PendingRead> pending(std::min(later.size(), most_pending));
+    for (std::size_t first = 0; first < later.size() && result; first += pending.size()) {
+        const std::size_t count = std::min(pending.size(), later.size() - first);
+        for (std::size_t i = 0; i < count; ++i) {
+            pending[i].rpc.cell.reset();
+            start_read(set, *later[first + i], pending[i]);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            auto done = finish_read(set, pending[i]);
+            if (result) result = std::move(done);
+        }
+    }
+    return result;
+}
+
+void Impl::expect_read(const SetState& set, ObjectId id) const {
+    const ReadHint hint = set.hints.load(std::memory_order_acquire)->find(id);
+    const Window* window = windows.find(hint.window, home_of(set, id));
+    if (!window) return;
+    if (const std::byte* place = window->at(hint.address, sizeof(Entry)))
+        __builtin_prefetch(place);
+}
+
+// Whoever has the newest value as far as this node knows: the home, or, at the home, the owner.
+NodeId Impl::keeper_of(SetState& set, ObjectId id) {
+    const NodeId home = home_of(set, id);
+    if (home != self) return home;
+    const std::uint64_t hash = hash_object(set.id, id);
+    Shard& shard = set.shard(hash);
+    std::lock_guard lock(shard.mutex);
+    const Entry* entry = shard.index.find(hash, id);
+    const bool elsewhere = entry && entry->state == CacheState::invalid && entry->has_home;
+    return elsewhere && !entry->home()->recovering ? entry->home()->owner : self;
+}
+
+// Sends the request; or, when this node is the keeper and a writer is in the way, leaves it to
+// finish_read.
+void Impl::start_read(SetState& set, ReadJob& job, PendingRead& pending) {
+    const ObjectId id = job.reading.id;
+    pending.job = &job;
+    pending.asked = keeper_of(set, id);
+    if (pending.asked == self) return;
+    set.message_reads.fetch_add(1, std::memory_order_relaxed);
+    const Place place = place_of(set, id);
+    Message& m = pending.request;
+    m = make_message(Kind::read_request, set.id, id, no_txn, self);
+    if (place.home == self) m.header.flags = flag::forwarded;
+    m.slot_version = place.slot_version;
+    m.acks = job.reading.offset;
+    m.version = job.reading.length;
+    pending.rpc.request = &m;
+    pending.rpc.room = job.fixed;
+    pending.rpc.room_bytes = job.fixed ? job.reading.length : 0;
+    pending.rpc.error = Errc::ok;
+    pending.rpc.answered = false;
+    pending.rpc.bytes.clear();
+    m.txn = new_rpc(pending.rpc, pending.asked);
+    send_request(pending.asked, m, {});
+}
+
+Result<void> Impl::finish_read(SetState& set, PendingRead& pending) {
+    ReadJob& job = *pending.job;
+    if (pending.asked == self) return read_by_guard(set, job);
+    Rpc& rpc = pending.rpc;
+    wait_answered(rpc);
+    auto answered = answer_of(rpc);
+    if (!answered && answered.error().code == Errc::would_block) return read_by_guard(set, job);
+    if (!answered) return answered;
+    const Message& answer = rpc.answer;
+    const std::uint32_t wanted = job.reading.length;
+    const bool fits = job.fixed ? answer.length == wanted
+                                : wanted == Reading::to_the_end || answer.length == wanted;
+    if (answer.kind() != Kind::read_reply || !fits)
+        return fail(Errc::bad_message, "the answer to a read is malformed", pending.asked);
+    job.reading.version = answer.version & version_writes_mask;
+    job.reading.object_length = ReadReply::of(answer).object_length;
+    job.reading.length = answer.length;
+    if (!job.fixed) *job.grown = std::move(rpc.bytes);
+    if (!answer.has(flag::forwarded)) learn_place(set, job.reading.id, pending.asked, answer);
+    return {};
+}
+
+void Impl::learn_place(SetState& set, ObjectId id, NodeId home, const Message& answer) {
+    const ReadReply reply = ReadReply::of(answer);
+    if (reply.entry == 0) return;
+    const Windows::Number window = windows.number_of(home);
+    if (window == 0)
+        return windows.consider(home, {static_cast<int>(reply.fd) - 1, reply.inode});
+    ReadHints* hints = set.hints.load(std::memory_order_acquire);
+    if (!hints) {
+        std::lock_guard lock(set.mutex);
+        if (!set.owned_hints)
+            set.owned_hints = std::make_unique<ReadHints>(set.options.count, options.simulated);
+        hints = set.owned_hints.get();
+        set.hints.store(hints, std::memory_order_release);
+    }
+    hints->learn(id, {reply.entry, window});
+}
+
+// In line with everybody else.
+Result<void> Impl::read_by_guard(SetState& set, ReadJob& job) {
+    auto guard = acquire(set, job.reading.id, {Access::read});
+    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
+    return copy_held(set, job, *guard->entry_);
+}
+
+// Out of an object that is pinned for this task.
+Result<void> Impl::copy_held(SetState& set, ReadJob& job, Entry& entry) {
+    Reading& reading = job.reading;
+    const std::span<const std::byte> bytes = entry.bytes();
+    reading.version = entry.version.load(std::memory_order_relaxed) & version_writes_mask;
+    reading.object_length = static_cast<std::uint32_t>(bytes.size());
+    if (!reading.fits()) return tl::unexpected<Failure>(outside(set, reading));
+    const auto part = reading.part_of(bytes);
+    reading.length = static_cast<std::uint32_t>(part.size());
+    std::byte* to = job.room(part.size());
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    return {};
+}
+
+}  // namespace ssi::kddm
