@@ -98,7 +98,7 @@ void World::make_node(std::uint32_t index, const Options& from, std::uint64_t se
                                      static_cast<std::uint32_t>(at - set_ids_.begin()), id));
     };
     made.engine = std::make_unique<kddm::Engine>(*made.node, std::move(options));
-    made.hub = std::make_unique<kddm::sync::Hub>(*made.node, run.sync_plant);
+    made.hub = std::make_unique<kddm::sync::Hub>(*made.node, from.sync_plant);
 }
 
 void World::on_log(LogLevel level, std::string_view line) {
