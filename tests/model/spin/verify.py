@@ -29,8 +29,7 @@ VARIANTS = {
     "progress": [({"PROGRESS": 1, "HOME_MODE": mode}, PROGRESS, ("-l",)) for mode in (0, 1)],
     "large": [({"TASKS": 2, "HOME_MODE": mode}, SAFETY, ()) for mode in (0, 1)] +
              [({"HOME_MODE": 1, "EXTRAS": 1, "HOOK": 1}, SAFETY, ())] +
-             [({"PROGRESS": 1, "EXTRAS": 1, "HOME_MODE": mode}, ("-O1", "-DNP"), ("-l",))
-              for mode in (0, 1)],
+             [({"PROGRESS": 1, "EXTRAS": 1}, PROGRESS, ("-l",))],
 }
 COVERED_BY = "coherent"   # reaches every transition and every statement of the model
 
