@@ -74,7 +74,7 @@ static int echo(ssi_call *call, void *context) {
 static void futures_give_their_result_once(void) {
     ssi_set *set = make_set("futures", 8, 64);
     ssi_future *futures[3], *none = NULL;
-    ssi_guard guard;
+    ssi_guard guard, second;
     int64_t before = -1;
     double d;
     char reply[4] = "";
@@ -96,6 +96,14 @@ static void futures_give_their_result_once(void) {
     CHECK(memcmp(reply, "abc", 3) == 0);
     CHECK(ssi_future_guard(futures[2], &guard) == SSI_OK && guard.writable != NULL);
     CHECK(ssi_put(&guard) == SSI_OK);
+    CHECK(ssi_grab_async(set, ssi_id((uint64_t)rank() + 8), &futures[0]) == SSI_OK);
+    CHECK(ssi_get_async(set, ssi_id((uint64_t)rank() + 8), &futures[1]) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_wait_all(futures, 2), "two futures");
+    CHECK(ssi_future_guard(futures[1], &guard) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_guard(futures[0], &second), "holds a get");
+    CHECK(ssi_put(&guard) == SSI_OK);
+    CHECK(ssi_future_guard(futures[0], &second) == SSI_OK && second.writable != NULL);
+    CHECK(ssi_put(&second) == SSI_OK);
     CHECK(ssi_get_async(set, ssi_id(70), &none) == SSI_OK);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_future_guard(none, &guard), "out of range");
     CHECK(ssi_get_async(set, ssi_id(2), &none) == SSI_OK);
