@@ -283,5 +283,7 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 #endif
 
 #include "ssi/capi/many.h"
+#include "ssi/capi/read.h"
+#include "ssi/capi/sync.h"
 
 #endif
