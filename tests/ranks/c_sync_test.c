@@ -151,7 +151,7 @@ static void channels_deliver_each_message_once(void) {
     }
     CHECK(result == SSI_ERR_CANCELLED);
     all = sum;
-    CHECK(ssi_reduce_i64(session, SSI_SUM, &all) == SSI_OK && all == 5050);
+    CHECK(ssi_reduce_i64(session, SSI_SUM, &all, 1) == SSI_OK && all == 5050);
     CHECK_ERROR(SSI_ERR_CANCELLED, ssi_channel_send(channel, &value, sizeof value, 0), "closed");
 }
 
