@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <tuple>
 #include <variant>
 
 #include "guard_inside.hpp"
@@ -23,7 +24,9 @@ struct ssi_future {
     ObjectId id;
     Access access = Access::read;            // of a guard
     NumberKind kind = NumberKind::int64;     // of a number
+    bool waited = false;                     // of a guard: it is held, or has failed
 
+    bool of_guard() const { return future.index() == 0; }
     kddm::Pending& pending() {
         return std::visit([](auto& f) -> kddm::Pending& { return f.pending(); }, future);
     }
@@ -85,6 +88,26 @@ Result<std::vector<kddm::Pending*>> pending(ssi_future* const* futures, std::siz
     return all;
 }
 
+// Waiting for a guard acquires it, which ends the process when the task holds the object in a way
+// that forbids that; and so would two futures of one object.
+Result<void> check_acquirable(std::span<ssi_future* const> futures) {
+    std::vector<std::tuple<SetId, ObjectId, bool>> wanted;
+    for (const ssi_future* future : futures) {
+        if (!future->of_guard() || future->waited) continue;
+        const bool writes = future->access == Access::write;
+        if (writes) SSI_TRY(check_not_held(*future->set, future->id));
+        wanted.emplace_back(future->set->raw.id(), future->id, writes);
+    }
+    std::sort(wanted.begin(), wanted.end());
+    for (std::size_t i = 1; i < wanted.size(); ++i) {
+        const auto& [set, id, writes] = wanted[i];   // of equal names those that write come last
+        if (writes && set == std::get<0>(wanted[i - 1]) && id == std::get<1>(wanted[i - 1]))
+            return fail(Errc::deadlock, "two futures want the same object, and one of them to "
+                                        "write: take one after the other");
+    }
+    return {};
+}
+
 }  // namespace
 
 int ssi_get_async(ssi_set* set, ssi_object_id id, ssi_future** future) {
@@ -135,7 +158,13 @@ int ssi_future_ready(ssi_future* future, int* ready) {
 int ssi_future_wait_all(ssi_future* const* futures, size_t count) {
     if (count == 0) return SSI_OK;
     return call([&]() -> Result<void> {
-        return with(pending(futures, count), [](auto& all) { kddm::wait_all(all); });
+        const auto all = pending(futures, count);
+        if (!all) return tl::unexpected<Failure>(all.error());
+        const std::span waiting(futures, count);
+        SSI_TRY(check_acquirable(waiting));
+        kddm::wait_all(*all);
+        for (ssi_future* future : waiting) future->waited = true;
+        return {};
     });
 }
 
@@ -155,8 +184,8 @@ int ssi_future_guard(ssi_future* future, ssi_guard* guard) {
         SSI_TRY(need(guard, "guard"));
         auto* of_guard = std::get_if<Future<kddm::RawGuard>>(&future->future);
         if (!of_guard) return fail(Errc::mismatch, "the future is not of a guard");
+        SSI_TRY(check_acquirable(std::span(&future, 1)));
         const std::unique_ptr<ssi_future> owned(future);
-        if (future->access == Access::write) SSI_TRY(check_not_held(*future->set, future->id));
         return with(of_guard->result(),
                     [&](kddm::RawGuard& raw) { fill(*guard, future->set, std::move(raw)); });
     });

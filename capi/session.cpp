@@ -24,13 +24,13 @@ int collective(ssi_session* session, Body&& body) noexcept {
 }
 
 template <class T>
-int reduce(ssi_session* session, ssi_reduction op, T* value) noexcept {
+int reduce(ssi_session* session, ssi_reduction op, T* values, std::size_t count) noexcept {
     return collective(session, [&]() -> Result<void> {
-        SSI_TRY(need(value, "value"));
+        if (count != 0) SSI_TRY(need(values, "values"));
         if (op != SSI_SUM && op != SSI_MIN && op != SSI_MAX)
             return fail(Errc::invalid_argument, "the reduction is none of SSI_SUM, SSI_MIN and "
                                                 "SSI_MAX");
-        *value = session->session.reduce(*value, static_cast<Reduce>(op));
+        session->session.all_reduce(std::span(values, count), static_cast<Reduce>(op));
         return {};
     });
 }
@@ -84,24 +84,30 @@ int ssi_barrier(ssi_session* session) {
 int ssi_broadcast(ssi_session* session, int root, void* bytes, size_t length) {
     return collective(session, [&]() -> Result<void> {
         if (length != 0) SSI_TRY(need(bytes, "bytes"));
-        const auto* first = static_cast<const std::byte*>(bytes);
-        std::vector<std::byte> copy(first, first + length);
-        session->session.broadcast(root, copy);
-        if (copy.size() != length)
-            return fail(Errc::mismatch, "broadcast of " + std::to_string(copy.size()) +
-                                            " bytes, but this node gave room for " +
-                                            std::to_string(length));
-        if (length != 0) std::memcpy(bytes, copy.data(), length);
+        session->session.broadcast(root, std::span(static_cast<std::byte*>(bytes), length));
         return {};
     });
 }
 
-int ssi_reduce_i64(ssi_session* session, ssi_reduction op, int64_t* value) {
-    return reduce(session, op, value);
+int ssi_gather(ssi_session* session, int root, const void* mine, size_t length, void* all) {
+    return collective(session, [&]() -> Result<void> {
+        if (length != 0) SSI_TRY(need(mine, "mine"));
+        const bool here = root == SSI_EVERYBODY || root == session->session.rank();
+        if (here && length != 0) SSI_TRY(need(all, "all"));
+        const std::span given(static_cast<const std::byte*>(mine), length);
+        const auto gathered = root == SSI_EVERYBODY ? session->session.all_gather(given)
+                                                    : session->session.gather(root, given);
+        if (!gathered.empty()) std::memcpy(all, gathered.data(), gathered.size());
+        return {};
+    });
 }
-int ssi_reduce_u64(ssi_session* session, ssi_reduction op, uint64_t* value) {
-    return reduce(session, op, value);
+
+int ssi_reduce_i64(ssi_session* session, ssi_reduction op, int64_t* values, size_t count) {
+    return reduce(session, op, values, count);
 }
-int ssi_reduce_f64(ssi_session* session, ssi_reduction op, double* value) {
-    return reduce(session, op, value);
+int ssi_reduce_u64(ssi_session* session, ssi_reduction op, uint64_t* values, size_t count) {
+    return reduce(session, op, values, count);
+}
+int ssi_reduce_f64(ssi_session* session, ssi_reduction op, double* values, size_t count) {
+    return reduce(session, op, values, count);
 }

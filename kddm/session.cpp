@@ -193,6 +193,7 @@ kddm::sync::Object& Session::raw_channel(std::string_view name, ChannelOptions o
 
 const Config& Session::config() const { return impl_->process->config(); }
 Stats& Session::stats() { return impl_->process->stats(); }
+kddm::sync::Hub& Session::internal_hub() { return *impl_->sync; }
 node::Node& Session::internal_node() { return impl_->process->node(); }
 
 void Session::exit(int code) {

@@ -54,6 +54,17 @@ void unlock_shared(Object& mutex, bool exclusive) {
     });
 }
 
+Hold held_here(const Object& mutex) {
+    const std::uint64_t task = sys::current_task().id;
+    std::lock_guard lock(mutex.mutex);
+    if (auto* machine = dynamic_cast<const LockMachine*>(mutex.machine.get()))
+        return machine->holder() == task ? Hold::exclusive : Hold::none;
+    if (auto* machine = dynamic_cast<const ShareMachine*>(mutex.machine.get()))
+        return machine->writes(task) ? Hold::exclusive
+                                     : machine->reads(task) ? Hold::shared : Hold::none;
+    return Hold::none;
+}
+
 Result<void> wait(Object& condition, Object& mutex, Nanoseconds timeout, bool& locked) {
     auto& machine = machine_of<ConditionMachine>(condition);
     Hub::Impl& hub = condition.hub;

@@ -213,7 +213,7 @@ static void shipped_functions_run_once_at_the_home(void) {
     CHECK(guard.size == 6u * (unsigned)size());
     CHECK(ssi_put(&guard) == SSI_OK);
     all = appends;
-    CHECK(ssi_reduce_i64(session, SSI_SUM, &all) == SSI_OK && all == 3 * size());
+    CHECK(ssi_reduce_i64(session, SSI_SUM, &all, 1) == SSI_OK && all == 3 * size());
 }
 
 static uint32_t by_tens(uint32_t set, ssi_object_id id, uint32_t slots) {
@@ -259,13 +259,24 @@ static void collectives_carry_bytes_and_numbers(void) {
     int64_t i = rank() - 1;
     uint64_t u = 1;
     double d = rank() / 2.0;
+    double pair[2];
+    uint64_t ranks[16] = { 0 };
+    const uint64_t me = (uint64_t)rank();
     const int root = size() - 1;
     if (rank() == root) memcpy(text, "from the end", 12);
     CHECK(ssi_broadcast(session, root, text, 12) == SSI_OK);
     CHECK(memcmp(text, "from the end", 12) == 0);
-    CHECK(ssi_reduce_i64(session, SSI_MIN, &i) == SSI_OK && i == -1);
-    CHECK(ssi_reduce_u64(session, SSI_SUM, &u) == SSI_OK && u == (uint64_t)size());
-    CHECK(ssi_reduce_f64(session, SSI_MAX, &d) == SSI_OK && d == root / 2.0);
+    CHECK(ssi_reduce_i64(session, SSI_MIN, &i, 1) == SSI_OK && i == -1);
+    CHECK(ssi_reduce_u64(session, SSI_SUM, &u, 1) == SSI_OK && u == (uint64_t)size());
+    CHECK(ssi_reduce_f64(session, SSI_MAX, &d, 1) == SSI_OK && d == root / 2.0);
+    pair[0] = rank();
+    pair[1] = -rank();
+    CHECK(ssi_reduce_f64(session, SSI_MIN, pair, 2) == SSI_OK && pair[0] == 0 && pair[1] == -root);
+    CHECK(ssi_gather(session, root, &me, sizeof me, rank() == root ? ranks : NULL) == SSI_OK);
+    CHECK(ranks[root] == (rank() == root ? me : 0));
+    CHECK(ssi_gather(session, SSI_EVERYBODY, &me, sizeof me, ranks) == SSI_OK);
+    CHECK(ranks[0] == 0 && ranks[root] == (uint64_t)root);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, SSI_EVERYBODY, &me, 8, NULL), "all");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, size(), text, 12), "rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, 0, NULL, 12), "bytes is NULL");
 }

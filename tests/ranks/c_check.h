@@ -59,7 +59,7 @@ static int run_cases(const struct test_case *cases, int count) {
         failures = 0;
         cases[i].run();
         failed = failures;
-        if (ssi_reduce_i64(session, SSI_SUM, &failed) != SSI_OK) failed = 1;
+        if (ssi_reduce_i64(session, SSI_SUM, &failed, 1) != SSI_OK) failed = 1;
         if (failed != 0) bad = 1;
         if (rank() != 0) continue;
         printf("%s %d - %s\n", failed ? "not ok" : "ok", i + 1, cases[i].name);

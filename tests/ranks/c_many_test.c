@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Many objects at once and futures of the C API. */
+ * Many objects at once, futures and one-sided reads of the C API. */
 #include "c_check.h"
 
 static void many_objects_are_held_at_once(void) {
@@ -74,7 +74,7 @@ static int echo(ssi_call *call, void *context) {
 static void futures_give_their_result_once(void) {
     ssi_set *set = make_set("futures", 8, 64);
     ssi_future *futures[3], *none = NULL;
-    ssi_guard guard;
+    ssi_guard guard, second;
     int64_t before = -1;
     double d;
     char reply[4] = "";
@@ -96,6 +96,14 @@ static void futures_give_their_result_once(void) {
     CHECK(memcmp(reply, "abc", 3) == 0);
     CHECK(ssi_future_guard(futures[2], &guard) == SSI_OK && guard.writable != NULL);
     CHECK(ssi_put(&guard) == SSI_OK);
+    CHECK(ssi_grab_async(set, ssi_id((uint64_t)rank() + 8), &futures[0]) == SSI_OK);
+    CHECK(ssi_get_async(set, ssi_id((uint64_t)rank() + 8), &futures[1]) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_wait_all(futures, 2), "two futures");
+    CHECK(ssi_future_guard(futures[1], &guard) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_guard(futures[0], &second), "holds a get");
+    CHECK(ssi_put(&guard) == SSI_OK);
+    CHECK(ssi_future_guard(futures[0], &second) == SSI_OK && second.writable != NULL);
+    CHECK(ssi_put(&second) == SSI_OK);
     CHECK(ssi_get_async(set, ssi_id(70), &none) == SSI_OK);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_future_guard(none, &guard), "out of range");
     CHECK(ssi_get_async(set, ssi_id(2), &none) == SSI_OK);
@@ -103,11 +111,37 @@ static void futures_give_their_result_once(void) {
     ssi_future_cancel(NULL);
 }
 
+static void reads_see_whole_objects_without_guards(void) {
+    ssi_set *set = make_set("read", 64, 4);
+    const ssi_object_id ids[] = { ssi_id(3), ssi_id(1), ssi_id(3) };
+    int64_t values[8], some[3];
+    uint64_t version = 0, versions[3];
+    ssi_guard guard;
+    int i;
+    if (rank() == 0)
+        for (i = 0; i < 4; ++i) {
+            int k;
+            CHECK(ssi_grab(set, ssi_id((uint64_t)i), &guard) == SSI_OK);
+            for (k = 0; k < 8; ++k) ((int64_t *)guard.writable)[k] = 10 * i + k;
+            CHECK(ssi_put(&guard) == SSI_OK);
+        }
+    meet();
+    CHECK(ssi_read(set, ssi_id(2), 0, values, sizeof values, &version) == SSI_OK && version > 0);
+    for (i = 0; i < 8; ++i) CHECK(values[i] == 20 + i);
+    CHECK(ssi_read(set, ssi_id(2), 24, some, 8, NULL) == SSI_OK && some[0] == 23);
+    CHECK(ssi_read_many(set, ids, 3, 8, some, 8, versions) == SSI_OK);
+    CHECK(some[0] == 31 && some[1] == 11 && some[2] == 31 && versions[0] == versions[2]);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_read(set, ssi_id(2), 60, values, 8, NULL), "");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_read(set, ssi_id(4), 0, values, 8, NULL), "range");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_read(set, ssi_id(2), 0, NULL, 8, NULL), "bytes");
+}
+
 static const struct test_case cases[] = {
     CASE(many_objects_are_held_at_once),
     CASE(repeated_ids_are_one_guard_in_two_places),
     CASE(updates_execute_each_once),
     CASE(futures_give_their_result_once),
+    CASE(reads_see_whole_objects_without_guards),
 };
 
 int main(int argc, char **argv) {

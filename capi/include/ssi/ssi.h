@@ -80,12 +80,16 @@ uint32_t ssi_node(const ssi_session *session);   /* this process's NodeId; SSI_N
 int ssi_barrier(ssi_session *session);
 /* `length` bytes from the rank `root` to all; mismatch when lengths differ. */
 int ssi_broadcast(ssi_session *session, int root, void *bytes, size_t length);
+/* `all` holds the `length` bytes that each rank gave, in the order of ranks: at the rank `root`, or
+ * with SSI_EVERYBODY everywhere. Elsewhere `all` is not used, and may be NULL. */
+#define SSI_EVERYBODY (-1)
+int ssi_gather(ssi_session *session, int root, const void *mine, size_t length, void *all);
 
 enum ssi_reduction { SSI_SUM = 0, SSI_MIN = 1, SSI_MAX = 2 };
-/* Every node's *value becomes the reduction of all of them. */
-int ssi_reduce_i64(ssi_session *session, enum ssi_reduction op, int64_t *value);
-int ssi_reduce_u64(ssi_session *session, enum ssi_reduction op, uint64_t *value);
-int ssi_reduce_f64(ssi_session *session, enum ssi_reduction op, double *value);
+/* Each of the `count` values becomes the reduction of that value of all nodes, on every node. */
+int ssi_reduce_i64(ssi_session *session, enum ssi_reduction op, int64_t *values, size_t count);
+int ssi_reduce_u64(ssi_session *session, enum ssi_reduction op, uint64_t *values, size_t count);
+int ssi_reduce_f64(ssi_session *session, enum ssi_reduction op, double *values, size_t count);
 
 /* ---- sets of objects ---- */
 
@@ -283,5 +287,7 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 #endif
 
 #include "ssi/capi/many.h"
+#include "ssi/capi/read.h"
+#include "ssi/capi/sync.h"
 
 #endif

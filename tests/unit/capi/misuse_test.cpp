@@ -22,7 +22,7 @@ TEST(CMisuse, null_sessions_are_errors) {
     std::int64_t number = 0;
     expect_invalid(ssi_barrier(nullptr), "session is NULL");
     expect_invalid(ssi_broadcast(nullptr, 0, &number, 8), "session is NULL");
-    expect_invalid(ssi_reduce_i64(nullptr, SSI_SUM, &number), "session is NULL");
+    expect_invalid(ssi_reduce_i64(nullptr, SSI_SUM, &number, 1), "session is NULL");
     expect_invalid(ssi_set_create(nullptr, "x", &options, &set), "session is NULL");
     expect_invalid(ssi_set_open(nullptr, "x", &set), "session is NULL");
     expect_invalid(ssi_set_destroy(nullptr, "x"), "session is NULL");

@@ -63,12 +63,13 @@ int ssi_apply_async(ssi_set *set, ssi_object_id id, const char *function, const 
 
 /* *ready: 1 when the result can be taken without waiting for messages. */
 int ssi_future_ready(ssi_future *future, int *ready);
-/* Waits for all, in an order that cannot deadlock. */
+/* Waits for all, in an order that cannot deadlock; the objects of guards are held then. deadlock:
+ * two futures want one object, or the thread holds one already. */
 int ssi_future_wait_all(ssi_future *const *futures, size_t count);
 /* *index becomes that of one that is ready. */
 int ssi_future_wait_any(ssi_future *const *futures, size_t count, size_t *index);
 /* These wait, give the result and free the future, also on failure, unless the future is of another
- * kind (mismatch). */
+ * kind (mismatch) or the thread holds the object already (deadlock). */
 int ssi_future_guard(ssi_future *future, ssi_guard *guard);
 int ssi_future_i64(ssi_future *future, int64_t *before);
 int ssi_future_u64(ssi_future *future, uint64_t *before);

@@ -147,6 +147,7 @@ public:
     const Config& config() const;
     Stats& stats();
     node::Node& internal_node();
+    kddm::sync::Hub& internal_hub();
 
     // Collective; must be last. Objects not saved elsewhere are gone.
     Result<void> close();

@@ -88,6 +88,10 @@ void unlock(Object& mutex);
 Result<void> lock_shared(Object& mutex, bool exclusive, Nanoseconds timeout = forever);
 void unlock_shared(Object& mutex, bool exclusive);
 
+// How the calling task has a mutex (shared or not) now. For languages without guards that clean up.
+enum class Hold : std::uint8_t { none, shared, exclusive };
+Hold held_here(const Object& mutex);
+
 // Waits for a notification with the mutex unlocked; the mutex is locked again afterwards, also
 // after timed_out and peer_lost of the condition, but not after a failure with locked == false.
 Result<void> wait(Object& condition, Object& mutex, Nanoseconds timeout, bool& locked);
