@@ -91,7 +91,8 @@ bool ArenaView::look_again(std::uint64_t needed) const {
     const std::lock_guard hold(mutex_);
     const std::size_t file_bytes = size_of(fd_);
     if (needed > file_bytes) return false;
-    if (file_bytes > chain_->bytes) return const_cast<ArenaView*>(this)->map(file_bytes).has_value();
+    if (file_bytes > chain_->bytes)
+        return const_cast<ArenaView*>(this)->map(file_bytes).has_value();
     chain_->file_bytes.store(file_bytes, std::memory_order_release);
     return true;
 }

@@ -222,7 +222,7 @@ TEST_P(Reads, the_right_object_though_its_entry_was_anothers) {
             { set_number(*s[0].grab(id), round * 1000 + id); }
             ASSERT_EQ(word_of(*s[1].read(id)), round * 1000 + id);
         }
-        for (std::uint64_t id = 0; id < 64; ++id)   // in another order, so that entries change hands
+        for (std::uint64_t id = 0; id < 64; ++id)   // another order, so that entries change hands
             ASSERT_TRUE(s[round % 2].remove((id * 29 + round) % 64).has_value());
     }
 }
