@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Random updates of a table on both nodes: one call an update in ours, beside what plain MPI has
-// for it. Every table is verified word by word at the end. 2 ranks; OMPI_MCA_osc names the component.
+// for it. Every table is verified word by word. 2 ranks; OMPI_MCA_osc names the component.
 #include <mpi.h>
 
 #include "kddm_table.hpp"

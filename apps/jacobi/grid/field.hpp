@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The plate at the start: a grid of round inclusions, hot and cold, of many sizes; and its edge:
-// the north is hot, the south cold, the sides in between. Temperatures are in [0, 1] and stay there.
+// the north is hot, the south cold, the sides in between. Temperatures stay in [0, 1].
 #pragma once
 
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One-sided reads between engines of one process: out of each other's memory at its own address, out
-// of a mapping of it as between processes, and by messages.
+// One-sided reads between engines of one process: out of each other's memory at its own
+// address, out of a mapping of it as between processes, and by messages.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
