@@ -156,7 +156,8 @@ std::string Run::json(double seconds) const {
     return fmt::format(
         R"({{"nodes":{},"seed":{},"ops":{},"virtual_ns":{},"messages":{},"bytes":{},)"
         R"("setup_messages":{},"duplicates":{},"dropped":{},"switches":{},"preemptions":{},)"
-        R"("looks":{},"most_passed":{},"storm_passed":{},"lock_passed":{},"seconds":{:.3f},"ops_per_second":{:.0f},)"
+        R"("looks":{},"most_passed":{},"storm_passed":{},"lock_passed":{},)"
+        R"("seconds":{:.3f},"ops_per_second":{:.0f},)"
         R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},)"
         R"("bytes_per_node_active":{},)"
         R"("verbs":{{{}}}}})",
