@@ -16,8 +16,8 @@ Result<void> outcome_of(const Object& channel, Waiter& w, Nanoseconds timeout) {
 }
 
 // Until the machine is done with it; `timeout` may withdraw it.
-void wait_answered(Object& channel, Waiter& w, Nanoseconds timeout) {
-    channel.hub.wait(channel, w, timeout, [&](Outbox& out) {
+void wait_answered(Object& channel, Waiter& w, const char* verb, Nanoseconds timeout) {
+    channel.hub.wait(channel, w, verb, timeout, [&](Outbox& out) {
         machine_of<ChannelMachine>(channel).withdraw(w, out);
     });
 }
@@ -33,7 +33,7 @@ Result<void> put(Object& channel, std::uint32_t count, Bytes packed, Nanoseconds
     Waiter w = new_waiter(channel, timeout);
     channel.hub.step(channel,
                      [&](Outbox& out) { machine.put(w, count, std::move(packed), out); });
-    wait_answered(channel, w, timeout);
+    wait_answered(channel, w, "send", timeout);
     return outcome_of(channel, w, timeout);
 }
 
@@ -48,7 +48,7 @@ Result<Object*> Hub::channel(std::string_view name, std::uint32_t capacity, std:
     auto& machine = machine_of<ChannelMachine>(object);
     Waiter w = new_waiter(object);
     impl_->step(object, [&](Outbox& out) { machine.open(w, capacity, type, out); });
-    impl_->wait(w);
+    impl_->wait(object, w, "opening");
     if (auto opened = result_of(object, w); !opened)
         return tl::unexpected<Failure>(std::move(opened).error());
     return &object;
@@ -82,7 +82,7 @@ Result<std::vector<Bytes>> receive(Object& channel, std::uint32_t most, Nanoseco
     auto& machine = machine_of<ChannelMachine>(channel);
     Waiter w = new_waiter(channel, timeout);
     channel.hub.step(channel, [&](Outbox& out) { machine.take(w, std::max(most, 1u), out); });
-    wait_answered(channel, w, timeout);
+    wait_answered(channel, w, "receive", timeout);
     if (auto answered = outcome_of(channel, w, timeout); !answered)
         return tl::unexpected<Failure>(std::move(answered).error());
     std::vector<Bytes> messages;
@@ -96,7 +96,7 @@ Result<void> close(Object& channel) {
     auto& machine = machine_of<ChannelMachine>(channel);
     Waiter w = new_waiter(channel);
     channel.hub.step(channel, [&](Outbox& out) { machine.close(w, out); });
-    channel.hub.wait(w);
+    channel.hub.wait(channel, w, "closing");
     return result_of(channel, w);
 }
 
@@ -114,13 +114,15 @@ Result<std::size_t> select(std::span<Object* const> channels, Nanoseconds timeou
         hub.step(*channel,
                  [&](Outbox& out) { machine_of<ChannelMachine>(*channel).watch(w, out); });
     }
+    ObjectWait note(hub.node, *channels.front(), "select");
+    any.long_wait = &note;
     hub.waiter.wait_until(any, deadline);
     // Whoever makes `any` ready has its own cell to make ready afterwards: wait for all.
     for (std::size_t i = 0; i < channels.size(); ++i) {
         hub.step(*channels[i], [&](Outbox& out) {
             machine_of<ChannelMachine>(*channels[i]).unwatch(watches[i], out);
         });
-        hub.wait(watches[i]);
+        hub.wait(*channels[i], watches[i], "select");
     }
     // Not always the first, so that a busy channel does not hide the others.
     const std::size_t first = hub.next_txn() % channels.size();

@@ -78,7 +78,7 @@ Object& Hub::Impl::open(Kind kind, std::string_view name) {
     std::lock_guard lock(object.mutex);
     SSI_ASSERT(object.name.empty() || object.name == name,
                "two names of synchronisation objects have the same hash: rename one of them");
-    object.name = name;
+    if (object.name.empty()) object.name = name;
     return object;
 }
 
@@ -156,6 +156,14 @@ void Hub::Impl::on_node_lost(NodeId lost) {
     }
     for (Object* object : all)
         step(*object, [&](Outbox& out) { object->machine->lose(lost, out); });
+}
+
+node::WaitDescription ObjectWait::describe() const {
+    const Kind kind = static_cast<Kind>(object_.place.id.hi);
+    node::WaitDescription what;
+    what.verb = fmt::format("{} of {} '{}'", verb_, kind_name(kind), object_.name);
+    what.home = object_.place.home;
+    return what;
 }
 
 Result<void> result_of(const Object& object, const Waiter& w) {

@@ -12,6 +12,7 @@
 
 #include "ssi/kddm/sync.hpp"
 #include "ssi/node/node.hpp"
+#include "ssi/node/wait_list.hpp"
 #include "sync_machine.hpp"
 
 namespace ssi::kddm::sync {
@@ -22,6 +23,18 @@ struct Object {
     std::string name;               // empty until a task of this node opens it
     mutable sys::Mutex mutex;       // of the machine
     std::unique_ptr<Machine> machine;
+};
+
+// What a task waits for, told when it waits for long.
+class ObjectWait final : public node::WaitNote {
+public:
+    ObjectWait(node::Node& node, const Object& object, const char* verb)
+        : WaitNote(node.waits()), object_(object), verb_(verb) {}
+
+private:
+    node::WaitDescription describe() const override;
+    const Object& object_;
+    const char* const verb_;
 };
 
 struct Hub::Impl final : node::Channel {
@@ -51,10 +64,14 @@ struct Hub::Impl final : node::Channel {
         carry_out(out);
     }
     // Waits until the machine is done with `w`. When `timeout` passes first, `withdraw(outbox)`
-    // asks the machine to give it back, which may answer with success all the same. `verb` says
-    // what the task is doing, for whoever lists waiting tasks.
+    // asks the machine to give it back, which may answer with success all the same. `verb` is what
+    // the task does, for whoever lists the tasks that wait for long.
     template <class Withdraw>
-    void wait(Object& object, Waiter& w, Nanoseconds timeout, Withdraw&& withdraw) {
+    void wait(Object& object, Waiter& w, const char* verb, Nanoseconds timeout,
+              Withdraw&& withdraw) {
+        if (w.cell.ready()) return;
+        ObjectWait note(node, object, verb);
+        w.cell.long_wait = &note;
         const bool bounded = timeout != forever && timeout > 0;
         const Nanoseconds deadline = bounded ? clock.now() + timeout : sys::Waiter::forever;
         if (waiter.wait_until(w.cell, deadline)) return;
@@ -63,7 +80,9 @@ struct Hub::Impl final : node::Channel {
         });
         waiter.wait(w.cell);
     }
-    void wait(Waiter& w) { waiter.wait(w.cell); }
+    void wait(Object& object, Waiter& w, const char* verb) {
+        wait(object, w, verb, forever, [](Outbox&) {});
+    }
 
     void deliver_here(Object& object, Outbox& out);
     void carry_out(Outbox& out);

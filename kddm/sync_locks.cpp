@@ -16,7 +16,7 @@ Result<void> lock(Object& mutex, Nanoseconds timeout) {
                                                "first, a Mutex is not recursive");
         machine.lock(w, out);
     });
-    mutex.hub.wait(mutex, w, timeout, [&](Outbox& out) { machine.withdraw(w, out); });
+    mutex.hub.wait(mutex, w, "lock", timeout, [&](Outbox& out) { machine.withdraw(w, out); });
     return result_of(mutex, w);
 }
 
@@ -39,7 +39,7 @@ Result<void> lock_shared(Object& mutex, bool exclusive, Nanoseconds timeout) {
                                            "first, it is neither recursive nor upgradable");
         machine.lock(w, out);
     });
-    mutex.hub.wait(mutex, w, timeout, [&](Outbox& out) { machine.withdraw(w, out); });
+    mutex.hub.wait(mutex, w, "lock", timeout, [&](Outbox& out) { machine.withdraw(w, out); });
     return result_of(mutex, w);
 }
 
@@ -73,11 +73,11 @@ Result<void> wait(Object& condition, Object& mutex, Nanoseconds timeout, bool& l
     registered.txn = woken.txn;
     locked = true;
     hub.step(condition, [&](Outbox& out) { machine.wait(registered, woken, out); });
-    hub.wait(registered);
+    hub.wait(condition, registered, "wait");
     if (registered.outcome != Errc::ok) return result_of(condition, registered);
     unlock(mutex);
     // The home answers a withdrawal in any case.
-    hub.wait(condition, woken, timeout, [&](Outbox& out) { machine.withdraw(woken, out); });
+    hub.wait(condition, woken, "wait", timeout, [&](Outbox& out) { machine.withdraw(woken, out); });
     if (auto again = lock(mutex); !again) {
         locked = false;
         return again;
@@ -115,7 +115,7 @@ Result<void> arrive_and_wait(Object& barrier) {
     auto& machine = machine_of<BarrierMachine>(barrier);
     Waiter w = new_waiter(barrier);
     barrier.hub.step(barrier, [&](Outbox& out) { machine.arrive(w, out); });
-    barrier.hub.wait(w);
+    barrier.hub.wait(barrier, w, "arrival");
     return result_of(barrier, w);
 }
 
