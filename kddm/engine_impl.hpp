@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Engine::Impl: the shell around the sans-I/O machine: locks, memory, messages, waiting. One file
 // per concern: acquire.cpp (verbs on guards), step.cpp (runs the machine), receive.cpp (messages),
-// operations.cpp (apply, atomics, remove), read.cpp (one-sided reads), set_control.cpp (names), groups.cpp (coarse
-// invalidation trees), loss.cpp (dead nodes).
+// operations.cpp (apply, atomics, remove), read.cpp (one-sided reads), set_control.cpp (names),
+// groups.cpp (coarse invalidation trees), loss.cpp (dead nodes).
 #pragma once
 
 #include <array>

@@ -161,8 +161,8 @@ struct alignas(64) Entry {
         std::byte small[max_inline_bytes];   // aligned as objects are
     };
 
-    // After the bytes have changed and before the word is opened: a lock-free reader that finds this
-    // version finds at least these bytes.
+    // After the bytes have changed and before the word is opened: a lock-free reader that finds
+    // this version finds at least these bytes.
     void set_version(std::uint64_t v) { version.store(v, std::memory_order_release); }
     void next_version() { set_version(version.load(std::memory_order_relaxed) + 1); }
 

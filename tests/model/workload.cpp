@@ -324,7 +324,8 @@ void Workload::check_delays() {
     if (!options_.sequential || options_.any_fault()) return;
     for (const Verb verb :
          {Verb::get, Verb::read, Verb::grab, Verb::grab_new, Verb::try_grab}) {
-        if (verb != Verb::get && verb != Verb::read && options_.nodes > exact_copyset_nodes) continue;
+        const bool reads = verb == Verb::get || verb == Verb::read;
+        if (!reads && options_.nodes > exact_copyset_nodes) continue;
         const VerbCount& count = counts_[static_cast<std::size_t>(verb)];
         if (count.most_delays <= 3) continue;
         world_.verdict.fail("delays", fmt::format("an undisturbed {} took {} message delays, more "
