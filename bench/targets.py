@@ -76,6 +76,7 @@ KDDM = {
     "kddm/get_remote_8B": ratio(2.0, AM_8B),
     "kddm/grab_remote_8B": ratio(2.0, AM_8B),
     "kddm/upgrade_remote_8B": ratio(2.5, AM_8B),
+    "kddm/read_remote_8B": ratio(0.5, AM_8B),
     "kddm/get_remote_4KiB": ratio(2.0, "floor/am_roundtrip_4KiB"),
     "kddm/get_many_64KiB": ratio(1.0, "floor/ucx_get_1MiB"),
     "peer/mpi_gups_alltoallv": REPORTED,

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "blocks.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <string>
+#include <utility>
 
 #include "ssi/base/assert.hpp"
 #include "ssi/base/config.hpp"
@@ -43,7 +48,16 @@ Blocks::Blocks(const Config& config, Log& log, bool simulated)
     : log_(log),
       shared_(!simulated && config.text("net.same_host") == "on"),
       home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
-      cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {}
+      cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {
+    // A descriptor of its own, as a duplicate would let others write. Without /proc nobody reads.
+    if (!shared_ || home_.memory_fd() < 0) return;
+    const std::string path = fmt::format("/proc/self/fd/{}", home_.memory_fd());
+    shown_fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+Blocks::~Blocks() {
+    if (shown_fd_ >= 0) ::close(shown_fd_);
+}
 
 Block* Blocks::allocate(SetId set, ObjectId id, std::uint32_t length, bool at_home) {
     const std::size_t bytes = length ? length : 1;
@@ -101,9 +115,8 @@ void* Blocks::take_slab() {
 
 Blocks::Offer Blocks::offer() const {
     struct stat status {};
-    const int fd = shared_ ? home_.memory_fd() : -1;
-    if (fd < 0 || ::fstat(fd, &status) != 0) return {};
-    return {fd, static_cast<std::uint64_t>(status.st_ino)};
+    if (shown_fd_ < 0 || ::fstat(shown_fd_, &status) != 0) return {};
+    return {shown_fd_, static_cast<std::uint64_t>(status.st_ino)};
 }
 
 std::size_t Blocks::bytes_in_use() const {

@@ -15,6 +15,9 @@ namespace ssi::kddm {
 class Blocks final : public BlockSource {
 public:
     Blocks(const Config& config, Log& log, bool simulated);
+    ~Blocks() override;
+    Blocks(const Blocks&) = delete;
+    Blocks& operator=(const Blocks&) = delete;
 
     Block* make(SetId set, ObjectId id, std::uint32_t length, bool at_home) override;
     void keep(Block* block) override;
@@ -41,6 +44,7 @@ public:
 private:
     Log& log_;
     const bool shared_;         // peers may map home_
+    int shown_fd_ = -1;         // of home_, read-only
     sys::Arena home_;
     sys::Arena cache_;
     sys::Mutex slab_mutex_;     // of the next two

@@ -60,7 +60,7 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
       executor(node.doors().tasks,
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
       offer(blocks.offer()),
-      windows(node, log, executor, node.doors().config.text("net.same_host") == "on",
+      windows(node, node.doors().config.text("net.same_host") == "on",
               options.peers_in_process) {
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
@@ -128,6 +128,7 @@ void Engine::publish_stats() {
         for (const auto& [name, value] : values)
             stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
     }
+    stats.counter("ssi_kddm_mapped_peers").set(impl_->windows.count());
     stats.counter("ssi_kddm_refused_slots_total").set(impl_->refused_slots.load());
 }
 

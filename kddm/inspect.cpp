@@ -33,6 +33,7 @@ const char* verb_of(Kind kind) {
         case Kind::apply: return "apply";
         case Kind::atomic: return "atomic";
         case Kind::remove: return "remove";
+        case Kind::read_request: return "read";
         case Kind::set_open: return "set open";
         case Kind::set_destroy: return "set destroy";
         default: return "request";
@@ -106,12 +107,17 @@ void Impl::add_control_verbs() {
     if (options.simulated) return;
     node.control().add("object", [this](const JsonValue& r) { return describe_object(r); });
     node.control().add_publisher("kddm", [this] { owner->publish_stats(); });
+    if (offer.fd < 0) return;
+    node.control().add_fd(Windows::fd_name, [this](const JsonValue&) -> Result<node::ControlFd> {
+        return node::ControlFd{offer.fd, "{}"};
+    });
 }
 
 void Impl::remove_control_verbs() {
     if (options.simulated) return;
     node.control().remove("object");
     node.control().remove_publisher("kddm");
+    if (offer.fd >= 0) node.control().remove_fd(Windows::fd_name);
 }
 
 }  // namespace ssi::kddm

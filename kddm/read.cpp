@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One-sided reads: a copy of an object, or of a part of it, with its version, which nobody needs to
 // remember. From a valid copy on this node; else out of the home's memory, where it is mapped and
-// known; else by a message. Who must wait for a writer far away takes a guard: no queue is
-// fairer.
+// known; else by a message. Who must wait for a writer far away takes a guard: there is no fairer
+// queue.
 #include <fmt/format.h>
 
 #include <algorithm>

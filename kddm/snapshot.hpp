@@ -38,8 +38,8 @@ struct Reading {
 
     // In an object of `object_length` bytes.
     bool fits() const {
-        if (offset > object_length) return false;
-        return length == to_the_end || length <= object_length - offset;
+        return offset <= object_length &&
+               (length == to_the_end || length <= object_length - offset);
     }
     std::uint32_t true_length() const {
         return length == to_the_end ? object_length - offset : length;

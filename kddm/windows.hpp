@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Windows: the home memory of other nodes of this host, as far as this process can read it. A peer
-// becomes known by its first answer to a read; it is then mapped by the executor, once, and reads
-// of its objects need no message any more. A peer that cannot be mapped is told once in the log and
-// costs nothing but messages.
+// becomes known by its first answer to a read; it is then mapped, once, by a task of its own, as
+// that may take a while, and reads of its objects need no message any more. A peer that cannot be
+// mapped is told once in the log and costs nothing but messages.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,11 @@ public:
     using Number = std::uint16_t;
     static constexpr Number most = 1024;
 
-    Windows(const node::Node& node, Log& log, Executor& executor, bool same_host, bool in_process);
+    // By which a node hands its memory out over its control socket.
+    static constexpr const char* fd_name = "kddm.memory";
+
+    // The node outlives it.
+    Windows(node::Node& node, bool same_host, bool in_process);
     ~Windows();
 
     // The window with that number onto this node's memory, or null.
@@ -45,22 +49,22 @@ public:
         return window && (!window->view || window->node == node) ? window : nullptr;
     }
     Number number_of(NodeId node) const;
+    std::size_t count() const { return count_.load(std::memory_order_acquire); }
     // The node offers its memory: maps it, unless that was tried before.
     void consider(NodeId node, Blocks::Offer offer);
 
 private:
-    Result<std::unique_ptr<sys::ArenaView>> map(NodeId node, Blocks::Offer offer) const;
     void open(NodeId node, Blocks::Offer offer);
 
-    const node::Node& node_;
+    node::Node& node_;
     Log& log_;
-    Executor& executor_;
     const bool enabled_;
     const Number capacity_;
     const std::unique_ptr<std::atomic<const Window*>[]> slots_;
     std::atomic<Number> count_{0};            // slots 1 .. count_ are in use
-    sys::Mutex mutex_;                        // of tried_; and of opening one
+    sys::Mutex mutex_;                        // of tried_
     std::set<std::uint32_t> tried_;
+    Executor opener_;                         // last: ends before the rest does
 };
 
 }  // namespace ssi::kddm

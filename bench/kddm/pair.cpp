@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "table.hpp"
 #include "ucx_floor.hpp"
@@ -195,6 +196,46 @@ void upgrade_row(Pair& pair, Row& floor_row) {
     pair.report().add(std::move(row));
 }
 
+// One-sided reads of what the home has just written: after the first, untimed pass the reader knows
+// where the objects stand, and nobody hears of it.
+void read_row(Pair& pair, Row& floor_row) {
+    const std::string name = "kddm/read_remote_8B";
+    if (!pair.wants(name)) return;
+    RemoteTable<std::uint64_t> table(pair.session(), name, 1, word_count());
+    const bool lead = pair.session().rank() == 0;
+    auto& set = table.set();
+    std::uint64_t stamp = 1, wrong = 0, operations = 0;
+    if (!lead) table.take_back(table.size(), 0, stamp);
+    pair.session().barrier();
+    // The first answer has the home's memory mapped, which takes a moment.
+    const double start = now_ns();
+    for (std::uint64_t before = ~0ull; lead && now_ns() - start < 2e9;) {
+        const std::uint64_t messages = set.stats().reads_by_message;
+        if (std::exchange(before, messages) == messages) break;
+        for (std::uint64_t i = 0; i < table.size(); ++i)
+            if (set.read(table.id(i)).value != value_of(table.id(i), stamp))
+                wrong_data(name + " in its first pass");
+    }
+    pair.session().barrier();
+    const std::uint64_t messages = set.stats().reads_by_message;
+    Verb verb{.name = name};
+    verb.prepare = [&](std::uint64_t n) {
+        ++stamp;
+        if (!lead) table.take_back(n, 0, stamp);
+    };
+    verb.operation = [&](std::uint64_t i) {
+        wrong += set.read(table.id(i)).value != value_of(table.id(i), stamp);
+    };
+    verb.check = [&](std::uint64_t n) {
+        if (wrong != 0) wrong_data(name + ": " + std::to_string(wrong) + " objects");
+        operations += n;
+    };
+    Row row = pair.measure(verb, word_count(), {}, floor_row);
+    row.counters["messages_per_operation"] =
+        per_operation(set.stats().reads_by_message - messages, operations);
+    pair.report().add(std::move(row));
+}
+
 // fetch_add and apply: `ship` adds 1 to the object at its home and returns what it was.
 void shipped_row(Pair& pair, const std::string& name, Row& floor_row,
                  const Ship& ship) {
@@ -294,6 +335,7 @@ void run(Pair& pair) {
     grab_row(pair, floor_8b);
     if (suffix.empty()) {
         upgrade_row(pair, floor_8b);
+        read_row(pair, floor_8b);
         shipped_row(pair, "kddm/fetch_add_remote", floor_8b,
                     [](auto& set, std::uint64_t id) { return set.fetch_add(id, 1); });
         shipped_row(pair, "kddm/apply_remote", floor_8b, [](auto& set, std::uint64_t id) {

@@ -100,6 +100,11 @@ void ControlVerbs::set_key(std::string key) {
     key_ = std::move(key);
 }
 
+std::string ControlVerbs::key() const {
+    std::lock_guard lock(mutex_);
+    return key_;
+}
+
 bool ControlVerbs::knows_key(const JsonValue& request) const {
     std::lock_guard lock(mutex_);
     return !key_.empty() && same_secret(request.text_of("key"), key_);

@@ -66,7 +66,7 @@ std::uint64_t ArenaView::offset_of(const Mapping& mapping, std::uint64_t address
 }
 
 // Under mutex_, or before anybody else knows the view.
-Result<void> ArenaView::map(std::size_t file_bytes) {
+Result<void> ArenaView::map(std::size_t file_bytes) const {
     std::size_t bytes = std::max(least_mapping, std::bit_ceil(file_bytes + file_bytes / 2));
     void* base = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd_, 0);
     if (base == MAP_FAILED) {   // a tight RLIMIT_AS
@@ -91,8 +91,7 @@ bool ArenaView::look_again(std::uint64_t needed) const {
     const std::lock_guard hold(mutex_);
     const std::size_t file_bytes = size_of(fd_);
     if (needed > file_bytes) return false;
-    if (file_bytes > chain_->bytes)
-        return const_cast<ArenaView*>(this)->map(file_bytes).has_value();
+    if (file_bytes > chain_->bytes) return map(file_bytes).has_value();
     chain_->file_bytes.store(file_bytes, std::memory_order_release);
     return true;
 }

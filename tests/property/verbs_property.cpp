@@ -5,6 +5,7 @@
 // After gtest, which it does not include itself.
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <map>
@@ -23,12 +24,13 @@ constexpr std::uint32_t objects_per_set = 3;
 
 enum class Act : std::uint8_t {
     get, grab, grab_new, try_grab, upgrade, remove, flush, prefetch, fetch_add, apply, hold, let_go,
-    get_many, grab_many, update_many,
+    get_many, grab_many, update_many, read, read_many,
 };
 constexpr const char* act_names[] = {"get",       "grab",   "grab_new", "try_grab",
                                      "upgrade",   "remove", "flush",    "prefetch",
                                      "fetch_add", "apply",  "hold",     "let_go",
-                                     "get_many", "grab_many", "update_many"};
+                                     "get_many", "grab_many", "update_many",
+                                     "read", "read_many"};
 
 struct Command {
     Act act;
@@ -44,7 +46,7 @@ std::ostream& operator<<(std::ostream& out, const Command& command) {
 
 rc::Gen<Command> a_command() {
     return rc::gen::build<Command>(
-        rc::gen::set(&Command::act, rc::gen::map(rc::gen::inRange(0, 15),
+        rc::gen::set(&Command::act, rc::gen::map(rc::gen::inRange(0, 17),
                                                  [](int i) { return static_cast<Act>(i); })),
         rc::gen::set(&Command::node, rc::gen::inRange(0u, nodes)),
         rc::gen::set(&Command::set, rc::gen::inRange(0u, 6u)),
@@ -149,6 +151,7 @@ private:
     void hold(const Command& command, std::uint32_t object);
     void many(const Command& command);
     void update_many(const Command& command);
+    void snapshot(const Command& command, std::uint32_t object);
     void let_go();
     bool blocked_by_holder(const Command& command, std::uint32_t object);
 
@@ -156,6 +159,7 @@ private:
     Catalog catalog_;
     World world_;
     std::map<std::uint32_t, std::uint64_t> model_;
+    std::map<std::uint32_t, std::uint64_t> versions_;   // as reads saw them
     std::uint64_t last_value_ = 1000;
     std::unique_ptr<Held> held_;
     std::exception_ptr thrown_;
@@ -167,7 +171,9 @@ bool Session::blocked_by_holder(const Command& command, std::uint32_t object) {
     if (!held_ || held_->object != object) return false;
     auto& set = world_.set_at(command.node, object);
     const ObjectId id = catalog_.id_of(object);
-    if (command.act == Act::get && !held_->write) return false;
+    const bool only_looks =
+        command.act == Act::get || command.act == Act::read || command.act == Act::read_many;
+    if (only_looks && !held_->write) return false;
     if (command.act == Act::try_grab)
         on(command.node, [&] {
             auto guard = set.try_grab(id);
@@ -295,6 +301,35 @@ void Session::update_many(const Command& command) {
     }
 }
 
+// A copy, a part of one, and, by read_many, one beside others; none leaves a guard or a copy behind,
+// and no version goes back.
+void Session::snapshot(const Command& command, std::uint32_t object) {
+    auto& set = world_.set_at(command.node, object);
+    const ObjectId id = catalog_.id_of(object);
+    const kddm::Access before = set.find(id);
+    Result<kddm::RawSnapshot> seen = kddm::RawSnapshot{};
+    if (command.act == Act::read) {
+        seen = set.read(id);
+    } else {
+        const ObjectId ids[] = {id, id};
+        auto both = set.read_many(ids);
+        RC_ASSERT(both && both->size() == 2u && (*both)[0].bytes == (*both)[1].bytes);
+        seen = std::move((*both)[1]);
+    }
+    RC_ASSERT(seen && read(object, seen->bytes) == model_[object]);
+    RC_ASSERT(seen->version >= versions_[object]);
+    versions_[object] = seen->version;
+    const std::size_t length = seen->bytes.size();
+    const auto part = set.read(id, length / 3, length / 2);
+    RC_ASSERT(part && std::equal(part->bytes.begin(), part->bytes.end(),
+                                 seen->bytes.begin() + static_cast<std::ptrdiff_t>(length / 3)));
+    RC_ASSERT(part->version == seen->version);
+    const auto beyond = set.read(id, length, 1);
+    RC_ASSERT(!beyond && beyond.error().code == Errc::invalid_argument);
+    const bool home = set.home(id) == world_.id_of(command.node);
+    RC_ASSERT(home || set.find(id) == before);
+}
+
 void Session::hold(const Command& command, std::uint32_t object) {
     if (held_) return let_go();
     held_ = std::make_unique<Held>();
@@ -362,6 +397,8 @@ void Session::run(const Command& command) {
         case Act::apply: return on(command.node, [&] { ship(command, object); });
         case Act::get_many:
         case Act::grab_many: return on(command.node, [&] { many(command); });
+        case Act::read:
+        case Act::read_many: return on(command.node, [&] { snapshot(command, object); });
         case Act::update_many: return on(command.node, [&] { update_many(command); });
         case Act::hold: return hold(command, object);
         case Act::let_go: return let_go();

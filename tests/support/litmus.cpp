@@ -60,6 +60,18 @@ void exchange(kddm::RawSet& set, ObjectId id, std::uint64_t value) {
 std::uint64_t add_nothing(kddm::RawSet& set, ObjectId id) {
     return value_or_throw(set.fetch_add(id, std::uint64_t{0}));
 }
+std::uint64_t number_in(const kddm::RawSnapshot& snapshot) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, snapshot.bytes.data(), sizeof value);
+    return value;
+}
+std::uint64_t read(kddm::RawSet& set, ObjectId id) {
+    return number_in(value_or_throw(set.read(id)));
+}
+std::uint64_t read_among_others(kddm::RawSet& set, ObjectId id) {
+    const ObjectId ids[] = {id, ObjectId(id.lo ^ 1), id};
+    return number_in(value_or_throw(set.read_many(ids))[2]);
+}
 void compare_until_stored(kddm::RawSet& set, ObjectId id, std::uint64_t value) {
     std::uint64_t expected = 0;
     for (;;) {
@@ -223,6 +235,8 @@ const std::vector<Way>& ways() {
         {"exchange, fetch_add of 0", Order::sequential, exchange, add_nothing},
         {"compare_exchange, get", Order::sequential, compare_until_stored, get},
         {"grab, fetch_add of 0", Order::sequential, grab_and_write, add_nothing},
+        {"grab, read", Order::sequential, grab_and_write, read},
+        {"exchange, read_many", Order::sequential, exchange, read_among_others},
     };
     return all;
 }

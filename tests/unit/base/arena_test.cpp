@@ -294,7 +294,7 @@ TEST(Arena, does_not_touch_again_what_it_touched) {
     EXPECT_EQ(pages(), 0);
     arena.touch_ahead((1u << 20) + (64u << 10));
     EXPECT_GE(pages(), 16);
-    EXPECT_LE(pages(), 17);
+    EXPECT_LE(pages(), 18) << "the arena also writes its directory, on the first page";
 }
 
 TEST(Arena, thousands_of_idle_arenas_are_cheap) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One-sided reads between engines of one process: out of each other's memory at its own
-// address, out of a mapping of it as between processes, and by messages.
+// One-sided reads between engines of one process: out of each other's memory at its own address,
+// out of a mapping of it as between processes, and by messages.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -222,7 +222,8 @@ TEST_P(Reads, the_right_object_though_its_entry_was_anothers) {
             { set_number(*s[0].grab(id), round * 1000 + id); }
             ASSERT_EQ(word_of(*s[1].read(id)), round * 1000 + id);
         }
-        for (std::uint64_t id = 0; id < 64; ++id)   // another order, so that entries change hands
+        // In another order, so that entries change hands.
+        for (std::uint64_t id = 0; id < 64; ++id)
             ASSERT_TRUE(s[round % 2].remove((id * 29 + round) % 64).has_value());
     }
 }

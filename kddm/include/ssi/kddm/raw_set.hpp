@@ -98,7 +98,7 @@ private:
 // What a read returns: bytes that were the object's, all at one moment.
 struct RawSnapshot {
     std::vector<std::byte> bytes;
-    std::uint64_t version = 0;   // as a guard's: grows with every write; equal: equal bytes
+    std::uint64_t version = 0;    // as of a guard; equal versions, equal bytes
 };
 
 // A handle to an open set; cheap to copy; valid as long as its session.

@@ -64,6 +64,7 @@ public:
 
     // Hexadecimal; empty (until it is set): whatever needs a key is refused.
     void set_key(std::string key);
+    std::string key() const;   // to ask other nodes of the session; never for the log
 
     // Never throws; an exception of a handler becomes Errc::internal.
     ControlAnswer call(const JsonValue& request);

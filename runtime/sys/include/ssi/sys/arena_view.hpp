@@ -51,7 +51,7 @@ private:
     explicit ArenaView(int fd) : fd_(fd) {}
     static std::uint64_t offset_of(const Mapping& mapping, std::uint64_t address,
                                    std::size_t bytes);
-    Result<void> map(std::size_t file_bytes);
+    Result<void> map(std::size_t file_bytes) const;
     bool look_again(std::uint64_t needed) const;
 
     const int fd_;
