@@ -241,6 +241,7 @@ void Impl::run_part(Operation& operation, Operations& ready) {
         return finish_part(batch);
     }
     Entry* entry = operation.entry;
+    pin::before_bytes_change();   // another task may have closed the word for us
     const std::span<std::byte> bytes = entry->bytes();
     for (const std::uint32_t e : operation.part->elements) {
         const Element element = element_at(batch.payload, e, m.has(flag::wide));

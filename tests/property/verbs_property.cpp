@@ -301,8 +301,8 @@ void Session::update_many(const Command& command) {
     }
 }
 
-// A copy, a part of one, and, by read_many, one beside others; none leaves a guard or a copy behind,
-// and no version goes back.
+// A copy, a part of one, and, by read_many, one beside others; none leaves a guard or a copy
+// behind, and no version goes back.
 void Session::snapshot(const Command& command, std::uint32_t object) {
     auto& set = world_.set_at(command.node, object);
     const ObjectId id = catalog_.id_of(object);
