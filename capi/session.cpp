@@ -2,6 +2,7 @@
 #include <cstring>
 #include <mutex>
 #include <span>
+#include <string>
 
 #include "handles.hpp"
 
@@ -21,6 +22,12 @@ int collective(ssi_session* session, Body&& body) noexcept {
                         "another thread of this node is in a collective: call them from one");
         return body();
     });
+}
+
+Result<void> check_root(const ssi_session& session, int root) {
+    if (root >= 0 && root < session.session.size()) return {};
+    return fail(Errc::invalid_argument, "the root " + std::to_string(root) +
+                                            " is no rank of this session");
 }
 
 template <class T>
@@ -83,6 +90,7 @@ int ssi_barrier(ssi_session* session) {
 
 int ssi_broadcast(ssi_session* session, int root, void* bytes, size_t length) {
     return collective(session, [&]() -> Result<void> {
+        SSI_TRY(check_root(*session, root));
         if (length != 0) SSI_TRY(need(bytes, "bytes"));
         session->session.broadcast(root, std::span(static_cast<std::byte*>(bytes), length));
         return {};
@@ -91,6 +99,7 @@ int ssi_broadcast(ssi_session* session, int root, void* bytes, size_t length) {
 
 int ssi_gather(ssi_session* session, int root, const void* mine, size_t length, void* all) {
     return collective(session, [&]() -> Result<void> {
+        if (root != SSI_EVERYBODY) SSI_TRY(check_root(*session, root));
         if (length != 0) SSI_TRY(need(mine, "mine"));
         const bool here = root == SSI_EVERYBODY || root == session->session.rank();
         if (here && length != 0) SSI_TRY(need(all, "all"));

@@ -277,7 +277,9 @@ static void collectives_carry_bytes_and_numbers(void) {
     CHECK(ssi_gather(session, SSI_EVERYBODY, &me, sizeof me, ranks) == SSI_OK);
     CHECK(ranks[0] == 0 && ranks[root] == (uint64_t)root);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, SSI_EVERYBODY, &me, 8, NULL), "all");
-    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, size(), text, 12), "rank");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, size(), text, 12), "no rank");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, -1, text, 12), "no rank");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, -2, &me, 8, ranks), "no rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, 0, NULL, 12), "bytes is NULL");
 }
 
