@@ -408,7 +408,7 @@ TEST_P(Reads, are_whole_and_in_order_under_home_coherence) {
 TEST(ReadsAtALimit, entries_beyond_shared_memory_are_read_by_messages) {
     auto options = options_for(Way::mapped);
     ASSERT_TRUE(options.config.set("arena.limit_bytes", "128K", "test").has_value());
-    Cluster c(2, kddm::Plant::none, std::move(options), false);
+    Cluster c(2, kddm::Plant::none, std::move(options), true, false);
     auto s = c.open("s", counters(0, "node:0"));
     for (std::uint64_t id = 0; id < 300; ++id) {
         { set_number(*s[0].grab(id), id); }
@@ -421,7 +421,7 @@ TEST(ReadsAtALimit, entries_beyond_shared_memory_are_read_by_messages) {
 TEST(ReadsOfAPeer, that_cannot_be_mapped_go_by_messages_and_the_log_says_why) {
     auto options = options_for(Way::mapped);
     options.edit_member = [](node::Member& m) { m.process_id = 0x7fff'fff0; };
-    Cluster c(2, kddm::Plant::none, std::move(options), false);
+    Cluster c(2, kddm::Plant::none, std::move(options), true, false);
     auto s = c.open("s", counters(0, "node:0"));
     { set_number(*s[0].grab(1), 17); }
     for (int i = 0; i < 100; ++i) ASSERT_EQ(word_of(*s[1].read(1)), 17u);

@@ -4,6 +4,8 @@
 #ifndef SSI_CAPI_MANY_H
 #define SSI_CAPI_MANY_H
 
+#include "ssi/ssi.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -6,6 +6,8 @@
 #ifndef SSI_CAPI_READ_H
 #define SSI_CAPI_READ_H
 
+#include "ssi/ssi.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

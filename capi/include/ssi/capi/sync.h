@@ -9,6 +9,8 @@
 #ifndef SSI_CAPI_SYNC_H
 #define SSI_CAPI_SYNC_H
 
+#include "ssi/ssi.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
