@@ -83,6 +83,9 @@ std::vector<Contact> find_sessions(const Config& config) {
     std::sort(out.begin(), out.end(), [](const Contact& a, const Contact& b) {
         return a.started_ms != b.started_ms ? a.started_ms < b.started_ms : a.session < b.session;
     });
+    // A directory that has two names, such as /tmp and /tmp/, tells of each session twice.
+    const auto same = [](const Contact& a, const Contact& b) { return a.session == b.session; };
+    out.erase(std::unique(out.begin(), out.end(), same), out.end());
     return out;
 }
 

@@ -143,5 +143,26 @@ TEST(Sessions, the_running_ones_are_found_oldest_first) {
     EXPECT_EQ(found[0].key, test::key);
 }
 
+TEST(Sessions, a_directory_with_two_names_tells_of_each_session_once) {
+    const Folder folder;
+    for (const auto& [name, value] : {std::pair{"XDG_RUNTIME_DIR", folder.path() + "/run"},
+                                      std::pair{"TMPDIR", folder.path()}})
+        ASSERT_EQ(::setenv(name, value.c_str(), 1), 0);
+    std::filesystem::create_directory(folder.path() + "/run");
+    const Config config;
+    const auto directory = RuntimeDirectory::open(config);
+    ASSERT_TRUE(directory) << directory.error().text;
+    EXPECT_EQ(directory->path(), folder.path() + "/run/ssi");
+    // A second entry of the same session, as a second name of the directory would show it.
+    const auto server = ControlServer::listen(*directory, {});
+    ASSERT_TRUE(server);
+    for (int i = 0; i < 2; ++i)
+        ASSERT_TRUE(directory->write(RuntimeDirectory::fresh_name() + ".session",
+                                     contact_of((*server)->path(), "000000000000000a").to_json()));
+    EXPECT_EQ(find_sessions(config).size(), 1u);
+    ::unsetenv("XDG_RUNTIME_DIR");
+    ::unsetenv("TMPDIR");
+}
+
 }  // namespace
 }  // namespace ssi::node
