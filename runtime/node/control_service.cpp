@@ -75,9 +75,12 @@ void ControlService::publish_contact(const Node& node, const SessionName& name) 
 }
 
 Result<std::string> try_control_socket(const Config& config) {
-    const bool was_there = !RuntimeDirectory::existing(config).empty();
+    const std::vector<RuntimeDirectory> before = RuntimeDirectory::existing(config);
     auto directory = RuntimeDirectory::open(config);
     if (!directory) return tl::unexpected(std::move(directory).error());
+    const bool was_there = std::ranges::any_of(before, [&](const RuntimeDirectory& there) {
+        return there.path() == directory->path();
+    });
     Result<std::string> result = directory->path();
     if (auto server = ControlServer::listen(*directory, {}); !server)
         result = tl::unexpected(std::move(server).error());
