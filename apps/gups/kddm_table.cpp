@@ -19,6 +19,7 @@ KddmTable::KddmTable(ssi::Session& session, const std::string& name, std::uint64
     options.object_bytes = object_bytes;
     options.placement = "high_bits";
     set_ = value_or_throw(session.raw_set(name, options));
+    updates_.emplace(set_, ssi::kddm::AtomicOp::add);
     // Each owner makes its own objects, so that no update is the first touch.
     const std::uint64_t first = shape_.first(session.rank());
     for (std::uint64_t at = 0; at < shape_.count(session.rank());

@@ -3,6 +3,7 @@
 // Construction is collective. One task only. Throws ssi::Error.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ssi/ssi.hpp"
@@ -17,11 +18,12 @@ public:
     KddmTable(ssi::Session& session, const std::string& name, std::uint64_t words,
               std::uint32_t object_bytes);
 
-    // Adds, at the word's home; returns when it is done there.
+    // Adds, at the word's home, before flush() returns or earlier: what MPI_Accumulate does.
     void update(const Update& update) {
         const Place place = place_of(update.word);
-        ssi::value_or_throw(set_.fetch_add(place.id, update.delta, place.offset));
+        updates_->add(place.id, update.delta, place.offset);
     }
+    void flush() { updates_->flush(); }
     // How many words of this rank are not what `updates` of each rank make of them. Not collective:
     // a barrier belongs before it.
     std::uint64_t wrong_words(std::uint64_t seed, std::uint64_t updates);
@@ -45,6 +47,10 @@ private:
     unsigned object_shift_;   // of the number of words in an object
     Shape shape_;
     ssi::kddm::RawSet set_;
+    std::optional<ssi::kddm::Updates<std::uint64_t>> updates_;
 };
+
+// As many updates as HPC Challenge allows a rank to hold back.
+inline constexpr std::uint64_t most_held_back = 1024;
 
 }  // namespace gups

@@ -52,7 +52,11 @@ double update_all(ssi::Session& session, const Options& options, gups::KddmTable
     constexpr std::uint64_t run = 1 << 14;   // updates between looks at the clock
     for (std::uint64_t done = 0; done < updates;) {
         const std::uint64_t stop = std::min(updates, done + run);
-        for (; done < stop; ++done) table.update(stream.next());
+        while (done < stop) {
+            const std::uint64_t held = std::min(stop, done + gups::most_held_back);
+            for (; done < held; ++done) table.update(stream.next());
+            table.flush();
+        }
         progress.update([&] {
             return fmt::format("{:.0f} % done, {:.3f} M updates/s a rank",
                                100.0 * static_cast<double>(done) / static_cast<double>(updates),
@@ -68,7 +72,7 @@ int run(ssi::Session& session, const Options& options) {
     const std::uint64_t updates = updates_of(options, session.size());
     gups::Report report;
     report.program = "gups";
-    report.method = "fetch_add";
+    report.method = "add, buffered";
     report.words = options.words;
     report.ranks = session.size();
     report.updates = updates * static_cast<std::uint64_t>(session.size());
