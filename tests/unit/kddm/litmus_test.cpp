@@ -16,7 +16,11 @@ using namespace litmus;
 using kddm::Coherence;
 
 constexpr std::uint32_t runs_per_batch = 16;
+#if defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t batches = 1;   // ten times slower; races show in any run
+#else
 constexpr std::uint64_t batches = 4;
+#endif
 
 // Threads that wait for each other without sleeping: runs shall overlap.
 class Barrier {
