@@ -76,6 +76,13 @@ private:
     std::vector<std::unique_ptr<kddm::Engine>> engines_;
 };
 
+// For nodes whose try_grab tells a held object from a slow machine.
+inline LoopNodes::Options patient(const char* try_timeout_us = "20000000") {
+    LoopNodes::Options options;
+    EXPECT_TRUE(options.config.set("kddm.try_timeout_us", try_timeout_us, "test").has_value());
+    return options;
+}
+
 inline kddm::SetOptions counters(std::uint64_t count = 0, const char* placement = "hashed") {
     kddm::SetOptions o;
     o.count = count;

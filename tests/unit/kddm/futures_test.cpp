@@ -14,11 +14,12 @@ using namespace std::chrono_literals;
 using kddm::Access;
 
 TEST(Futures, a_get_is_asked_for_at_once_and_held_by_who_waits) {
-    Cluster c(2);
+    Cluster c(2, kddm::Plant::none, patient("500000"));
     auto s = c.open("s", counters(10, "node:0"));
     set_number(*s[0].grab(3), 42);
     auto future = s[1].get_async(3);
-    for (int i = 0; i < 100000 && !future.ready(); ++i) std::this_thread::yield();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!future.ready() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
     ASSERT_TRUE(future.ready());
     EXPECT_EQ(s[1].find(3), Access::read);
     EXPECT_TRUE(s[0].try_grab(3).has_value());   // nobody holds it
@@ -33,7 +34,9 @@ TEST(Futures, what_was_taken_away_meanwhile_is_asked_for_again) {
     auto s = c.open("s", counters(10, "node:0"));
     auto future = s[1].grab_async(3);
     for (int round = 1; round <= 20; ++round) {
-        for (int i = 0; i < 100000 && !future.ready(); ++i) std::this_thread::yield();
+        const auto end = std::chrono::steady_clock::now() + 20s;
+        while (!future.ready() && std::chrono::steady_clock::now() < end)
+            std::this_thread::yield();
         ASSERT_TRUE(future.ready());
         set_number(*s[0].grab(3), static_cast<std::uint64_t>(round));
     }

@@ -107,7 +107,7 @@ TEST(Many, an_empty_list_is_fine) {
 }
 
 TEST(Many, the_first_id_out_of_range_is_named_and_nothing_is_held) {
-    Cluster c(2);
+    Cluster c(2, kddm::Plant::none, patient());
     auto s = c.open("s", counters(10));
     const std::vector<ObjectId> ids{3, 12, 4, 11};
     auto guards = s[1].grab_many(ids);
@@ -122,7 +122,7 @@ TEST(Many, the_first_id_out_of_range_is_named_and_nothing_is_held) {
 }
 
 TEST(Many, what_is_held_by_get_is_got_again_and_what_is_smaller_is_refused) {
-    Cluster c(2);
+    Cluster c(2, kddm::Plant::none, patient());
     auto s = c.open("s", counters(20));
     auto held = s[0].get(5);
     auto guards = s[0].get_many(range(5, 3));
