@@ -47,6 +47,7 @@ def kddm_parts(quick):
         Part(program("pair"), 2, (
             "floor/am_roundtrip_8B", "floor/am_roundtrip_4KiB", "kddm/get_remote_8B",
             "kddm/grab_remote_8B", "kddm/upgrade_remote_8B", "kddm/read_remote_8B",
+            "kddm/barrier", "kddm/lock_cycle",
             "kddm/fetch_add_remote", "kddm/apply_remote", "kddm/get_remote_4KiB"), cores=2),
         Part(program("many"), 2, ("kddm/get_many_64KiB", "floor/ucx_get_1MiB"), cores=2),
         Part(program("gups_batched"), 2, ("kddm/gups_batched", "peer/mpi_gups_alltoallv"), cores=2),
