@@ -124,7 +124,7 @@ TEST_P(Reads, leave_no_copy_and_no_trace_in_the_directory) {
 }
 
 TEST_P(Reads, need_no_message_once_the_place_is_known) {
-    if (GetParam() == Way::message) GTEST_SKIP();
+    if (GetParam() == Way::message) GTEST_SKIP() << "this way every read is a message";
     auto c = cluster(2);
     auto s = c.open("s", counters(1000, "node:0"));
     for (std::uint64_t id = 0; id < 1000; ++id) become_one_sided(s[1], id);
