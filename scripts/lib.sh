@@ -52,6 +52,9 @@ export_sanitizer_environment() {
     export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$here/lsan.supp:print_suppressions=0}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-$stop:print_stacktrace=1}
     export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:suppressions=$here/tsan.supp}
+    # UCX patches madvise, which a thread calls after ThreadSanitizer has taken leave of it: a crash
+    # in every program that is linked to UCX and ends a thread.
+    export UCX_MEM_EVENTS=n
 }
 
 # A home that cannot be written (a service account) must not stop ccache, and with it the build.
