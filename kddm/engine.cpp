@@ -20,7 +20,7 @@ constexpr const char* plant_names[] = {
     "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
-    "careless_compare",
+    "careless_compare", "drop_dirty",
 };
 
 }  // namespace
@@ -55,10 +55,14 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
                       ? 1u
                       : std::bit_ceil(static_cast<std::uint32_t>(
                             node.doors().config.integer("kddm.shards")))),
+      evict_timeout(node.doors().config.integer("kddm.evict_timeout_ms") * 1'000'000),
       direct_(options.direct && options.plant == Plant::none),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
-               static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))) {
+               static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
+      linker_pool(node.doors().tasks,
+                  static_cast<unsigned>(node.doors().config.integer("kddm.linker_threads"))) {
+    if (blocks.use.limit != 0) blocks.count(*this);
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
     const auto warm = static_cast<std::size_t>(node.doors().config.integer("arena.warm_bytes"));
@@ -66,7 +70,9 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
 }
 
 Impl::~Impl() {
+    closing = true;
     executor.stop();
+    linker_pool.stop();
     for (auto& chunk : set_chunks) delete chunk.load();
 }
 
@@ -98,6 +104,11 @@ void Engine::register_placement(std::string_view name, PlacementFunction functio
     impl_->placements[std::string(name)] = function;
 }
 
+void Engine::register_linker(std::string_view name, std::shared_ptr<Linker> linker) {
+    std::lock_guard lock(impl_->sets_mutex);
+    impl_->linkers[std::string(name)] = std::move(linker);
+}
+
 std::vector<RawSet> Engine::sets() const {
     std::lock_guard lock(impl_->sets_mutex);
     std::vector<RawSet> sets;
@@ -118,7 +129,8 @@ void Engine::publish_stats() {
             {"transfers", s.transfers}, {"applies", s.applies},
             {"recalls", s.recalls},     {"evictions", s.evictions},
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
-            {"objects", s.objects}};
+            {"objects", s.objects},     {"loads", s.loads},
+            {"write_backs", s.write_backs}, {"drops", s.drops}};
         for (const auto& [name, value] : values)
             stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
     }

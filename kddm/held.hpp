@@ -39,6 +39,11 @@ class Held {
 public:
     bool empty() const { return count_ == 0; }
     HeldItem* find(const SetState* set, ObjectId id);
+    bool holds(const SetState* set) const {   // anything of it
+        for (std::size_t i = 0; i < count_; ++i)
+            if (items_[i].set == set) return true;
+        return false;
+    }
     // The held object with the greatest (set, id), of the same engine; null when none.
     const HeldItem* greatest(const SetState* set) const;
 

@@ -97,6 +97,7 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         e.acks = static_cast<std::uint32_t>(refusal);
         return send_block(from, e, nullptr);
     }
+    if (m.kind() == Kind::error && !payload.empty()) note_linker_failure(set, payload);
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
     const std::size_t small = set.inline_length();
     if (small != 0 && brings_bytes(m) && payload.size() != small) [[unlikely]] {

@@ -74,6 +74,9 @@ constexpr std::array table{
         "A function shipped by apply reported a failure; the text is the function's own."),
     row(Errc::internal, "internal",
         "An invariant of libssi is broken; please report it with the text and the log."),
+    row(Errc::linker_failed, "linker_failed",
+        "The linker of a set could not read, write or remove an object outside memory; the object "
+        "is as it was, and the next access tries again."),
 };
 
 constexpr bool table_is_indexed_by_code() {
@@ -82,7 +85,7 @@ constexpr bool table_is_indexed_by_code() {
     return true;
 }
 static_assert(table_is_indexed_by_code());
-static_assert(table.size() == static_cast<std::size_t>(Errc::internal) + 1);
+static_assert(table.size() == static_cast<std::size_t>(Errc::linker_failed) + 1);
 
 }  // namespace
 

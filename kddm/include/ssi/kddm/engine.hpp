@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ssi/kddm/linker.hpp"
 #include "ssi/kddm/raw_set.hpp"
 #include "ssi/node/node.hpp"
 
@@ -28,6 +29,7 @@ enum class Plant : std::uint8_t {
     lost_write,                 // an eviction ships home the bytes from before the last write
     unfair_queue,               // requests are served last in, first out, and may starve
     careless_compare,           // compare_exchange looks at the lowest bit only
+    drop_dirty,                 // an eviction drops what its linker has not got
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();
@@ -72,6 +74,7 @@ public:
 
     void register_function(std::string_view name, Run run, ShippedFunction function);
     void register_placement(std::string_view name, PlacementFunction function);
+    void register_linker(std::string_view name, std::shared_ptr<Linker> linker);
 
     std::vector<RawSet> sets() const;
     void publish_stats();             // copies the sets' counters into the node's Stats
