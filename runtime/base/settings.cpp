@@ -88,8 +88,8 @@ constexpr std::array table{
 
     number("kddm.memory_bytes", "bytes", "0", 0, 64 * tib,
            "Budget of a node: most bytes that the objects on it, of all sets, take in memory. "
-           "Above it copies are dropped, objects of other homes sent home, and those that a linker keeps "
-           "written back and dropped. 0: no budget. Kept to a few arena.chunk_bytes."),
+           "Above it copies are dropped, objects of other homes sent home, and those that a linker "
+           "keeps written back and dropped. 0: no budget. Kept to a few arena.chunk_bytes."),
     number("kddm.evict_timeout_ms", "ms", "2000", 1, 600'000,
            "How long a verb waits for memory within the budget before it fails with "
            "out_of_memory."),
