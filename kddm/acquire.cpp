@@ -103,20 +103,32 @@ Result<RawGuard> Impl::acquire_held(SetState& set, HeldItem& item, Want want) {
 
 Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
                                     bool* value_kept) {
+    Nanoseconds deadline = 0;
+    for (;;) {
+        auto guard = acquire_once(set, id, hash, want, value_kept);
+        if (guard || want.try_only || !home_may_have_room(set, id, guard.error(), deadline))
+            return guard;
+    }
+}
+
+Result<RawGuard> Impl::acquire_once(SetState& set, ObjectId id, std::uint64_t hash, Want want,
+                                    bool* value_kept) {
     Waiter w;
     w.want = want.access;
     w.renew = want.renew;
     Shard& shard = set.shard(hash);
+    if (crowded(set, room_for(set))) [[unlikely]]
+        SSI_TRY(make_room(set, id, hash));
     if (want.try_only || !ask_directly(set, id, hash, w)) {
         Step step(*this, set, id, hash);
         if (set.destroyed)   // since check_verb
             return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
         Entry& entry = step.make();
-        const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
-        if (newborn && step.t().at_home() && !cache::instantiate(entry, step.t()))
+        if (cache::absent(entry, step.t()) && !cache::bring(entry, want.renew, step.t()))
             return fail(Errc::out_of_memory,
-                        fmt::format("no memory for {}: raise arena.limit_bytes or run fewer ranks "
-                                    "on this host", name_of(set, id)));
+                        fmt::format("no memory for {}: raise arena.limit_bytes or "
+                                    "kddm.memory_bytes, or run fewer ranks on this host",
+                                    name_of(set, id)));
         const bool held_here = pin::count(entry.word.load(std::memory_order_relaxed)) != 0;
         if (want.try_only && (held_here || (entry.busy && entry.busy->head)))
             return fail(Errc::would_block, fmt::format("{} is held", name_of(set, id)));
@@ -169,6 +181,9 @@ Result<void> Impl::wait_granted(SetState& set, ObjectId id, Waiter& w, const Wan
     if (w.error == Errc::peer_lost) text += std::string(": ") + texts[w.fault == no_node];
     if (w.error == Errc::lost) text += ": its newest value died with a node";
     if (w.error == Errc::timed_out) text += " did not come in time";
+    if (w.error == Errc::linker_failed) text += ": " + linker_failure(set);
+    if (w.error == Errc::out_of_memory)
+        text += ": its home has no memory for it: raise arena.limit_bytes or kddm.memory_bytes";
     if (w.error == Errc::cancelled) text += ": the set was destroyed";
     return fail(w.error, std::move(text), w.fault);
 }

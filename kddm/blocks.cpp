@@ -19,7 +19,12 @@
 namespace ssi::kddm {
 namespace {
 
-constexpr std::uint16_t in_home_arena = 2;  // ObjectHeader::state; bit 0 is `away`
+// ObjectHeader::state; bit 0 is `away`.
+constexpr std::uint16_t in_home_arena = 2;
+constexpr std::uint16_t counted = 4;         // by the node's budget, and by the set's if it has one
+constexpr std::uint16_t counted_in_set = 8;
+// Smaller blocks share pages with others.
+constexpr std::uint32_t discarded_bytes = 32u << 10;
 constexpr std::size_t simulated_chunk_bytes = 64u << 10;
 constexpr std::size_t page_bytes = 4096;
 // Slabs are taken by so many bytes of the home memory; pages of them are touched one by one.
@@ -46,9 +51,11 @@ sys::Arena::Options options_for(const Config& config, sys::Arena::Kind kind, boo
 
 Blocks::Blocks(const Config& config, Log& log, bool simulated)
     : log_(log),
+      chunk_bytes_(static_cast<std::size_t>(config.integer("arena.chunk_bytes"))),
       shared_(!simulated && config.text("net.same_host") == "on"),
       home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
       cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {
+    use.limit = config.integer("kddm.memory_bytes");
     // A descriptor of its own, as a duplicate would let others write. Without /proc nobody reads.
     if (!shared_ || home_.memory_fd() < 0) return;
     const std::string path = fmt::format("/proc/self/fd/{}", home_.memory_fd());
@@ -59,25 +66,71 @@ Blocks::~Blocks() {
     if (shown_fd_ >= 0) ::close(shown_fd_);
 }
 
+// Memory is recycled, not returned. So, when the budget is all grown to, what is free in the other
+// arena comes before more growth.
+Block* Blocks::find_room(std::size_t bytes, bool at_home, Result<void>& why) {
+    sys::Arena& wanted = at_home ? home_ : cache_;
+    sys::Arena& other = at_home ? cache_ : home_;
+    const std::size_t reserved = home_.reserved_bytes() + cache_.reserved_bytes();
+    const bool all_grown =
+        use.limit != 0 && reserved + chunk_bytes_ > static_cast<std::size_t>(use.limit);
+    if (all_grown) {
+        if (auto block = wanted.allocate(bytes, false)) return *block;
+        if (auto block = other.allocate(bytes, false)) {
+            (*block)->state = at_home ? 0 : in_home_arena;
+            return *block;
+        }
+    }
+    auto block = wanted.allocate(bytes);
+    if (!block) {
+        why = tl::unexpected<Failure>(std::move(block).error());
+        return nullptr;
+    }
+    (*block)->state = at_home ? in_home_arena : 0;
+    return *block;
+}
+
+void Blocks::count_in(Block* block, Keeper& keeper) {
+    const auto bytes = static_cast<std::int64_t>(block->capacity + sizeof(Block));
+    block->state |= counted;
+    use.add(bytes);
+    bool pressing = use.above(use.high());
+    if (MemoryUse* set = keeper.use_of(block->set)) {
+        block->state |= counted_in_set;
+        set->add(bytes);
+        pressing = pressing || set->above(set->high());
+    }
+    if (pressing) keeper.press();
+}
+
+void Blocks::count_out(Block* block) {
+    const auto bytes = static_cast<std::int64_t>(block->capacity + sizeof(Block));
+    use.add(-bytes);
+    if (block->state & counted_in_set)
+        keeper_.load(std::memory_order_relaxed)->use_of(block->set)->add(-bytes);
+}
+
 Block* Blocks::allocate(SetId set, ObjectId id, std::uint32_t length, bool at_home) {
     const std::size_t bytes = length ? length : 1;
-    auto block = at_home ? home_.allocate(bytes) : cache_.allocate(bytes);
-    if (!block && at_home) return nullptr;
-    if (!block) {
+    Result<void> why;
+    Block* b = find_room(bytes, at_home, why);
+    if (!b && at_home) return nullptr;
+    if (!b) {
         SSI_LOG(log_, error, "kddm", "no memory for {} bytes in flight: {}", length,
-                block.error().text);
+                why.error().text);
         SSI_ASSERT(false, "memory ran out: run fewer ranks on this host or smaller objects");
     }
-    Block* b = *block;
     b->id = id;
     b->set = set;
     b->length = length;
-    b->state = at_home ? in_home_arena : 0;
     b->references = 1;
+    if (Keeper* keeper = keeper_.load(std::memory_order_acquire)) [[unlikely]]
+        count_in(b, *keeper);
     return b;
 }
 
 Block* Blocks::make(SetId set, ObjectId id, std::uint32_t length, bool at_home) {
+    if (at_home && use.above(use.hard())) return nullptr;
     Block* b = allocate(set, id, length, at_home);
     if (b) std::memset(sys::bytes_of(b), 0, length);
     return b;
@@ -90,7 +143,14 @@ void Blocks::keep(Block* block) {
 void Blocks::release(Block* block) {
     if (std::atomic_ref(block->references).fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     sys::Arena& arena = block->state & in_home_arena ? home_ : cache_;
-    arena.release(block);
+    bool discard = false;
+    if (block->state & counted) [[unlikely]] {
+        count_out(block);
+        const std::size_t reserved = home_.reserved_bytes() + cache_.reserved_bytes();
+        discard = block->capacity >= discarded_bytes && use.limit != 0 &&
+                  reserved > static_cast<std::size_t>(use.limit);
+    }
+    arena.release(block, discard);
 }
 
 void Blocks::warm(std::size_t bytes) {

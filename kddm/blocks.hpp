@@ -3,9 +3,11 @@
 // the entry holds one reference, each message in flight another. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "memory_use.hpp"
 #include "ssi/sys/arena.hpp"
 #include "ssi/sys/task.hpp"
 #include "transition.hpp"
@@ -41,10 +43,28 @@ public:
     };
     Offer offer() const;
 
+    // Who knows the budgets of sets, and hears when one is nearly used up (under any lock).
+    class Keeper {
+    public:
+        virtual ~Keeper() = default;
+        virtual MemoryUse* use_of(SetId set) = 0;   // null: not known, or without a budget
+        virtual void press() = 0;
+    };
+    // From now on what is allocated counts. When the first budget is known; not undone.
+    void count(Keeper& keeper) { keeper_.store(&keeper, std::memory_order_release); }
+
+    MemoryUse use;   // of the node; its limit is set before anything is allocated
+
 private:
+    Block* find_room(std::size_t bytes, bool at_home, Result<void>& why);
+    void count_in(Block* block, Keeper& keeper);
+    void count_out(Block* block);
+
     Log& log_;
+    const std::size_t chunk_bytes_;
     const bool shared_;         // peers may map home_
     int shown_fd_ = -1;         // of home_, read-only
+    std::atomic<Keeper*> keeper_{nullptr};
     sys::Arena home_;
     sys::Arena cache_;
     sys::Mutex slab_mutex_;     // of the next two

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "cache_parts.hpp"
+
 namespace ssi::kddm {
 
 Busy& busy_of(Entry& entry, const Transition& t) {
@@ -30,14 +32,14 @@ bool satisfies(CacheState state, Access want) {
            state == CacheState::exclusive;
 }
 
-// The bytes are of no use any more; small ones are simply left.
+}  // namespace
+
 void drop_bytes(Entry& entry, Transition& t) {
     if (entry.inline_length) return;
     if (entry.block) t.blocks->release(entry.block);
     entry.block = nullptr;
 }
 
-// Zeroes, or an empty object, for an entry that has no bytes. False: out of memory.
 bool make_bytes(Entry& entry, Transition& t, bool at_home) {
     pin::before_bytes_change();
     if (entry.inline_length) {
@@ -48,10 +50,14 @@ bool make_bytes(Entry& entry, Transition& t, bool at_home) {
     return entry.block;
 }
 
+namespace {
+
 // A granted access must have bytes: where the home's memory is at its limit, the cache's will do.
 void must_make_bytes(Entry& entry, Transition& t) {
     if (!make_bytes(entry, t, t.at_home())) make_bytes(entry, t, false);
 }
+
+}  // namespace
 
 void take_in(Entry& entry, const Body& body, Transition& t) {
     pin::before_bytes_change();
@@ -62,6 +68,8 @@ void take_in(Entry& entry, const Body& body, Transition& t) {
         entry.block = body.block();
     }
 }
+
+namespace {
 
 // A copy for a message; the entry keeps its own.
 Body share(Entry& entry, Transition& t) {
@@ -81,10 +89,6 @@ Body blank(const Entry& entry, Transition& t) {
     static constexpr std::byte zeroes[max_inline_bytes]{};
     if (entry.inline_length) return Body(zeroes, entry.inline_length);
     return Body(t.blocks->make(SetId(entry.set), entry.id, entry.block->length, false));
-}
-
-std::uint32_t length_of(const Entry& entry) {
-    return entry.inline_length ? entry.inline_length : entry.block->length;
 }
 
 void pop_granted(Busy& busy, Transition& t) {
@@ -130,13 +134,13 @@ void start_request(Entry& entry, Access want, bool renew, Transition& t) {
 }
 
 bool can_ask(const Entry& entry) {
-    return entry.busy->txn == 0 && !entry.busy->revocation &&
+    return entry.busy->txn == 0 && !entry.busy->revocation && !entry.busy->loading &&
            entry.state != CacheState::evicting && entry.state != CacheState::given;
 }
 
-// Serves the queue from what is here: all leading readers, or one writer; then asks for more.
-// `granting`: a grant has just arrived, its waiters go before a revocation.
-void pump(Entry& entry, Transition& t, bool granting = false) {
+}  // namespace
+
+void pump(Entry& entry, Transition& t, bool granting) {
     Busy* busy = entry.busy;
     if (!busy) return;
     while (busy->head && (granting || !busy->revocation)) {
@@ -151,17 +155,25 @@ void pump(Entry& entry, Transition& t, bool granting = false) {
     if (!busy->head) return pin::clear(entry.word, pin::waiters);
     const Waiter& head = *busy->head;
     if (!can_ask(entry) || satisfies(entry.state, head.want)) return;
+    if (absent(entry, t)) {
+        if (!bring(entry, head.renew, t))
+            return fail_waiters(entry, Errc::out_of_memory, t.self, t);
+        return loading(entry) ? void() : pump(entry, t);
+    }
     const bool elsewhere = entry.state != CacheState::owner;
     if (head.use == Waiter::Use::operation && elsewhere) ++t.counters->recalls;
     start_request(entry, head.want, head.renew, t);
 }
+
+namespace {
 
 // Puts the revocation off until the last unpin or the release hook.
 void put_off(Entry& entry, const Message& m, const Transition& t) {
     busy_of(entry, t).revocation = m;
 }
 
-// True when the hook must run first; the revocation continues in released().
+}  // namespace
+
 bool hook_first(Entry& entry, const Message& m, Transition& t) {
     if (!t.has_hook || entry.hooked) return false;
     put_off(entry, m, t);
@@ -171,8 +183,11 @@ bool hook_first(Entry& entry, const Message& m, Transition& t) {
     return true;
 }
 
+namespace {
+
 void end_eviction(Entry& entry, Transition& t) {
     drop_bytes(entry, t);
+    pin::clear(entry.word, pin::dirty);
     entry.state = CacheState::invalid;
     entry.busy->txn = 0;
     --t.counters->evicting;
@@ -189,6 +204,13 @@ void serve_fetch(Entry& entry, const Message& m, Transition& t) {
     Message& d = t.send(NodeId(m.requester), Kind::data, m,
                         stale ? blank(entry, t) : share(entry, t));
     d.header.flags = m.header.flags & flag::want_done;
+    // The home may write the value back: from now on that is its business. (What is evicting says
+    // so once more when it arrives.)
+    const bool home_reads = t.linked && !t.at_home() && m.requester == t.home.value;
+    if (home_reads && (entry.word.load(std::memory_order_relaxed) & pin::dirty)) {
+        d.header.flags |= flag::dirty;
+        if (here) pin::clear(entry.word, pin::dirty);
+    }
     d.version = version;
     d.length = length_of(entry);
     t.counters->bytes_out += d.length;
@@ -255,6 +277,8 @@ void start_evict(Entry& entry, Transition& t) {
     m.slot_version = t.slot_version;
     m.version = entry.version.load(std::memory_order_relaxed);
     m.length = length_of(entry);
+    if (t.linked && (entry.word.load(std::memory_order_relaxed) & pin::dirty))
+        m.header.flags |= flag::dirty;
     t.counters->bytes_out += m.length;
     ++t.counters->evictions;
     entry.state = CacheState::evicting;
@@ -267,15 +291,20 @@ void start_evict(Entry& entry, Transition& t) {
     }
 }
 
-// Gives up what is here; nobody has a pin and the word is already closed.
+}  // namespace
+
 void give_up(Entry& entry, Transition& t) {
     if (entry.state == CacheState::shared) {
         drop_bytes(entry, t);
         entry.state = CacheState::invalid;
+    } else if (t.at_home()) {
+        put_away(entry, t);
     } else {
         start_evict(entry, t);
     }
 }
+
+namespace {
 
 void revoke_now(Entry& entry, const Message& m, Transition& t) {
     switch (m.kind()) {
@@ -288,16 +317,20 @@ void revoke_now(Entry& entry, const Message& m, Transition& t) {
     pump(entry, t);
 }
 
-// The revocation that was put off goes on.
+}  // namespace
+
 void revoke_at_last(Entry& entry, Transition& t) {
     const Message m = *entry.busy->revocation;
     entry.busy->revocation.reset();
     revoke_now(entry, m, t);
 }
 
+namespace {
+
 void complete(Entry& entry, Transition& t) {
     Busy& busy = *entry.busy;
     if (!busy.has_data || busy.acks_missing != 0) return;
+    if (busy.forgetting) return forgotten(entry, true, t);
     const bool write = busy.requested == Access::write;
     if (write)
         entry.state = CacheState::exclusive;
@@ -305,6 +338,7 @@ void complete(Entry& entry, Transition& t) {
         entry.state = CacheState::shared;
     std::uint64_t bits = pin::readable;
     if (entry.state == CacheState::exclusive) bits |= pin::writable;
+    if (write) bits |= pin::dirty;
     if (t.home_coherence && !t.at_home()) bits |= pin::slow;
     pin::set(entry.word, bits);
     // Before pump, which may start the next request of this entry.
@@ -368,8 +402,10 @@ Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundi
     entry.set_version(m.version);
     entry.state = write ? CacheState::exclusive : CacheState::shared;
     const std::uint64_t access =
-        write ? pin::readable | pin::writable | pin::writer_held : pin::readable;
-    entry.word.store(((word | access) & ~pin::waiters) + pin::one, std::memory_order_release);
+        write ? pin::readable | pin::writable | pin::writer_held | pin::dirty : pin::readable;
+    const std::uint64_t dirty = m.has(flag::dirty) ? pin::dirty : 0;
+    entry.word.store(((word | access | dirty | pin::referenced) & ~pin::waiters) + pin::one,
+                     std::memory_order_release);
     waiter->granted = true;
     busy->head = busy->tail = nullptr;
     busy->txn = 0;
@@ -472,6 +508,7 @@ void on_data(Entry& entry, const Message& m, const Body& body, Transition& t) {
             must_make_bytes(entry, t);
         }
         t.counters->bytes_in += m.length;
+        if (m.has(flag::dirty)) pin::set(entry.word, pin::dirty);
     }
     if (!entry.here()) must_make_bytes(entry, t);   // a planted lost upgrade: never leave a hole
     // Renewal is a write by itself: whoever asked may have given up since.
@@ -575,38 +612,24 @@ void install_evicted(Entry& entry, const Message& m, const Body& body, bool copi
     t.counters->bytes_in += m.length;
     entry.set_version(m.version);
     entry.state = copies ? CacheState::owner : CacheState::exclusive;
-    pin::set(entry.word, copies ? pin::readable : pin::readable | pin::writable);
-}
-
-bool instantiate(Entry& entry, Transition& t) {
-    if (!make_bytes(entry, t, true)) return false;
-    // Above whatever this entry, and an earlier life of this object, had: no lock-free reader may
-    // take the new bytes for old ones.
-    const std::uint64_t last = std::max(t.pools->last_version,
-                                        entry.version.load(std::memory_order_relaxed) &
-                                            version_writes_mask);
-    entry.set_version(last + 1);
-    entry.state = CacheState::exclusive;
-    pin::set(entry.word, pin::readable | pin::writable);
-    return true;
+    std::uint64_t bits = copies ? pin::readable : pin::readable | pin::writable;
+    if (m.has(flag::dirty)) bits |= pin::dirty;
+    pin::set(entry.word, bits);
 }
 
 void destroy(Entry& entry, Transition& t) {
-    // Back to the state of birth under the write pin; then, if nobody waits, forget it.
-    if (t.fixed_length)
+    // Back to the state of birth under the write pin (the linker has done it for its own); then, if
+    // nobody waits, forget it.
+    if (!t.linked && t.fixed_length)
         std::ranges::fill(entry.bytes(), std::byte{0});
-    else
+    else if (!t.linked)
         entry.block->length = 0;
     entry.next_version();
     const Home* home = entry.home();
-    const bool alone =
-        !home || (home->quiet() && home->owner == t.self && home->copies.empty());
+    const bool alone = !home || home->alone(t.self);
     pin::drop(entry.word, Access::write);
-    if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word)) {
-        drop_bytes(entry, t);
-        entry.state = CacheState::invalid;
-        return entry.forget_home();
-    }
+    if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word, pin::dirty))
+        return put_away(entry, t);
     unpinned(entry, t);
 }
 
@@ -634,6 +657,7 @@ void on_node_lost(Entry& entry, NodeId node, Transition& t) {
         }
         return fail_waiters(entry, Errc::peer_lost, node, t);
     }
+    if (busy->forgetting) return forgotten(entry, false, t);
     // Tasks look again and give their grace; operations run for others and simply fail: they have
     // not executed, and whether their recall can still succeed is not known.
     const bool uncertain = busy->txn != 0;
@@ -666,6 +690,7 @@ void forget(Entry& entry, Transition& t) {
     if (entry.busy) entry.busy->txn = 0;
     if (entry.busy) entry.busy->revocation.reset();
     if (entry.busy) entry.busy->revocation_after.reset();
+    if (entry.busy) entry.busy->loading = entry.busy->forgetting = false;
     if (!entry.has_home) return;
     entry.home()->queue.for_each([&](const Queued& q) { t.release(q.body); });
     entry.forget_home();

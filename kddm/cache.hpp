@@ -43,8 +43,27 @@ bool flush(Entry& entry, Transition& t);
 // The owner's bytes arrived at the home by eviction.
 void install_evicted(Entry& entry, const Message& m, const Body& body, bool copies,
                      Transition& t);
-// First touch at the home: the object comes into being. False: out of memory.
-bool instantiate(Entry& entry, Transition& t);
+// At the home: the value is not in memory, as it never was, or is with the linker.
+bool absent(const Entry& entry, const Transition& t);
+// Has it brought there: at once (zeroes: a new-born object, or a renewed one), or, in a set with a
+// linker, by Transition::load; `loaded` or `load_failed` follows. False: out of memory.
+bool bring(Entry& entry, bool renew, Transition& t);
+inline bool loading(const Entry& entry) { return entry.busy && entry.busy->loading; }
+void loaded(Entry& entry, const Body& body, Transition& t);
+void load_failed(Entry& entry, Errc error, Transition& t);
+// What can be done to free the memory of an object that nobody has pinned, and was done unless
+// the linker must have the value first.
+enum class Shed : std::uint8_t {
+    kept,         // nothing: it is in use, or has no other place
+    dropped,      // the memory is free
+    leaving,      // it will be: on its way home, or the release hook runs
+    write_back,   // the linker must have the value first
+    recall,       // so must it, after all copies: too small to remember them without it
+};
+Shed shed(Entry& entry, Transition& t);
+// All copies of an object that the linker keeps have been invalidated, or cannot be, as a node
+// died: what waited meanwhile goes on.
+void forgotten(Entry& entry, bool all, Transition& t);
 // A remove operation holds the write pin at the home: the object ceases to exist.
 void destroy(Entry& entry, Transition& t);
 

@@ -144,7 +144,7 @@ void start(Entry& entry, const Message& m, const Body& body, Transition& t) {
 
 void start_next(Entry& entry, Transition& t) {
     Home& home = *entry.home();
-    while (home.busy_txn == 0 && !home.queue.empty()) {
+    while (home.busy_txn == 0 && !home.queue.empty() && !cache::loading(entry)) {
         const bool last = t.plant == Plant::unfair_queue;
         const Queued next = home.queue.pop(last);
         start(entry, next.message, next.body, t);
@@ -154,13 +154,12 @@ void start_next(Entry& entry, Transition& t) {
 }  // namespace
 
 void on_request(Entry& entry, const Message& m, const Body& body, Transition& t) {
-    const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
-    if (newborn && !cache::instantiate(entry, t)) {
+    if (cache::absent(entry, t) && !cache::bring(entry, m.has(flag::renew), t)) {
         t.release(body);
         return refuse(m, Errc::out_of_memory, t.self, t);
     }
     Home& home = entry.make_home(t.self);
-    if (home.busy_txn != 0) {
+    if (home.busy_txn != 0 || cache::loading(entry)) {
         home.queue.push(m, body);
         return;
     }
@@ -192,7 +191,7 @@ bool answer(Entry& entry, const Message& m, const Surroundings& s, Message& repl
     const bool write = m.kind() == Kind::grab_request;
     if (write) {
         if (s.has_hook || (home && !only_reader(home->copies, requester))) return false;
-        if (!pin::try_take_all(entry.word)) return false;
+        if (!pin::try_take_all(entry.word, pin::dirty)) return false;
     } else if (!pin::try_take_write(entry.word)) {
         return false;
     }
@@ -222,6 +221,25 @@ void on_done(Entry& entry, const Message& m, Transition& t) {
         home->open_node = no_node;  // it served this one, so its own grant is complete
     }
     start_next(entry, t);
+}
+
+std::uint32_t invalidate(Entry& entry, const Message& request, Transition& t) {
+    return invalidate_copies(request, *entry.home(), t);
+}
+
+void resume(Entry& entry, Transition& t) {
+    if (entry.has_home) start_next(entry, t);
+}
+
+void refuse_all(Entry& entry, Errc error, Transition& t) {
+    Home* home = entry.home();
+    while (home && !home->queue.empty()) {
+        const Queued next = home->queue.pop();
+        if (next.message.kind() == Kind::evict)   // of somebody who is not the owner any more
+            start_evict(entry, next.message, next.body, t);
+        else
+            refuse(next.message, error, t.self, t);
+    }
 }
 
 void on_node_lost(Entry& entry, NodeId node, Transition& t) {

@@ -16,6 +16,13 @@ bool answer(Entry& entry, const Message& m, const Surroundings& s, Message& repl
 // done from the requester, or served from our own cache: opens the next.
 void on_done(Entry& entry, const Message& m, Transition& t);
 
+// Asks all nodes with a copy, but for request's own, to drop it and to tell it; how many will.
+std::uint32_t invalidate(Entry& entry, const Message& request, Transition& t);
+// The object's bytes have come: the requests that waited for them start.
+void resume(Entry& entry, Transition& t);
+// They cannot be had: the requests fail.
+void refuse_all(Entry& entry, Errc error, Transition& t);
+
 // A node died: forgets its copies and requests; a transition that it was to finish is closed.
 void on_node_lost(Entry& entry, NodeId node, Transition& t);
 

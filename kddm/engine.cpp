@@ -20,8 +20,10 @@ constexpr const char* plant_names[] = {
     "none",          "skip_invalidation_ack", "skip_invalidation", "lost_upgrade",
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
-    "careless_compare", "parallel_pinning", "update_twice", "unverified_read",
+    "careless_compare", "parallel_pinning",   "update_twice",      "unverified_read",
+    "drop_dirty",
 };
+static_assert(std::size(plant_names) == static_cast<std::size_t>(Plant::drop_dirty) + 1);
 
 }  // namespace
 
@@ -55,13 +57,17 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
                       ? 1u
                       : std::bit_ceil(static_cast<std::uint32_t>(
                             node.doors().config.integer("kddm.shards")))),
+      evict_timeout(node.doors().config.integer("kddm.evict_timeout_ms") * 1'000'000),
       direct_(options.direct && options.plant == Plant::none),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
       offer(blocks.offer()),
       windows(node, node.doors().config.text("net.same_host") == "on",
-              options.peers_in_process) {
+              options.peers_in_process),
+      linker_pool(node.doors().tasks,
+                  static_cast<unsigned>(node.doors().config.integer("kddm.linker_threads"))) {
+    if (blocks.use.limit != 0) blocks.count(*this);
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
     const auto warm = static_cast<std::size_t>(node.doors().config.integer("arena.warm_bytes"));
@@ -69,7 +75,9 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
 }
 
 Impl::~Impl() {
+    closing = true;
     executor.stop();
+    linker_pool.stop();
     for (auto& chunk : set_chunks) delete chunk.load();
 }
 
@@ -103,6 +111,11 @@ void Engine::register_placement(std::string_view name, PlacementFunction functio
     impl_->placements[std::string(name)] = function;
 }
 
+void Engine::register_linker(std::string_view name, std::shared_ptr<Linker> linker) {
+    std::lock_guard lock(impl_->sets_mutex);
+    impl_->linkers[std::string(name)] = std::move(linker);
+}
+
 std::vector<RawSet> Engine::sets() const {
     std::lock_guard lock(impl_->sets_mutex);
     std::vector<RawSet> sets;
@@ -124,7 +137,8 @@ void Engine::publish_stats() {
             {"recalls", s.recalls},     {"evictions", s.evictions},
             {"reads", s.reads},         {"reads_by_message", s.reads_by_message},
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
-            {"objects", s.objects}};
+            {"objects", s.objects},     {"loads", s.loads},
+            {"write_backs", s.write_backs}, {"drops", s.drops}};
         for (const auto& [name, value] : values)
             stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
     }

@@ -3,6 +3,8 @@
 // per concern: acquire.cpp (verbs on guards), step.cpp (runs the machine), receive.cpp (messages),
 // operations.cpp (apply, atomics, remove), read.cpp (one-sided reads), set_control.cpp (names),
 // groups.cpp (coarse invalidation trees), loss.cpp (dead nodes).
+// operations.cpp (apply, atomics, remove), evict.cpp (budgets), link.cpp (linkers), set_control.cpp
+// (names), groups.cpp (coarse invalidation trees), loss.cpp (dead nodes).
 #pragma once
 
 #include <array>
@@ -46,6 +48,13 @@ struct Rpc {
     bool answered = false;   // else it was woken to look again, as a node is lost
 };
 
+// Write-backs that somebody waits for; under Impl::store_mutex.
+struct StoreTicket {
+    unsigned missing = 0;
+    Result<void> result;   // the first failure
+    sys::WaitCell cell;
+};
+
 // A shipped operation waiting for exclusive access at the home. Owned by the machine's queue, then
 // by run_operation.
 struct Operation final : Waiter {
@@ -53,6 +62,12 @@ struct Operation final : Waiter {
     Message request;
     std::vector<std::byte> arguments;
     std::unique_ptr<UpdatePart> part;   // of an update
+    // A write-back instead: the pin is for reading, or for writing where copies must be recalled.
+    bool storing = false;
+    bool drops = false;              // the object leaves memory afterwards
+    bool clean = false;              // the linker has the value of this version
+    std::uint64_t version = 0;
+    StoreTicket* ticket = nullptr;   // of whoever waits for it
 };
 
 struct RegisteredFunction {
@@ -71,7 +86,7 @@ struct FanIn {
     std::uint32_t missing;
 };
 
-struct Engine::Impl final : node::Channel, Outbox::Carrier {
+struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Impl(Engine* owner, node::Node& node, Options options);
     ~Impl() override;
 
@@ -95,6 +110,8 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     };
     Result<RawGuard> acquire(SetState& set, ObjectId id, Want want);
     Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
+                                  bool* value_kept);
+    Result<RawGuard> acquire_once(SetState& set, ObjectId id, std::uint64_t hash, Want want,
                                   bool* value_kept);
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
     Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, const Want& want);
@@ -158,6 +175,53 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     void receive_batch(NodeId from, const Message& m, std::span<std::byte> payload);
     Body body_of(const SetState& set, const Message& m, std::span<std::byte> payload, Block* owned,
                  bool at_home);
+
+    // -- evict.cpp: memory within the budgets of the node and of sets
+    MemoryUse* use_of(SetId set) override;
+    void press() override;
+    std::int64_t room_for(const SetState& set) const;   // what another object of it takes
+    bool crowded(const SetState& set, std::int64_t need) const {
+        return blocks.use.excess(need) > 0 || set.use.excess(need) > 0;
+    }
+    Result<void> make_room(SetState& set, ObjectId id, std::uint64_t hash);
+    // After a failure: true, after a while, when it is worth another try, as the object's home had
+    // no memory at that moment.
+    bool home_may_have_room(const SetState& set, ObjectId id, const Failure& failure,
+                            Nanoseconds& deadline);
+    bool in_memory(SetState& set, ObjectId id, std::uint64_t hash) const;
+    struct Swept {
+        std::int64_t freed = 0;     // at once
+        std::int64_t leaving = 0;   // soon
+        bool around = false;        // the hand has been everywhere
+    };
+    Swept sweep(SetState* only, std::int64_t wanted);
+    using Victims = boost::container::small_vector<ObjectId, 16>;
+    bool find_victims(SetState& set, Victims& victims);
+    cache::Shed evict(SetState& set, ObjectId id, std::int64_t& bytes);
+    SetState* next_set(std::size_t number) const;
+    void sweep_ahead();
+    bool sweep_once(bool& fruitful);
+
+    // -- link.cpp
+    Result<std::shared_ptr<Linker>> find_linker(const SetOptions& options) const;
+    template <class F>
+    auto ask_linker(SetState& set, const std::string& what, F&& f) -> decltype(f());
+    void run_linker(const SetState& set, std::function<void()> job);
+    void start_load(SetState& set, ObjectId id);
+    void load(SetState& set, ObjectId id, Nanoseconds deadline);
+    Result<Body> fetch(SetState& set, ObjectId id);
+    void start_store(Step& step, SetState& set, Entry& entry, Access access, bool drops,
+                     StoreTicket* ticket);
+    void begin_store(Operation* operation);
+    void store(Operation* operation);
+    void end_store(Operation* operation, Result<void> result);
+    void wait_stores(StoreTicket& ticket, unsigned most);
+    Result<void> sync_linked(SetState& set);
+    Result<void> unlink(SetState& set, Entry& entry);   // removes it at the linker
+    void destroy_linked(SetState& set);
+    void note_linker_failure(SetState& set, std::span<const std::byte> text);
+    std::string linker_failure(SetState& set) const;
+    void send_linker_failure(SetState& set, NodeId to, Message& m);
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
@@ -263,11 +327,20 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     const Nanoseconds try_timeout;
     const Nanoseconds loss_grace;
     const std::uint32_t shard_count;
+    const Nanoseconds evict_timeout;
     const bool direct_;              // no protocol bug is planted: those are in the general steps
     Blocks blocks;
     Executor executor;
     const Blocks::Offer offer;
     Windows windows;
+    Executor linker_pool;
+    std::atomic<bool> closing{false};
+    std::atomic<bool> sweeping{false};       // ahead of need
+    std::atomic<Nanoseconds> next_sweep{0};  // not before: the last one found nothing
+    std::atomic<unsigned> stores{0};         // write-backs under way
+    sys::Mutex sweep_mutex;                  // of the hands of the clock, and of the next
+    std::size_t sweep_set = 0;
+    sys::Mutex store_mutex;                  // of StoreTickets
     std::atomic<std::uint64_t> last_txn{0};
     std::atomic<std::uint64_t> refused_slots{0};
 
@@ -282,6 +355,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier {
     std::set<std::uint32_t> gone;        // destroyed, maybe never known here; no id is used twice
     std::map<std::uint64_t, RegisteredFunction> functions;
     std::map<std::string, PlacementFunction, std::less<>> placements;
+    std::map<std::string, std::shared_ptr<Linker>, std::less<>> linkers;
     struct ManagedSet {
         SetId id;
         SetOptions options;

@@ -83,13 +83,19 @@ struct Busy {
     // A revocation of what we have, which waits for the last unpin or for the release hook.
     std::optional<Message> revocation;
     bool hook_running = false;
+    bool loading = false;        // at the home: the linker brings the bytes
+    bool forgetting = false;     // at the home: copies of a stored object are invalidated
     // A revocation of what our request will bring; it waits for that grant.
     std::optional<Message> revocation_after;
 
-    bool idle() const { return !head && txn == 0 && !revocation && !revocation_after; }
+    bool idle() const {
+        return !head && txn == 0 && !revocation && !revocation_after && !loading;
+    }
     void reset() {   // of an idle one; the fields of a request are set when it starts
         evict_acked = false;
         hook_running = false;
+        loading = false;
+        forgetting = false;
     }
 };
 
@@ -107,6 +113,7 @@ public:
             items_->pop_back();
         else
             items_->pop_front();
+        if (items_->empty()) items_.reset();   // an empty deque is larger than most objects
         return next;
     }
     template <class F>
@@ -136,11 +143,14 @@ struct alignas(64) Home {
     NodeId owner = no_node;
     NodeId open_node = no_node;
     NodeId busy_node = no_node;
-    [[no_unique_address]] Copyset copies;   // `recovering` lies in its padding
+    [[no_unique_address]] Copyset copies;   // the next two lie in its padding
     bool recovering = false;                // the owner died with the newest value
+    bool stored = false;                    // the newest value is with the linker, not in memory
 
     explicit Home(NodeId self) : owner(self) {}
     bool quiet() const { return busy_txn == 0 && queue.empty() && !recovering; }
+    // There is nothing to remember once the value itself has gone.
+    bool alone(NodeId self) const { return quiet() && owner == self && copies.empty(); }
 };
 static_assert(sizeof(Home) == 64);
 

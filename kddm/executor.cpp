@@ -6,7 +6,11 @@
 namespace ssi::kddm {
 
 void Executor::post(std::function<void()> job) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (ended_) {
+        lock.unlock();
+        return job();
+    }
     jobs_.push_back(std::move(job));
     if (running_.size() < workers_)
         running_.push_back(tasks_.spawn("ssi-executor", [this] { work(); }));
@@ -34,6 +38,13 @@ void Executor::stop() {
         changed_.notify_all();
     }
     for (auto& task : running_) task->join();
+    std::deque<std::function<void()>> late;
+    {
+        std::lock_guard lock(mutex_);
+        ended_ = true;
+        late.swap(jobs_);
+    }
+    for (auto& job : late) job();
 }
 
 }  // namespace ssi::kddm

@@ -17,7 +17,7 @@ public:
     Executor(sys::Tasks& tasks, unsigned workers) : tasks_(tasks), workers_(workers) {}
     ~Executor() { stop(); }
     void post(std::function<void()> job);
-    void stop();  // runs what was posted, then ends the tasks
+    void stop();  // runs what was posted, then ends the tasks; later jobs run where they are posted
 
 private:
     void work();
@@ -29,6 +29,7 @@ private:
     std::deque<std::function<void()>> jobs_;
     std::vector<std::unique_ptr<sys::Tasks::Handle>> running_;
     bool stopping_ = false;
+    bool ended_ = false;
 };
 
 }  // namespace ssi::kddm

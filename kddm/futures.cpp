@@ -197,7 +197,7 @@ bool Impl::here(SetState& set, ObjectId id, Access access) {
     if (set.options.coherence == Coherence::home && !at_home) return true;
     Step step(*this, set, id, hash_object(set.id, id));
     Entry* entry = step.find();
-    if (!entry || (!entry->has_home && entry->state == CacheState::invalid)) return at_home;
+    if (!entry || cache::absent(*entry, step.t())) return at_home && !set.linker;
     const std::uint64_t word = entry->word.load(std::memory_order_relaxed);
     return word & (access == Access::write ? pin::writable : pin::readable);
 }

@@ -43,6 +43,11 @@ public:
     HeldItem* find(const SetState* set, ObjectId id);
     // In the order taken.
     std::span<const HeldItem> items() const { return {items_.data(), count_}; }
+    bool holds(const SetState* set) const {   // anything of it
+        for (std::size_t i = 0; i < count_; ++i)
+            if (items_[i].set == set) return true;
+        return false;
+    }
     // The held object with the greatest (set, id), of the same engine; null when none.
     const HeldItem* greatest(const SetState* set) const;
 

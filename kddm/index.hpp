@@ -45,6 +45,20 @@ public:
         }
     }
 
+    // Looks at up to `count` slots from `from` on; returns where to go on, 0 at the end.
+    template <class F>
+    std::uint64_t walk(std::uint64_t from, std::uint64_t count, F&& f) const {
+        const Table* table = table_.load(std::memory_order_relaxed);
+        if (!table) return 0;
+        const std::uint64_t end = table->mask + 1;
+        std::uint64_t i = from < end ? from : end;
+        for (; i < end && count > 0; ++i, --count) {
+            const std::uint64_t slot = table->slots[i].load(std::memory_order_relaxed);
+            if (slot != 0 && slot != erased) f(*pointer(slot));
+        }
+        return i < end ? i : 0;
+    }
+
 private:
     struct Table {
         std::uint64_t mask;

@@ -51,8 +51,13 @@ bool Impl::ask(SetState& set, ObjectId id, Access access, Outbox& outbox) {
     step.collect(&outbox);
     if (set.destroyed) return false;
     Entry* entry = step.find();
-    const bool newborn = !entry || (!entry->has_home && entry->state == CacheState::invalid);
-    if (newborn && step.t().at_home()) return false;   // it is born when it is acquired
+    if (step.t().at_home()) {   // born when it is acquired; the linker may bring it meanwhile
+        if (!entry && !set.linker) return false;
+        if (cache::absent(step.make(), step.t())) {
+            if (set.linker) (void)cache::bring(step.make(), false, step.t());
+            return false;
+        }
+    }
     const std::uint64_t before =
         step.shard().counters.remote_gets + step.shard().counters.remote_grabs;
     cache::prefetch(step.make(), access, step.t());
@@ -140,8 +145,7 @@ Result<void> Impl::Many::pin_in_any_order() {
         w.want = access;
         Step step(impl, set, id, hash_object(set.id, id));
         Entry& entry = step.make();
-        const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
-        if (newborn && step.t().at_home()) cache::instantiate(entry, step.t());
+        if (cache::absent(entry, step.t())) (void)cache::bring(entry, false, step.t());
         cache::want(entry, w, step.t());
     }
     for (std::size_t i = 0; i < ids.size(); ++i) {

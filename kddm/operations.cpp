@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine_impl.hpp"
+#include "entry_view.hpp"
 
 namespace ssi::kddm {
 
@@ -15,22 +16,6 @@ using Impl = Engine::Impl;
 namespace {
 
 constexpr std::size_t max_reply_bytes = 64u << 10;
-
-// What a shipped function sees.
-class EntryView final : public ObjectView {
-public:
-    EntryView(Impl& impl, SetState& set, Entry& entry) : impl_(impl), set_(set), entry_(entry) {}
-    ObjectId id() const override { return entry_.id; }
-    std::span<std::byte> bytes() override {
-        return entry_.bytes();
-    }
-    Result<void> resize(std::size_t length) override { return impl_.resize(set_, entry_, length); }
-
-private:
-    Impl& impl_;
-    SetState& set_;
-    Entry& entry_;
-};
 
 Atomic atomic_of(const Message& m) {
     const unsigned flags = m.header.flags;
@@ -177,8 +162,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
     operation->arguments.assign(payload.begin(), payload.end());
     Step step(*this, set, m.object(), hash);
     Entry& e = step.make();
-    const bool newborn = !e.has_home && e.state == CacheState::invalid;
-    if (newborn && !cache::instantiate(e, step.t())) {
+    if (cache::absent(e, step.t()) && !cache::bring(e, false, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
         Operations failed{operation};
@@ -191,12 +175,18 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
 void Impl::run_operations(Operations& ready) {
     for (std::size_t i = 0; i < ready.size(); ++i) {
         Operation* operation = ready[i];
+        if (operation->storing) {
+            begin_store(operation);
+            continue;
+        }
         const RegisteredFunction* f = operation->request.kind() == Kind::apply
                                           ? function(operation->request.version)
                                           : nullptr;
-        const bool lengthy = (f && f->run == Run::on_executor) || is_lengthy_read(*operation);
-        if (lengthy && operation->granted)
-            executor.post([this, operation] {
+        const bool removes = operation->request.kind() == Kind::remove && operation->set->linker;
+        const bool lengthy = removes || (f && f->run == Run::on_executor) ||
+                             is_lengthy_read(*operation);
+        if (operation->granted && lengthy)
+            (removes ? linker_pool : executor).post([this, operation] {
                 Operations next;
                 run_operation(operation, next);
                 run_operations(next);
@@ -229,6 +219,11 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
         return;
     }
     if (m.kind() == Kind::remove) {
+        if (auto removed = unlink(set, *entry); !removed) {
+            if (pin::must_run(pin::drop(entry->word, Access::write)))
+                run_unpinned(set, m.object(), entry, &ready);
+            return answer_operation(m, answer, removed, bytes);
+        }
         {
             Step step(*this, set, m.object(), hash_object(set.id, m.object()), &ready);
             step.use(entry);
@@ -331,6 +326,7 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
         if (m.kind() != Kind::remove) return execute(set, *guard->entry_, m, arguments, m, bytes);
         Entry* entry = guard->entry_;
+        SSI_TRY(unlink(set, *entry));
         guard->access_ = Access::none;
         held.remove(entry, Access::write);
         Step step(*this, set, id, hash_object(set.id, id));
@@ -339,12 +335,16 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         return {};
     }
     m.slot_version = slot_version;
-    Rpc rpc;
-    m.txn = new_rpc(rpc, home);
-    SSI_TRY(call(home, m, arguments, rpc));
-    m.version = rpc.answer.version;
-    bytes = std::move(rpc.bytes);
-    return {};
+    for (Nanoseconds deadline = 0;;) {
+        Rpc rpc;
+        m.txn = new_rpc(rpc, home);
+        const Result<void> done = call(home, m, arguments, rpc);
+        if (!done && home_may_have_room(set, id, done.error(), deadline)) continue;
+        SSI_TRY(done);
+        m.version = rpc.answer.version;
+        bytes = std::move(rpc.bytes);
+        return {};
+    }
 }
 
 Result<void> RawSet::remove(ObjectId id) {

@@ -9,6 +9,8 @@
 //   bit 3 revoking      another node waits: no new pins, the last unpin runs the machine
 //   bit 4 waiters       local tasks queue: no barging, the last unpin runs the machine
 //   bit 5 slow          home coherence, watch, snapshot: every pin goes through the machine
+//   bit 6 dirty         written since the linker last had it: set with every write pin
+//   bit 7 referenced    used since the sweep for memory last came by: set with every pin
 //   bits 8-15           cut generation (checkpoints)
 //   bits 32-63          number of pins
 #pragma once
@@ -28,6 +30,8 @@ inline constexpr std::uint64_t writer_held = 4;
 inline constexpr std::uint64_t revoking = 8;
 inline constexpr std::uint64_t waiters = 16;
 inline constexpr std::uint64_t slow = 32;
+inline constexpr std::uint64_t dirty = 64;
+inline constexpr std::uint64_t referenced = 128;
 inline constexpr std::uint64_t blocked = revoking | waiters | slow;
 inline constexpr std::uint64_t one = 1ull << 32;
 
@@ -43,7 +47,7 @@ inline bool try_read(Word& word, std::uint64_t ignored = 0) {
     std::uint64_t v = word.load(std::memory_order_relaxed);
     do {
         if ((v & (readable | writer_held | (blocked & ~ignored))) != readable) return false;
-    } while (!word.compare_exchange(v, v + one, std::memory_order_acquire,
+    } while (!word.compare_exchange(v, (v + one) | referenced, std::memory_order_acquire,
                                     std::memory_order_relaxed));
     return true;
 }
@@ -53,8 +57,8 @@ inline bool try_write(Word& word, std::uint64_t ignored = 0) {
     std::uint64_t v = word.load(std::memory_order_relaxed);
     do {
         if ((v & (writable | (blocked & ~ignored))) != writable || count(v) != 0) return false;
-    } while (!word.compare_exchange(v, (v + one) | writer_held, std::memory_order_acquire,
-                                    std::memory_order_relaxed));
+    } while (!word.compare_exchange(v, (v + one) | writer_held | dirty | referenced,
+                                    std::memory_order_acquire, std::memory_order_relaxed));
     before_bytes_change();
     return true;
 }
@@ -69,13 +73,14 @@ inline std::uint64_t drop(Word& word, Access access) {
 }
 inline bool must_run(std::uint64_t before) { return count(before) == 1 && (before & blocked); }
 
-// Takes all access away if nobody has a pin; otherwise marks the word so that the last unpin runs
-// the machine.
+// Takes all access away if nobody has a pin, as the value leaves with its dirtiness; otherwise
+// marks the word so that the last unpin runs the machine.
 inline bool revoke_all(Word& word) {
     std::uint64_t v = word.load(std::memory_order_acquire);
     for (;;) {
         const bool free = count(v) == 0;
-        const std::uint64_t next = free ? v & ~(readable | writable | revoking) : v | revoking;
+        const std::uint64_t next =
+            free ? v & ~(readable | writable | revoking | dirty) : v | revoking;
         if (word.compare_exchange(v, next, std::memory_order_acq_rel, std::memory_order_acquire))
             return free;
     }
@@ -93,12 +98,12 @@ inline bool revoke_write(Word& word) {
 }
 
 // Takes all access away if nobody has a pin; else changes nothing.
-inline bool try_take_all(Word& word) {
+inline bool try_take_all(Word& word, std::uint64_t also = 0) {
     std::uint64_t v = word.load(std::memory_order_acquire);
     do {
         if (count(v) != 0) return false;
-    } while (!word.compare_exchange(v, v & ~(readable | writable), std::memory_order_acq_rel,
-                                    std::memory_order_acquire));
+    } while (!word.compare_exchange(v, v & ~(readable | writable | also),
+                                    std::memory_order_acq_rel, std::memory_order_acquire));
     return true;
 }
 

@@ -196,8 +196,10 @@ Result<void> RawSet::prefetch(ObjectId id, Access access) {
     if (set_->destroyed)
         return ssi::fail(Errc::not_found, "the set was destroyed");
     Entry& entry = step.make();
-    const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
-    if (newborn && step.t().at_home()) return {};
+    if (cache::absent(entry, step.t())) {
+        if (set_->linker) (void)cache::bring(entry, false, step.t());
+        return {};
+    }
     cache::prefetch(entry, access, step.t());
     return {};
 }
@@ -214,6 +216,7 @@ Result<void> RawSet::flush(ObjectId id) {
 Result<void> RawSet::sync() {
     auto& impl = engine_->impl();
     impl.wait_evictions(*set_);
+    if (set_->linker) SSI_TRY(impl.sync_linked(*set_));
     return impl.check_verb(*set_, 0);
 }
 
@@ -247,8 +250,12 @@ SetStats RawSet::stats() const {
         s.bytes_in += shard.counters.bytes_in;
         s.bytes_out += shard.counters.bytes_out;
         s.objects += shard.counters.objects;
+        s.loads += shard.counters.loads;
+        s.write_backs += shard.counters.write_backs;
+        s.drops += shard.counters.drops;
     }
     s.hits = s.gets + s.grabs - std::min(misses, s.gets + s.grabs);
+    s.memory_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(set_->use.now(), 0));
     s.applies = set_->applies.load(std::memory_order_relaxed);
     s.reads_by_message = set_->message_reads.load(std::memory_order_relaxed);
     return s;

@@ -137,13 +137,14 @@ void Impl::receive_read(SetState& set, const Message& m) {
     const bool forwarded = m.has(flag::forwarded);
     Step step(*this, set, id, hash);
     Entry* entry = forwarded ? step.find() : &step.make();
-    const bool newborn = !forwarded && !entry->has_home && entry->state == CacheState::invalid;
-    if (newborn && !cache::instantiate(*entry, step.t())) {
+    const bool absent = !forwarded && cache::absent(*entry, step.t());
+    if (absent && !cache::bring(*entry, false, step.t())) {
         step.finish();
         return refuse_read(m, Errc::out_of_memory);
     }
-    if (entry && valid_here(*entry)) {
-        // A writer of this node is at work, or the bytes are many: like a task that waits here.
+    if (entry && (valid_here(*entry) || cache::loading(*entry))) {
+        // A writer of this node is at work, the bytes are many, or a linker brings them: like a
+        // task that waits here.
         auto* operation = new Operation;
         operation->use = Waiter::Use::operation;
         operation->want = Access::read;

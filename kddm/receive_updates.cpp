@@ -221,8 +221,7 @@ void Impl::defer(SetState& set, const std::shared_ptr<UpdateBatch>& batch, Objec
     operation->part = std::make_unique<UpdatePart>(UpdatePart{batch, std::move(elements)});
     Step step(*this, set, id, hash_object(set.id, id));
     Entry& entry = step.make();
-    const bool newborn = !entry.has_home && entry.state == CacheState::invalid;
-    if (newborn && !cache::instantiate(entry, step.t())) {
+    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
         Operations failed{operation};

@@ -116,6 +116,10 @@ void Session::register_placement(std::string_view name, kddm::PlacementFunction 
     impl_->engine->register_placement(name, function);
 }
 
+void Session::register_linker(std::string_view name, std::shared_ptr<kddm::Linker> linker) {
+    impl_->engine->register_linker(name, std::move(linker));
+}
+
 NodeId Session::node() const { return impl_->process->node().id(); }
 int Session::rank() const { return impl_->process->node().rank(); }
 int Session::size() const { return impl_->process->node().size(); }

@@ -18,25 +18,34 @@ constexpr std::size_t max_name_bytes = 255;
 
 struct WireOptions {
     std::uint64_t count;
+    std::uint64_t memory_bytes;
     std::uint32_t object_bytes;
     std::uint8_t kind;
     std::uint8_t coherence;
     std::uint8_t placement_bytes;
     std::uint8_t name_bytes;
+    std::uint8_t linker_bytes;
+    std::uint8_t reserved[7];
 };
-static_assert(sizeof(WireOptions) == 16);
+static_assert(sizeof(WireOptions) == 32);
 
 std::vector<std::byte> encode(std::string_view name, const SetOptions& o) {
     WireOptions w{o.count,
+                  o.memory_bytes,
                   o.object_bytes,
                   static_cast<std::uint8_t>(o.kind),
                   static_cast<std::uint8_t>(o.coherence),
                   static_cast<std::uint8_t>(o.placement.size()),
-                  static_cast<std::uint8_t>(name.size())};
-    std::vector<std::byte> out(sizeof(w) + o.placement.size() + name.size());
+                  static_cast<std::uint8_t>(name.size()),
+                  static_cast<std::uint8_t>(o.linker.size()),
+                  {}};
+    std::vector<std::byte> out(sizeof(w));
     std::memcpy(out.data(), &w, sizeof(w));
-    std::memcpy(out.data() + sizeof(w), o.placement.data(), o.placement.size());
-    std::memcpy(out.data() + sizeof(w) + o.placement.size(), name.data(), name.size());
+    for (const std::string_view text : {std::string_view(o.placement), name,
+                                        std::string_view(o.linker)}) {
+        const auto bytes = std::as_bytes(std::span(text));
+        out.insert(out.end(), bytes.begin(), bytes.end());
+    }
     return out;
 }
 
@@ -44,15 +53,17 @@ bool decode(std::span<const std::byte> bytes, std::string& name, SetOptions& o) 
     WireOptions w;
     if (bytes.size() < sizeof(w)) return false;
     std::memcpy(&w, bytes.data(), sizeof(w));
-    if (bytes.size() != sizeof(w) + w.placement_bytes + w.name_bytes) return false;
+    if (bytes.size() != sizeof(w) + w.placement_bytes + w.name_bytes + w.linker_bytes) return false;
     if (w.kind > static_cast<std::uint8_t>(ObjectKind::typed) || w.coherence > 1) return false;
     const char* text = reinterpret_cast<const char*>(bytes.data() + sizeof(w));
     o.count = w.count;
+    o.memory_bytes = w.memory_bytes;
     o.object_bytes = w.object_bytes;
     o.kind = static_cast<ObjectKind>(w.kind);
     o.coherence = static_cast<Coherence>(w.coherence);
     o.placement.assign(text, w.placement_bytes);
     name.assign(text + w.placement_bytes, w.name_bytes);
+    o.linker.assign(text + w.placement_bytes + w.name_bytes, w.linker_bytes);
     return true;
 }
 
@@ -62,6 +73,13 @@ Result<void> check_options(std::string_view name, const SetOptions& o) {
                                                         max_name_bytes, name.size()));
     if (o.placement.size() > max_name_bytes)
         return fail(Errc::invalid_argument, "the name of a placement is longer than 255 bytes");
+    if (o.linker.empty() || o.linker.size() > max_name_bytes)
+        return fail(Errc::invalid_argument,
+                    fmt::format("set '{}': the name of a linker has 1 to {} bytes", name,
+                                max_name_bytes));
+    if (o.memory_bytes > INT64_MAX)
+        return fail(Errc::invalid_argument,
+                    fmt::format("set '{}': memory_bytes is too large", name));
     if (o.kind == ObjectKind::fixed && o.object_bytes == 0)
         return fail(Errc::invalid_argument,
                     fmt::format("set '{}': objects of fixed size need object_bytes", name));
@@ -112,6 +130,15 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
     return p;
 }
 
+Result<std::shared_ptr<Linker>> Impl::find_linker(const SetOptions& options) const {
+    if (options.linker == "memory") return std::shared_ptr<Linker>();
+    const auto it = linkers.find(options.linker);
+    if (it != linkers.end()) return it->second;
+    return fail(Errc::invalid_argument,
+                fmt::format("linker '{}' is not registered at node {}: call register_linker on "
+                            "every node before the set is opened", options.linker, self.value));
+}
+
 // Makes the set known to this node. Idempotent. Under sets_mutex.
 Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOptions& options) {
     if (SetState* known = find_set(id)) return known;
@@ -122,6 +149,8 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
                                                  set_chunk * set_chunk));
     auto placement = parse_placement(options);
     if (!placement) return tl::unexpected<Failure>(std::move(placement).error());
+    auto linker = find_linker(options);
+    if (!linker) return tl::unexpected<Failure>(std::move(linker).error());
     static std::atomic<std::uint64_t> last_uid{0};
     auto set = std::make_unique<SetState>();
     set->owner = owner;
@@ -132,9 +161,14 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     set->placement = *placement;
     set->uid = ++last_uid;
     set->shards = std::make_unique<Shard[]>(shard_count);
+    set->linker = std::move(*linker);
+    set->use.limit = static_cast<std::int64_t>(options.memory_bytes);
+    if (set->use.limit != 0) blocks.count(*this);
     for (std::uint32_t i = 0; i < shard_count; ++i) {
         set->shards[i].inline_length = set->inline_length();
         set->shards[i].blocks = &blocks;
+        if (blocks.use.limit != 0) set->shards[i].node_use = &blocks.use;
+        if (set->use.limit != 0) set->shards[i].set_use = &set->use;
     }
     set->shard_mask = shard_count - 1;
     auto& slot = set_chunks[id.value / set_chunk];
@@ -174,6 +208,8 @@ Result<SetState*> Impl::open_set(std::string_view name, const SetOptions* create
         if (create) {
             if (auto p = parse_placement(*create); !p)
                 return tl::unexpected<Failure>(std::move(p).error());
+            if (auto l = find_linker(*create); !l)
+                return tl::unexpected<Failure>(std::move(l).error());
         }
         const auto it = by_name.find(name);
         if (it != by_name.end() && !it->second->destroyed) {

@@ -101,6 +101,7 @@ void Impl::clear_set(SetState& set) {
             if (Entry* entry = step.find()) cache::forget(*entry, step.t());
         }
     }
+    if (set.linker) linker_pool.post([this, &set] { destroy_linked(set); });
 }
 
 Result<void> Impl::destroy_set(std::string_view name) {

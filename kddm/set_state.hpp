@@ -15,8 +15,9 @@
 #include "held.hpp"
 #include "index.hpp"
 #include "read_hints.hpp"
+#include "memory_use.hpp"
 #include "slab.hpp"
-#include "ssi/kddm/types.hpp"
+#include "ssi/kddm/linker.hpp"
 #include "ssi/sys/task.hpp"
 #include "transition.hpp"
 
@@ -31,10 +32,16 @@ struct alignas(64) Shard {
     Blocks* blocks = nullptr;        // where slabs come from
     Pools pools;
     ShardCounters counters;
+    MemoryUse* node_use = nullptr;   // entries count where there is a budget
+    MemoryUse* set_use = nullptr;
 
     // An entry for a name that has none. Null: out of memory. Under `mutex`.
     Entry* make(std::uint64_t hash, SetId set, ObjectId id);
     void recycle(std::uint64_t hash, Entry* entry);
+    void count(std::int64_t bytes) {
+        if (node_use) node_use->add(bytes);
+        if (set_use) set_use->add(bytes);
+    }
 };
 
 // How a set maps objects to slots; parsed once from SetOptions::placement.
@@ -63,9 +70,17 @@ struct SetState {
     std::atomic<std::uint64_t> applies{0};
     std::atomic<std::uint64_t> message_reads{0};
     std::atomic<ReadHints*> hints{nullptr};       // made by the first read of another node's object
+    std::shared_ptr<Linker> linker;      // null: memory
+    MemoryUse use;
+
+    struct Hand {                        // of the clock; under Impl::sweep_mutex
+        std::uint32_t shard = 0;
+        std::uint64_t slot = 0;
+    } hand;
 
     mutable sys::Mutex mutex;            // of what follows
     std::optional<Failure> failure;      // of a put that nobody could be told about
+    std::string linker_failure;          // the last
     std::function<void(ObjectId, std::span<const std::byte>)> hook;
     std::vector<std::shared_ptr<TaskCounters>> task_counters;
     std::unique_ptr<ReadHints> owned_hints;

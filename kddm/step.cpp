@@ -59,6 +59,7 @@ Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Pla
     t_.slot_version = place.slot_version;
     t_.fixed_length = set.fixed_length();
     t_.home_coherence = set.options.coherence == Coherence::home;
+    t_.linked = set.linker != nullptr;
     t_.has_hook = set.has_hook.load(std::memory_order_acquire);
     t_.plant = impl.options.plant;
     t_.members = &impl.membership;
@@ -146,6 +147,7 @@ void Impl::Step::finish() {
     locked_ = false;
     shard_.mutex.unlock();
     carry_out();
+    if (t_.load) impl_.start_load(set_, id_);
     if (!hook) return;
     impl_.executor.post([&impl = impl_, &set = set_, id = id_, hash = hash_, body] {
         std::function<void(ObjectId, std::span<const std::byte>)> call;
@@ -169,9 +171,16 @@ void Impl::Step::finish() {
 }
 
 void Impl::Step::carry_out() {
-    for (Outgoing& o : t_.out)
-        outbox_ ? outbox_->add(o.to, o.message, o.body)
-                : impl_.send_body(o.to, o.message, o.body);
+    for (Outgoing& o : t_.out) {
+        const bool explained = o.message.kind() == Kind::error &&
+                               o.message.acks == static_cast<std::uint32_t>(Errc::linker_failed);
+        if (explained)
+            impl_.send_linker_failure(set_, o.to, o.message);
+        else if (outbox_)
+            outbox_->add(o.to, o.message, o.body);
+        else
+            impl_.send_body(o.to, o.message, o.body);
+    }
     t_.out.clear();
     if (ready_)
         ready_->insert(ready_->end(), operations_.begin(), operations_.end());
@@ -248,6 +257,7 @@ Entry* Shard::make(std::uint64_t hash, SetId set, ObjectId id) {
         return nullptr;
     }
     ++counters.objects;
+    count(entry_use_bytes);
     return entry;
 }
 
@@ -257,7 +267,8 @@ void Shard::recycle(std::uint64_t hash, Entry* entry) {
                                                           version_writes_mask);
     index.erase(hash, entry);
     pin::clear(entry->word, pin::readable | pin::writable | pin::revoking | pin::waiters |
-                                pin::slow);
+                                pin::slow | pin::dirty | pin::referenced);
+    count(-entry_use_bytes);
     entry->busy = reinterpret_cast<Busy*>(free_entries);
     free_entries = entry;
     --counters.objects;

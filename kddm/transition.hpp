@@ -89,6 +89,7 @@ struct Transition {
     std::uint32_t fixed_length = 0;     // 0 for variable kinds
     bool home_coherence = false;
     bool has_hook = false;
+    bool linked = false;                // the set has a linker
     Plant plant = Plant::none;
     const node::Membership* members = nullptr;
     BlockSource* blocks = nullptr;
@@ -105,6 +106,7 @@ struct Transition {
     LocalMessages local;      // to this node: the engine feeds them back before unlocking
     List<Waiter*> granted;    // pinned on their behalf, failed, or to look again: to be notified
     bool run_hook = false;              // the release hook must run, then `released`
+    bool load = false;                  // the linker must bring the bytes, then `loaded`
 
     bool at_home() const { return self == home; }
     std::uint64_t new_txn() { return next_txn(engine); }
@@ -158,6 +160,9 @@ struct ShardCounters {
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     std::uint64_t objects = 0;
+    std::uint64_t loads = 0;      // from the linker
+    std::uint64_t write_backs = 0;
+    std::uint64_t drops = 0;      // clean copies, and objects of the linker's, dropped from memory
 };
 
 Busy& busy_of(Entry& entry, const Transition& t);   // made when there is none

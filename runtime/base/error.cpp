@@ -11,12 +11,16 @@ namespace ssi {
 namespace {
 
 // Exit codes: 2 for what the caller typed wrong (as shells and most tools have it), otherwise 40
-// plus the number, which stays clear of sysexits.h (64 and up) and of signals (128 and up).
-constexpr int exit_base = 40;
+// plus the number, or from number 24 on 55 plus the number: so they stay clear of sysexits.h (64 to
+// 78) and of signals (128 and up).
+constexpr int exit_of(Errc code) {
+    const int number = static_cast<int>(code);
+    return code == Errc::ok ? 0 : number < 24 ? 40 + number : 55 + number;
+}
 constexpr int usage_exit = 2;
 
 constexpr ErrorInfo row(Errc code, const char* name, const char* text) {
-    return {code, name, text, code == Errc::ok ? 0 : exit_base + static_cast<int>(code)};
+    return {code, name, text, exit_of(code)};
 }
 
 constexpr std::array table{
@@ -74,6 +78,9 @@ constexpr std::array table{
         "A function shipped by apply reported a failure; the text is the function's own."),
     row(Errc::internal, "internal",
         "An invariant of libssi is broken; please report it with the text and the log."),
+    row(Errc::linker_failed, "linker_failed",
+        "The linker of a set could not read, write or remove an object outside memory; the object "
+        "is as it was, and the next access tries again."),
 };
 
 constexpr bool table_is_indexed_by_code() {
@@ -82,7 +89,7 @@ constexpr bool table_is_indexed_by_code() {
     return true;
 }
 static_assert(table_is_indexed_by_code());
-static_assert(table.size() == static_cast<std::size_t>(Errc::internal) + 1);
+static_assert(table.size() == static_cast<std::size_t>(Errc::linker_failed) + 1);
 
 }  // namespace
 

@@ -86,6 +86,16 @@ constexpr std::array table{
            "How long try_grab waits for an answer from another node before it gives up with "
            "would_block."),
 
+    number("kddm.memory_bytes", "bytes", "0", 0, 64 * tib,
+           "Budget of a node: most bytes that the objects on it, of all sets, take in memory. "
+           "Above it copies are dropped, objects of other homes sent home, and those that a linker "
+           "keeps written back and dropped. 0: no budget. Kept to a few arena.chunk_bytes."),
+    number("kddm.evict_timeout_ms", "ms", "2000", 1, 600'000,
+           "How long a verb waits for memory within the budget before it fails with "
+           "out_of_memory."),
+    number("kddm.linker_threads", "", "2", 1, 1024,
+           "Threads that run linkers. They start with the first set that has one."),
+
     number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
            "How long nodes wait for each other while a session starts."),
 

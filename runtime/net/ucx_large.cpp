@@ -114,7 +114,8 @@ void UcxWorker::on_pull(NodeId from, const Piece& piece) {
     UcxEndpoint& peer = endpoint(from);
     for (std::uint64_t offset = piece.offset; offset < end; offset += chunk_bytes) {
         const Piece chunk{piece.id, offset, std::min(end, offset + chunk_bytes)};
-        Outgoing* op = pack(from, am_chunk, std::as_bytes(std::span(&chunk, 1)));
+        Outgoing* op = pack(from, am_chunk, std::as_bytes(std::span(&chunk, 1)),
+                            chunk.end - offset);
         std::memcpy(op->buffer.data() + op->length, payload.data + offset, chunk.end - offset);
         op->length += chunk.end - offset;
         if (auto sent = submit(peer, op); !sent) return;

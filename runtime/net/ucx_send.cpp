@@ -78,7 +78,7 @@ bool UcxWorker::send_short(UcxEndpoint& peer, std::span<const std::byte> header,
     return !ucp_am_send_nbx(peer.ep, am_message, nullptr, 0, buffer, length, &param);
 }
 
-Outgoing* UcxWorker::take_op() {
+Outgoing* UcxWorker::take_op(std::size_t bytes) {
     // The list of free ones is the token holder's; others allocate.
     Outgoing* op = nullptr;
     if (token_is_mine() && free_) {
@@ -90,11 +90,14 @@ Outgoing* UcxWorker::take_op() {
     op->kind = Outgoing::Kind::message;
     op->worker = this;
     op->length = 0;
+    op->buffer.reserve(bytes);
     return op;
 }
 
 Outgoing* UcxWorker::pack(NodeId to, std::span<const std::byte> header, const Payload& payload) {
-    Outgoing* op = take_op();
+    const bool large = payload.length > max_copied_payload;
+    Outgoing* op = take_op(sizeof(WirePrefix) + header.size() +
+                           (large ? sizeof(Offer) : payload.length));
     op->to = to;
     std::byte* at = op->buffer.data();
     const auto append = [&at](const void* data, std::size_t length) {
@@ -103,7 +106,6 @@ Outgoing* UcxWorker::pack(NodeId to, std::span<const std::byte> header, const Pa
     };
     const WirePrefix prefix{options_.self.value, static_cast<std::uint16_t>(header.size()), 0};
     append(&prefix, sizeof prefix);
-    const bool large = payload.length > max_copied_payload;
     op->am_id = large ? am_offer : am_message;
     if (large) at += sizeof(Offer);  // see make_offer()
     append(header.data(), header.size());
@@ -122,13 +124,14 @@ Outgoing* UcxWorker::pack(NodeId to, std::span<const std::byte> header, const Pa
     return op;
 }
 
-Outgoing* UcxWorker::pack(NodeId to, unsigned am_id, std::span<const std::byte> body) {
-    Outgoing* op = take_op();
+Outgoing* UcxWorker::pack(NodeId to, unsigned am_id, std::span<const std::byte> body,
+                          std::size_t more) {
+    Outgoing* op = take_op(sizeof(WirePrefix) + body.size() + more);
     op->to = to;
     op->am_id = am_id;
     const WirePrefix prefix{options_.self.value, 0, 0};
     std::memcpy(op->buffer.data(), &prefix, sizeof prefix);
-    std::copy(body.begin(), body.end(), op->buffer.begin() + sizeof prefix);
+    std::copy(body.begin(), body.end(), op->buffer.data() + sizeof prefix);
     op->length = sizeof prefix + body.size();
     return op;
 }

@@ -164,7 +164,8 @@ void UcxWorker::learn_address(NodeId node, std::span<const std::byte> address) {
     op->kind = Outgoing::Kind::learn;
     op->to = node;
     op->length = address.size();
-    std::copy(address.begin(), address.end(), op->buffer.begin());
+    op->buffer.reserve(address.size());
+    std::copy(address.begin(), address.end(), op->buffer.data());
     enqueue(op);
 }
 

@@ -60,6 +60,25 @@ inline constexpr std::size_t op_buffer_bytes =
 struct UcxEndpoint;
 class UcxWorker;
 
+// What an operation sends. Most messages are small; room for more is kept when it was needed once.
+class OutgoingBuffer {
+public:
+    void reserve(std::size_t bytes) {   // before data(); loses what was in it
+        is_small_ = bytes <= sizeof small_;
+        if (is_small_ || bytes <= large_bytes_) return;
+        large_bytes_ = bytes <= page_and_header ? page_and_header : op_buffer_bytes;
+        large_ = std::make_unique_for_overwrite<std::byte[]>(large_bytes_);
+    }
+    std::byte* data() { return is_small_ ? small_ : large_.get(); }
+
+private:
+    static constexpr std::size_t page_and_header = 4096 + 256;
+    bool is_small_ = true;
+    std::size_t large_bytes_ = 0;
+    std::unique_ptr<std::byte[]> large_;
+    std::byte small_[256];
+};
+
 // One thing to do, as long as the queue or UCX needs it. Recycled by its worker.
 struct Outgoing {
     enum class Kind : std::uint8_t { message, forget, learn, close };
@@ -72,7 +91,7 @@ struct Outgoing {
     Payload payload;                        // of an offer that was not made yet: lent, or `copy`
     std::unique_ptr<std::byte[]> copy;      // of a large payload that was not lent
     std::size_t length = 0;                 // of what lies in buffer
-    std::array<std::byte, op_buffer_bytes> buffer;
+    OutgoingBuffer buffer;
 };
 
 // A large payload on its way out: the receiver may read it until it says am_done.
@@ -168,11 +187,13 @@ private:
     Result<void> send_now(NodeId to, std::span<const std::byte> header, const Payload& payload);
     bool send_short(UcxEndpoint& peer, std::span<const std::byte> header, const Payload& payload);
     Outgoing* pack(NodeId to, std::span<const std::byte> header, const Payload& payload);
-    Outgoing* pack(NodeId to, unsigned am_id, std::span<const std::byte> body);
+    // With room for so many bytes `more` behind the body.
+    Outgoing* pack(NodeId to, unsigned am_id, std::span<const std::byte> body,
+                   std::size_t more = 0);
     Result<void> submit(UcxEndpoint& peer, Outgoing* op);
     void post(UcxEndpoint& peer, Outgoing* op);
     void finish(Outgoing* op);
-    Outgoing* take_op();
+    Outgoing* take_op(std::size_t bytes);   // with so much room
     static void on_sent(void* request, ucs_status_t status, void* op);
 
     // ---- receiving (ucx_receive.cpp), from progress

@@ -98,6 +98,10 @@ unsigned chain_blocks(std::size_t round) {
     return static_cast<unsigned>(std::clamp<std::size_t>(16384 / total_bytes(round), 1, 64));
 }
 
+tl::unexpected<Failure> would_grow() {
+    return fail(Errc::out_of_memory, "the arena may not grow now");
+}
+
 unsigned shard_count(const Arena::Options& options) {
     const unsigned wanted = options.shards ? options.shards : std::thread::hardware_concurrency();
     return std::clamp(wanted, 1u, most_shards);
@@ -117,11 +121,11 @@ struct Arena::Impl {
     Shard& lock_shard();
     Shard& make_shard(unsigned index);
     ObjectHeader* pop(Magazine& magazine, std::size_t round);
-    Result<ObjectHeader*> allocate_slow(std::size_t round);
-    Result<void> refill(Magazine& magazine, std::size_t round);
-    Result<void> take_span(Magazine& magazine, std::size_t total);
+    Result<ObjectHeader*> allocate_slow(std::size_t round, bool may_grow);
+    Result<void> refill(Magazine& magazine, std::size_t round, bool may_grow);
+    Result<void> take_span(Magazine& magazine, std::size_t total, bool may_grow);
     ObjectHeader* scavenge(std::size_t round);
-    Result<ObjectHeader*> allocate_large(std::size_t round);
+    Result<ObjectHeader*> allocate_large(std::size_t round, bool may_grow);
 
     const unsigned shard_total;
     // Made when first used: an arena that one thread uses has one.
@@ -182,7 +186,7 @@ ObjectHeader* Arena::Impl::pop(Magazine& magazine, std::size_t round) {
 }
 
 // A shard had nothing: from the depot, from fresh memory, or at last from the other shards.
-Result<ObjectHeader*> Arena::Impl::allocate_slow(std::size_t round) {
+Result<ObjectHeader*> Arena::Impl::allocate_slow(std::size_t round, bool may_grow) {
     Result<void> refilled;
     {
         Shard& shard = lock_shard();
@@ -190,7 +194,7 @@ Result<ObjectHeader*> Arena::Impl::allocate_slow(std::size_t round) {
         Magazine& magazine = shard.magazines[class_of(round)];
         ObjectHeader* block = pop(magazine, round);
         if (block == nullptr) {
-            refilled = refill(magazine, round);
+            refilled = refill(magazine, round, may_grow);
             if (refilled) block = pop(magazine, round);
         }
         if (block != nullptr) {
@@ -203,19 +207,23 @@ Result<ObjectHeader*> Arena::Impl::allocate_slow(std::size_t round) {
 }
 
 // The shard's lock is held and its magazine is empty.
-Result<void> Arena::Impl::refill(Magazine& magazine, std::size_t round) {
+Result<void> Arena::Impl::refill(Magazine& magazine, std::size_t round, bool may_grow) {
     const unsigned index = class_of(round);
     const std::lock_guard hold(depot_lock);
     ObjectHeader* chain = full_chains[index];
-    if (chain == nullptr) return take_span(magazine, total_bytes(round));
+    if (chain == nullptr) return take_span(magazine, total_bytes(round), may_grow);
     full_chains[index] = get_link(link_of_chains(chain));
     magazine.chain = chain;
     magazine.count = chain_blocks(round);
     return {};
 }
 
-Result<void> Arena::Impl::take_span(Magazine& magazine, std::size_t total) {
-    const std::size_t wanted = std::max<std::size_t>(span_bytes / total, 1) * total;
+Result<void> Arena::Impl::take_span(Magazine& magazine, std::size_t total, bool may_grow) {
+    std::size_t wanted = std::max<std::size_t>(span_bytes / total, 1) * total;
+    if (!may_grow && !space.has_room(wanted)) {
+        if (!space.has_room(total)) return would_grow();
+        wanted = total;
+    }
     std::size_t got = wanted;
     auto span = space.take(wanted);
     if (!span && wanted > total) {  // close to a limit: a single block may still fit
@@ -244,7 +252,7 @@ ObjectHeader* Arena::Impl::scavenge(std::size_t round) {
     return nullptr;
 }
 
-Result<ObjectHeader*> Arena::Impl::allocate_large(std::size_t round) {
+Result<ObjectHeader*> Arena::Impl::allocate_large(std::size_t round, bool may_grow) {
     const std::lock_guard hold(depot_lock);
     ObjectHeader* block = nullptr;
     const auto free = free_large.find(round);
@@ -252,6 +260,7 @@ Result<ObjectHeader*> Arena::Impl::allocate_large(std::size_t round) {
         block = free->second.back();
         free->second.pop_back();
     } else {
+        if (!may_grow && !space.has_room(total_bytes(round))) return would_grow();
         auto fresh = space.take(total_bytes(round));
         if (!fresh) return tl::unexpected(std::move(fresh).error());
         block = reinterpret_cast<ObjectHeader*>(*fresh);
@@ -265,12 +274,12 @@ Result<ObjectHeader*> Arena::Impl::allocate_large(std::size_t round) {
 Arena::Arena(Options options) : impl_(std::make_unique<Impl>(options)) {}
 Arena::~Arena() = default;
 
-Result<ObjectHeader*> Arena::allocate(std::size_t bytes) {
+Result<ObjectHeader*> Arena::allocate(std::size_t bytes, bool may_grow) {
     if (bytes > max_object_bytes)
         return fail(Errc::too_large,
                     fmt::format("an object of {} bytes: the limit is {}", bytes, max_object_bytes));
     const std::size_t round = round_object(bytes);
-    if (is_large(bytes)) [[unlikely]] return impl_->allocate_large(round);
+    if (is_large(bytes)) [[unlikely]] return impl_->allocate_large(round, may_grow);
     ObjectHeader* block = nullptr;
     {
         Shard& shard = impl_->lock_shard();
@@ -280,7 +289,7 @@ Result<ObjectHeader*> Arena::allocate(std::size_t bytes) {
             shard.used_bytes += static_cast<std::int64_t>(total_bytes(round));
     }
     if (block == nullptr) [[unlikely]] {
-        auto slow = impl_->allocate_slow(round);
+        auto slow = impl_->allocate_slow(round, may_grow);
         if (!slow) return slow;
         block = *slow;
     }
@@ -288,10 +297,11 @@ Result<ObjectHeader*> Arena::allocate(std::size_t bytes) {
     return block;
 }
 
-void Arena::release(ObjectHeader* block) {
+void Arena::release(ObjectHeader* block, bool discard) {
     SSI_ASSERT(block->references == 0, "release a block only when no send reads it any more");
     const std::size_t round = round_of_capacity(block->capacity);
     mark_free(block);
+    if (discard) [[unlikely]] impl_->space.discard(block, total_bytes(round));
     if (is_large(block->capacity)) [[unlikely]] {
         const std::lock_guard hold(impl_->depot_lock);
         impl_->free_large[round].push_back(block);
@@ -341,6 +351,8 @@ Arena::Usage Arena::usage() const {
     used = std::max<std::int64_t>(used, 0);
     return {impl_->space.reserved_bytes(), static_cast<std::size_t>(used)};
 }
+
+std::size_t Arena::reserved_bytes() const { return impl_->space.reserved_bytes(); }
 
 int Arena::memory_fd() const { return impl_->space.memory_fd(); }
 

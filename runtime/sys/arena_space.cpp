@@ -95,7 +95,8 @@ std::size_t ArenaSpace::next_region_bytes(std::size_t needed) const {
     const unsigned count = region_count_.load(std::memory_order_relaxed);
     std::size_t wanted =
         count == 0 ? options_.chunk_bytes * first_region_chunks : regions_[count - 1].bytes * 2;
-    const std::size_t left = options_.limit_bytes - std::min(options_.limit_bytes, reserved_bytes_);
+    const std::size_t left =
+        options_.limit_bytes - std::min(options_.limit_bytes, reserved_bytes());
     wanted = std::min(wanted, round_up(std::min(left, SIZE_MAX / 4), page_bytes));
     return round_up(std::max(wanted, needed), options_.huge_pages ? huge_page_bytes : page_bytes);
 }
@@ -158,13 +159,14 @@ std::byte* ArenaSpace::map(std::size_t bytes, std::uint64_t offset) {
 
 // By whole chunks, less only at the limit or the end of the region.
 Result<void> ArenaSpace::grow(std::size_t needed) {
-    const std::size_t left = options_.limit_bytes - std::min(options_.limit_bytes, reserved_bytes_);
+    const std::size_t left =
+        options_.limit_bytes - std::min(options_.limit_bytes, reserved_bytes());
     const auto room = static_cast<std::size_t>(end_ - grown_);
     if (needed > left)
         return fail(Errc::out_of_memory,
                     fmt::format("arena limit reached: {} bytes in use of {}, {} more needed: raise "
                                 "arena.limit_bytes",
-                                reserved_bytes_, options_.limit_bytes, needed));
+                                reserved_bytes(), options_.limit_bytes, needed));
     std::size_t step = std::min({round_up(needed, options_.chunk_bytes), room, left});
     if (!check_limits(step)) {
         step = std::min({round_up(needed, page_bytes), room, left});  // a chunk may be too much
@@ -248,6 +250,17 @@ void ArenaSpace::touch(Range range) {
     // Linux before 5.14: a write that changes nothing, as others may use the page already.
     for (std::uintptr_t page = begin; page < end; page += page_bytes)
         std::atomic_ref<char>(*reinterpret_cast<char*>(std::max(page, address))).fetch_add(0);
+}
+
+// Its header and the page that holds it stay. A file has a hole there afterwards.
+void ArenaSpace::discard(ObjectHeader* block, std::size_t bytes) {
+    const auto first = reinterpret_cast<std::uintptr_t>(block) + sizeof(ObjectHeader) + 8;
+    const std::uintptr_t begin = round_up(first, page_bytes);
+    const std::uintptr_t end =
+        (reinterpret_cast<std::uintptr_t>(block) + bytes) / page_bytes * page_bytes;
+    if (begin < end)
+        madvise(reinterpret_cast<void*>(begin), end - begin,
+                fd_ >= 0 ? MADV_REMOVE : MADV_DONTNEED);
 }
 
 std::uint64_t ArenaSpace::offset_of(const void* place) const {

@@ -27,6 +27,12 @@ public:
 
     // `bytes` (a multiple of 16) of zeroed memory at an address of 8 modulo 16.
     Result<std::byte*> take(std::size_t bytes);
+    // Whether that needs no growth.
+    bool has_room(std::size_t bytes) const {
+        return next_ != nullptr && next_ <= grown_ &&
+               static_cast<std::size_t>(grown_ - next_) >= bytes;
+    }
+    void discard(ObjectHeader* block, std::size_t bytes);   // the pages inside of it
 
     struct Range {
         std::byte* begin = nullptr;
@@ -37,7 +43,7 @@ public:
     Range plan_touch(std::size_t bytes);
     static void touch(Range range);  // any thread, no lock
 
-    std::size_t reserved_bytes() const { return reserved_bytes_; }
+    std::size_t reserved_bytes() const { return reserved_bytes_.load(std::memory_order_relaxed); }
     int memory_fd() const { return fd_; }
     std::uint64_t offset_of(const void* place) const;
 
@@ -59,7 +65,7 @@ private:
     const Arena::Options options_;
     int fd_ = -1;
     int open_errno_ = 0;
-    std::size_t reserved_bytes_ = 0;  // grown to, in all regions
+    std::atomic<std::size_t> reserved_bytes_{0};  // grown to, in all regions; anybody may read it
     std::size_t approved_bytes_;      // the machine's limits allow reserved_bytes_ up to this
     std::byte* next_ = nullptr;       // first byte not given out, in the newest region
     std::byte* grown_ = nullptr;      // end of what is grown to

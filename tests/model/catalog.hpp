@@ -24,6 +24,8 @@ struct SetPlan {
     std::uint32_t hot;      // the first so many of its objects
     std::uint32_t objects;  // in all
     std::uint32_t first;    // number of its first object
+
+    bool linked() const { return options.linker != "memory"; }
 };
 
 class Catalog {
@@ -41,6 +43,7 @@ public:
     // The placement function behind the set "counter".
     static SlotId place_by_low_bits(SetId set, ObjectId id, std::uint32_t slots);
     static constexpr const char* placement_name = "low_bits";
+    static constexpr const char* linker_name = "slow";
 
 private:
     void add(const char* name, Use use, std::uint32_t hot, std::uint32_t cold,

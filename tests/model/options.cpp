@@ -89,6 +89,7 @@ struct FlagOption {
     bool Options::*flag;
 };
 constexpr FlagOption flag_options[] = {
+    {"--evict", &Options::evict},
     {"--sequential", &Options::sequential}, {"--trace", &Options::trace},
     {"--json", &Options::json},             {"--list-plants", &Options::list_plants},
     {"--help", &Options::help},
@@ -119,9 +120,10 @@ Result<void> check_together(Options& options) {
                          options.sync_plant != kddm::sync::Plant::none;
     if (planted && !options.faults_given)
         options.faults = {.delay = true, .reorder = true, .duplicate = true};
-    // These two bugs are about one fault each: without it they are no bugs.
+    // These bugs are about one thing each: without it they are no bugs.
     if (options.plant == kddm::Plant::double_execution) options.faults.duplicate = true;
     if (options.plant == kddm::Plant::stale_slot) options.faults.reorder = true;
+    if (options.plant == kddm::Plant::drop_dirty) options.evict = true;
     if (options.faults.kill && options.nodes < 3)
         return fail(Errc::invalid_argument, "--faults kill needs --nodes of at least 3");
     if (options.faults.kill && options.sequential)
@@ -182,6 +184,8 @@ std::string help_text() {
   --tasks T         concurrent operations of each node (default 2)
   --preempt K       suspend a task at one in K atomic operations, 0 never (default 200)
   --reads P         make P percent of the operations get, the rest as usual (default 0)
+  --evict           give a set less memory than it needs, and add sets that a linker keeps, which is
+                    slow and fails at times
   --sequential      one operation at a time in the whole world: counts messages, bytes and delays
                     of operations that nobody disturbs
   --trace           print every event, one a line

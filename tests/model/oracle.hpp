@@ -55,6 +55,7 @@ public:
     // The node's guards are gone; what it was writing is lost or not.
     void node_died(std::uint32_t node);
 
+    std::uint64_t value_of(std::uint32_t object) const { return objects_[object].value; }
     std::uint64_t most_passed() const { return most_passed_; }
 
 private:

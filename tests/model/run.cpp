@@ -114,6 +114,7 @@ void Run::execute() {
     workload.start_last_reads();
     world.run();
     if (!world.verdict.failed()) workload.check_rest();
+    if (!world.verdict.failed()) workload.check_linkers();
     if (!world.verdict.failed()) workload.check_histories();
     if (!world.verdict.failed()) workload.check_delays();
     if (!world.verdict.failed()) world.close();

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "pattern.hpp"
+
 namespace ssi::model {
 namespace {
 
@@ -80,6 +82,13 @@ void Workload::prepare(std::uint32_t node, kddm::Engine& engine) {
                 return run_function(node, object, arguments, reply);
             });
     engine.register_placement(Catalog::placement_name, &Catalog::place_by_low_bits);
+    if (!options_.evict) return;
+    // One for each set, as ids are of a set.
+    for (const SetPlan& plan : catalog_.sets()) {
+        if (!plan.linked()) continue;
+        linkers_.push_back(std::make_shared<SlowLinker>(world_.tasks, random_.next()));
+        engine.register_linker(plan.options.linker, linkers_.back());
+    }
 }
 
 void Workload::hook_releases() {
@@ -259,6 +268,7 @@ std::string Workload::describe_unended(std::size_t limit) const {
 }
 
 void Workload::start_last_reads() {
+    for (auto& linker : linkers_) linker->stop_failing();
     for (std::uint32_t object = 0; object < catalog_.object_count(); ++object) {
         auto readers = world_.coherence.holders(object);
         if (readers.size() > most_last_readers) readers.resize(most_last_readers);
@@ -285,6 +295,32 @@ void Workload::start_last_reads() {
                 if (auto synced = set.sync(); !synced) failed(op, synced.error());
         });
     }
+}
+
+// After the last sync a linker has the newest value of whatever it ever got, or will be asked for.
+void Workload::check_linkers() {
+    if (losses_) return;
+    for (std::uint32_t object = 0; object < catalog_.object_count(); ++object) {
+        const SetPlan& plan = catalog_.plan_of(object);
+        if (!plan.linked() || plan.use != Use::value) continue;
+        const SlowLinker& linker = linker_of(world_.home_of(object), catalog_.set_of(object));
+        const auto* bytes = linker.find(catalog_.id_of(object));
+        const std::uint64_t there = bytes ? ssi::model::value_of(*bytes).value_or(UINT64_MAX) : 0;
+        if (there == oracle_.value_of(object)) continue;
+        return world_.verdict.fail(
+            "linker", fmt::format("object {} of set {} has the value {}, but its linker keeps {}",
+                                  object - plan.first, plan.name, oracle_.value_of(object), there));
+    }
+}
+
+// Engines are prepared in the order of nodes, the sets of each in theirs.
+const SlowLinker& Workload::linker_of(std::uint32_t node, std::uint32_t set) const {
+    std::size_t number = 0, linked = 0;
+    for (std::uint32_t i = 0; i < catalog_.sets().size(); ++i) {
+        if (i == set) number = linked;
+        linked += catalog_.sets()[i].linked();
+    }
+    return *linkers_[node * linked + number];
 }
 
 // What was asked but never answered may have taken effect, at any time since.

@@ -9,6 +9,7 @@
 
 #include "history.hpp"
 #include "oracle.hpp"
+#include "slow_linker.hpp"
 #include "world.hpp"
 
 namespace ssi::model {
@@ -46,6 +47,7 @@ public:
     void check_rest();
     // Syncs every set and reads every object once more, wherever it is cached; then world.run().
     void start_last_reads();
+    void check_linkers();
     void check_histories();
     // After a sequential run: nobody was in the way, so no access took more than three delays.
     void check_delays();
@@ -55,6 +57,7 @@ public:
     const Oracle& oracle() const { return oracle_; }
 
 private:
+    const SlowLinker& linker_of(std::uint32_t node, std::uint32_t set) const;
     struct Op {
         std::uint32_t number = 0;   // from 1
         std::uint32_t node = 0;
@@ -139,6 +142,7 @@ private:
     World& world_;
     Random random_;
     Oracle oracle_;
+    std::vector<std::shared_ptr<SlowLinker>> linkers_;
     std::vector<std::vector<HistoryOp>> histories_;
     std::vector<std::vector<CounterOp>> counters_;
     std::vector<Op> ops_;                      // by number

@@ -12,6 +12,7 @@ namespace ssi::model {
 namespace {
 
 constexpr std::uint64_t most_others = 6;
+constexpr std::uint64_t most_others_of_few = 2;   // in sets with a budget, see Catalog
 
 }  // namespace
 
@@ -20,7 +21,8 @@ constexpr std::uint64_t most_others = 6;
 std::vector<std::uint32_t> Workload::plan_many(const Op& op) {
     const SetPlan& plan = catalog_.plan_of(op.object);
     std::vector<std::uint32_t> objects{op.object};
-    for (std::uint64_t n = 1 + random_.below(most_others); n > 0; --n) {
+    const std::uint64_t most = plan.options.memory_bytes ? most_others_of_few : most_others;
+    for (std::uint64_t n = 1 + random_.below(most); n > 0; --n) {
         const std::uint32_t among = random_.chance(1, 2) ? std::min(plan.objects, 4u)
                                                          : plan.objects;
         objects.push_back(plan.first + static_cast<std::uint32_t>(random_.below(among)));

@@ -55,6 +55,7 @@ bool Workload::failed(const Op& op, const Failure& failure) {
     note(op, op.object, failure.code == Errc::would_block ? "would block" : "failed", 0, 0);
     const bool lost = failure.code == Errc::peer_lost || failure.code == Errc::lost;
     if (losses_ && lost) return true;
+    if (failure.code == Errc::linker_failed && options_.evict) return true;   // they are told to
     world_.verdict.fail("errors", fmt::format("operation {} ({}) on node {} failed: {}", op.number,
                                               verb_name(op.verb), op.node, failure.to_string()));
     return false;

@@ -20,7 +20,7 @@ TEST(ErrorTable, has_one_row_per_number_in_order_with_a_sentence) {
         EXPECT_TRUE(names.insert(info.name).second) << info.name;
         EXPECT_EQ(std::string(info.text).back(), '.') << info.name;
     }
-    EXPECT_EQ(number, 24);
+    EXPECT_EQ(number, 25);
     EXPECT_STREQ(error_info(Errc::peer_lost).name, "peer_lost");
     EXPECT_STREQ(error_info(static_cast<Errc>(999)).name, "internal");
 }
@@ -35,7 +35,8 @@ TEST(ErrorTable, gives_every_failure_an_exit_code_of_its_own_but_usage_errors) {
         } else {
             EXPECT_TRUE(codes.insert(info.exit_code).second) << info.name;
             EXPECT_GE(info.exit_code, 40);
-            EXPECT_LT(info.exit_code, 64);
+            EXPECT_LT(info.exit_code, 128);
+            EXPECT_TRUE(info.exit_code < 64 || info.exit_code > 78) << "taken by sysexits.h";
         }
     }
 }

@@ -61,7 +61,10 @@ enum ssi_error {
     /* A function shipped by apply reported a failure; the text is the function's own. */
     SSI_ERR_FUNCTION_FAILED = 22,
     /* An invariant of libssi is broken; please report it with the text and the log. */
-    SSI_ERR_INTERNAL = 23
+    SSI_ERR_INTERNAL = 23,
+    /* The linker of a set could not read, write or remove an object outside memory; the object is
+       as it was, and the next access tries again. */
+    SSI_ERR_LINKER_FAILED = 24
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ssi/kddm/linker.hpp"
 #include "ssi/kddm/raw_set.hpp"
 #include "ssi/node/node.hpp"
 
@@ -31,6 +32,7 @@ enum class Plant : std::uint8_t {
     parallel_pinning,           // *_many pin objects as they arrive, not in ascending order
     update_twice,               // an element of update_many that had to wait is applied twice
     unverified_read,            // a one-sided read does not look again after it has copied
+    drop_dirty,                 // an eviction drops what its linker has not got
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();
@@ -78,6 +80,7 @@ public:
 
     void register_function(std::string_view name, Run run, ShippedFunction function);
     void register_placement(std::string_view name, PlacementFunction function);
+    void register_linker(std::string_view name, std::shared_ptr<Linker> linker);
 
     std::vector<RawSet> sets() const;
     void publish_stats();             // copies the sets' counters into the node's Stats

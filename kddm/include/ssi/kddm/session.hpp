@@ -19,6 +19,7 @@
 #include "ssi/kddm/channel.hpp"
 #include "ssi/kddm/condition.hpp"
 #include "ssi/kddm/mutex.hpp"
+#include "ssi/kddm/linker.hpp"
 #include "ssi/kddm/set.hpp"
 #include "ssi/kddm/shared_mutex.hpp"
 
@@ -71,6 +72,7 @@ public:
     // Before the first use, on every node, under the same name.
     void register_function(std::string_view name, kddm::Run run, kddm::ShippedFunction function);
     void register_placement(std::string_view name, kddm::PlacementFunction function);
+    void register_linker(std::string_view name, std::shared_ptr<kddm::Linker> linker);
 
     NodeId node() const;
     int rank() const;   // 0 .. size()-1, this release: the MPI rank

@@ -41,6 +41,11 @@ struct SetOptions {
     // consecutive ids per node; needs count), "high_bits" (slot = id.hi % slots), or the name of a
     // registered PlacementFunction.
     std::string placement = "hashed";
+    // Where objects are born and kept: "memory", or the name of a registered Linker (linker.hpp).
+    std::string linker = "memory";
+    // Most bytes that this set's objects take in the memory of each node; 0: no budget of its own.
+    // See kddm.memory_bytes for what happens above it.
+    std::uint64_t memory_bytes = 0;
 
     friend bool operator==(const SetOptions&, const SetOptions&) = default;
 };
@@ -83,6 +88,10 @@ struct SetStats {
     std::uint64_t reads = 0;            // one-sided reads, all
     std::uint64_t reads_by_message = 0; // of these: asked another node for the bytes
     std::uint64_t objects = 0;          // entries now
+    std::uint64_t loads = 0;            // objects that the linker brought into memory
+    std::uint64_t write_backs = 0;      // values that it was given
+    std::uint64_t memory_bytes = 0;     // taken by its objects; counted where a budget is
+    std::uint64_t drops = 0;            // clean copies, and objects of a linker, that left memory
 };
 
 }  // namespace ssi::kddm

@@ -39,6 +39,7 @@ enum class Errc : std::uint16_t {
     parse = 21,             // malformed input (text names file and line)
     function_failed = 22,   // a function shipped by apply reported a failure
     internal = 23,          // a broken invariant of libssi: please report it
+    linker_failed = 24,     // a set's linker could not read, write or remove an object
 };
 
 struct ErrorInfo {

@@ -61,9 +61,11 @@ public:
     // but for capacity; bytes unspecified. An object of 8 bytes costs 48 bytes, one above 1 KiB at
     // most an eighth and 48 bytes more than its own. out_of_memory names the limit that was met.
     // Blocks up to 512 KiB take no lock shared between cores in the common case.
-    Result<ObjectHeader*> allocate(std::size_t bytes);
-    // The header's version becomes 0 and its state away before its bytes change.
-    void release(ObjectHeader* block);
+    // Unless it `may_grow`, also when only fresh chunks would serve.
+    Result<ObjectHeader*> allocate(std::size_t bytes, bool may_grow = true);
+    // The header's version becomes 0 and its state away before its bytes change. `discard`:
+    // the pages of a large block go back to the machine (slow); its place is reused all the same.
+    void release(ObjectHeader* block, bool discard = false);
 
     // Has `bytes` of memory beyond what is in use touched, growing the arena for it within its
     // limit; what is touched already is not touched again. Slow (1 us a page): called by a helper
@@ -75,6 +77,7 @@ public:
         std::size_t used_bytes;      // in live blocks, headers included
     };
     Usage usage() const;
+    std::size_t reserved_bytes() const;                   // as in usage(), but cheap
     int memory_fd() const;                                // -1 for private memory
     std::uint64_t offset_of(const ObjectHeader*) const;   // within memory_fd()
 
