@@ -3,7 +3,7 @@
 // record id.lo, at byte id.lo * record_bytes. An example to copy from, and good enough for scratch
 // data and for tables that other programs read:
 //
-//     auto file = value_or_throw(kddm::RecordFile::open("/scratch/table." + node, sizeof(Row)));
+//     auto file = value_or_throw(kddm::RecordFile::open(directory + "/table", sizeof(Row)));
 //     session.register_linker("table", std::move(file));
 //     auto table = session.set<Row>("table", {.count = n, .linker = "table"});
 //     { auto row = table.grab(7); row->x = 1; }
