@@ -66,7 +66,7 @@ class Manual(ProgramTest):
         self.assertIn("10 peer_lost (exit code 50)", out)
         self.assertIn("23 internal (exit code 63)", out)
         self.assertIn("SSI_ERR_", out)
-        self.assertEqual(out.count(".TP"), 24)
+        self.assertEqual(out.count(".TP"), 25)
 
     def test_config_page_has_every_setting(self):
         settings = self.run_ssi("config", "--json").json()["settings"]

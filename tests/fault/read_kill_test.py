@@ -8,11 +8,17 @@ import os
 import re
 import signal
 import sys
-import time
 
 from runtime_fault_test import EXIT_CODE, PEER_LOST, Failed, Job, check
 
-ENDED = re.compile(r"read many, (\d+) messages, in the end after (\d+) ms: .*peer_lost")
+ENDED = re.compile(r"(\d+) messages, in the end after (\d+) ms: .*peer_lost")
+
+
+def wait_reading(job):
+    """until every reader has met many writes"""
+    job.wait_ready()
+    readers = [rank for rank in range(job.ranks) if rank != 1]
+    job.wait(lambda: all("reading\n" in job.log(rank) for rank in readers), 60)
 
 
 def check_readers(job):
@@ -30,8 +36,7 @@ def killed_while_it_is_read(program):
     """the mapped memory of a killed home is read whole, or the read fails with peer_lost"""
     for _ in range(3):
         with Job(program, "", 3) as job:
-            job.wait_ready()
-            time.sleep(0.5)
+            wait_reading(job)
             job.signal(1, signal.SIGKILL)
             check_readers(job)
     return ""
@@ -40,8 +45,7 @@ def killed_while_it_is_read(program):
 def killed_while_it_is_asked(program):
     """the same where every read is a message"""
     with Job(program, "", 3, {"SSI_NET_SAME_HOST": "off"}) as job:
-        job.wait_ready()
-        time.sleep(0.5)
+        wait_reading(job)
         job.signal(1, signal.SIGKILL)
         check_readers(job)
     return ""
@@ -50,8 +54,7 @@ def killed_while_it_is_asked(program):
 def without_control_sockets(program):
     """memory is mapped by /proc where nobody has a control socket"""
     with Job(program, "", 3, {"SSI_CONTROL_SOCKET": "off", "SSI_LOG_LEVEL": "debug"}) as job:
-        job.wait_ready()
-        time.sleep(0.5)
+        wait_reading(job)
         job.signal(1, signal.SIGKILL)
         check_readers(job)
         for rank in (0, 2):
@@ -62,8 +65,7 @@ def without_control_sockets(program):
 def by_control_sockets(program):
     """and by the control socket where there is one"""
     with Job(program, "", 3, {"SSI_LOG_LEVEL": "debug"}) as job:
-        job.wait_ready()
-        time.sleep(0.5)
+        wait_reading(job)
         job.signal(1, signal.SIGKILL)
         check_readers(job)
         for rank in (0, 2):
