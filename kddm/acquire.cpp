@@ -20,8 +20,8 @@ std::string name_of(const SetState& set, ObjectId id) {
 
 }  // namespace
 
-// What every verb checks first: the set lives, nothing failed silently, the id exists.
-Result<void> Impl::check_verb(SetState& set, ObjectId id) {
+// The set lives, and nothing failed silently.
+Result<void> Impl::check_set(SetState& set) {
     if (set.troubled.load(std::memory_order_acquire)) [[unlikely]] {
         std::lock_guard lock(set.mutex);
         if (set.destroyed)
@@ -33,11 +33,18 @@ Result<void> Impl::check_verb(SetState& set, ObjectId id) {
             return tl::unexpected<Failure>(std::move(failure));
         }
     }
+    return {};
+}
+
+// What every verb checks first; then the object's place is known, too.
+Result<void> Impl::check_verb(SetState& set, ObjectId id) {
+    SSI_TRY(check_set(set));
     const bool inside = set.options.count == 0 || (id.hi == 0 && id.lo < set.options.count);
     if (!inside) [[unlikely]]
         return fail(Errc::invalid_argument,
                     fmt::format("{} is out of range: the set has {} objects", name_of(set, id),
                                 set.options.count));
+    if (set.touched) [[unlikely]] return touch(set, id);
     return {};
 }
 

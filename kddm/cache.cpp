@@ -100,7 +100,7 @@ void pop_granted(Busy& busy, Transition& t) {
 }
 
 // Begins a request of ours; the rest of `m` is addressed already.
-void begin_request(Entry& entry, Access want, bool renew, std::uint32_t slot_version,
+void begin_request(Entry& entry, Access want, std::uint16_t flags, std::uint32_t slot_version,
                    ShardCounters& counters, Message& m) {
     Busy& busy = *entry.busy;
     busy.txn = m.txn;
@@ -108,6 +108,7 @@ void begin_request(Entry& entry, Access want, bool renew, std::uint32_t slot_ver
     busy.has_data = false;
     busy.want_done = false;
     busy.lost_copy = false;
+    busy.visit = false;
     busy.acks_missing = 0;
     m.slot_version = slot_version;
     if (want != Access::write) {
@@ -115,8 +116,7 @@ void begin_request(Entry& entry, Access want, bool renew, std::uint32_t slot_ver
         return;
     }
     ++counters.remote_grabs;
-    m.header.flags |= flag::write;
-    if (renew) m.header.flags |= flag::renew;
+    m.header.flags |= flag::write | flags;
     if (entry.state == CacheState::shared || entry.state == CacheState::owner) {
         m.header.flags |= flag::has_copy;
         m.version = entry.version.load(std::memory_order_relaxed);
@@ -127,10 +127,15 @@ Kind request_kind(Access want) {
     return want == Access::write ? Kind::grab_request : Kind::get_request;
 }
 
-void start_request(Entry& entry, Access want, bool renew, Transition& t) {
+std::uint16_t flags_of(const Waiter& waiter) {
+    return static_cast<std::uint16_t>((waiter.renew ? flag::renew : 0) |
+                                      (waiter.stay ? flag::stay : 0));
+}
+
+void start_request(Entry& entry, Access want, std::uint16_t flags, Transition& t) {
     Message& m = t.send(t.home, request_kind(want), SetId(entry.set), entry.id,
                         TxnId(t.new_txn()), t.self);
-    begin_request(entry, want, renew, t.slot_version, *t.counters, m);
+    begin_request(entry, want, flags, t.slot_version, *t.counters, m);
 }
 
 bool can_ask(const Entry& entry) {
@@ -161,8 +166,8 @@ void pump(Entry& entry, Transition& t, bool granting) {
         return loading(entry) ? void() : pump(entry, t);
     }
     const bool elsewhere = entry.state != CacheState::owner;
-    if (head.use == Waiter::Use::operation && elsewhere) ++t.counters->recalls;
-    start_request(entry, head.want, head.renew, t);
+    if (head.use == Waiter::Use::operation && elsewhere && t.at_home()) ++t.counters->recalls;
+    start_request(entry, head.want, flags_of(head), t);
 }
 
 namespace {
@@ -239,7 +244,7 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     const std::uint32_t length = empty ? 0 : length_of(entry);
     if (empty) drop_bytes(entry, t);
     Message& d = t.send(NodeId(m.requester), Kind::data, m, empty ? Body() : hand_over(entry));
-    d.header.flags = flag::write;
+    d.header.flags = static_cast<std::uint16_t>(flag::write | (m.header.flags & flag::visit));
     if (keep) d.header.flags |= flag::keep;
     if (renew) d.header.flags |= flag::renew;
     d.acks = m.acks;
@@ -248,6 +253,7 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
     t.counters->bytes_out += length;
     ++t.counters->transfers;
     entry.state = here ? CacheState::invalid : CacheState::given;
+    pin::clear(entry.word, t.home_coherence ? pin::referenced : pin::referenced | pin::slow);
     if (!here && entry.busy->evict_acked) end_eviction(entry, t);
 }
 
@@ -282,6 +288,7 @@ void start_evict(Entry& entry, Transition& t) {
     t.counters->bytes_out += m.length;
     ++t.counters->evictions;
     entry.state = CacheState::evicting;
+    if (!t.home_coherence) pin::clear(entry.word, pin::slow);
     ++t.counters->evicting;
     if (t.plant == Plant::evict_without_ack) {
         drop_bytes(entry, t);
@@ -339,7 +346,7 @@ void complete(Entry& entry, Transition& t) {
     std::uint64_t bits = pin::readable;
     if (entry.state == CacheState::exclusive) bits |= pin::writable;
     if (write) bits |= pin::dirty;
-    if (t.home_coherence && !t.at_home()) bits |= pin::slow;
+    if ((t.home_coherence || busy.visit) && !t.at_home()) bits |= pin::slow;
     pin::set(entry.word, bits);
     // Before pump, which may start the next request of this entry.
     if (busy.want_done)
@@ -351,8 +358,8 @@ void complete(Entry& entry, Transition& t) {
         busy.revocation_after.reset();
         revoke_now(entry, after, t);
     }
-    // A prefetched object of a home set has no holder whose put would send it back; a fetch that
-    // was put off leaves it here as well.
+    // What was prefetched and does not stay has no holder whose put would send it back; a fetch
+    // that was put off leaves it here as well.
     if (bits & pin::slow) flush(entry, t);
 }
 
@@ -368,14 +375,14 @@ bool ask(Entry& entry, Waiter& waiter, TxnId txn, const Surroundings& s, Message
     entry.busy->head = entry.busy->tail = &waiter;
     waiter.entry = &entry;
     pin::set(entry.word, pin::waiters);
-    begin_request(entry, waiter.want, waiter.renew, s.slot_version, *s.counters, request);
+    begin_request(entry, waiter.want, flags_of(waiter), s.slot_version, *s.counters, request);
     return true;
 }
 
 Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundings& s) {
     Busy* busy = entry.busy;
     if (!busy || busy->txn != m.txn || busy->has_data || m.has(flag::renew) ||
-        m.has(flag::want_done))
+        m.has(flag::want_done) || m.has(flag::visit))
         return nullptr;
     if (busy->revocation || busy->revocation_after ||
         busy->acks_missing + static_cast<std::int32_t>(m.acks) != 0)
@@ -460,7 +467,7 @@ void want(Entry& entry, Waiter& waiter, Transition& t) {
 
 void prefetch(Entry& entry, Access access, Transition& t) {
     busy_of(entry, t);
-    if (can_ask(entry) && !satisfies(entry.state, access)) start_request(entry, access, false, t);
+    if (can_ask(entry) && !satisfies(entry.state, access)) start_request(entry, access, 0, t);
 }
 
 bool withdraw(Entry& entry, Waiter& waiter, Transition& t) {
@@ -485,7 +492,8 @@ void unpinned(Entry& entry, Transition& t) {
         else
             pump(entry, t);
     }
-    if (!t.home_coherence || t.at_home()) return;
+    const bool visits = entry.word.load(std::memory_order_relaxed) & pin::slow;
+    if (!visits || t.at_home()) return;
     const bool quiet = !entry.busy || entry.busy->idle();
     if (quiet && (entry.state == CacheState::shared || entry.state == CacheState::owner ||
                   entry.state == CacheState::exclusive))
@@ -515,6 +523,7 @@ void on_data(Entry& entry, const Message& m, const Body& body, Transition& t) {
     entry.set_version(m.version + (m.has(flag::renew) ? 1 : 0));
     busy->has_data = true;
     busy->want_done = m.has(flag::want_done);
+    busy->visit = m.has(flag::visit);
     busy->acks_missing += static_cast<std::int32_t>(m.acks);
     complete(entry, t);
 }

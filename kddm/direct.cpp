@@ -10,8 +10,8 @@ namespace ssi::kddm {
 using Impl = Engine::Impl;
 
 Surroundings Impl::surroundings(SetState& set, Shard& shard, std::uint32_t slot_version) {
-    return {self,    slot_version,  set.has_hook.load(std::memory_order_acquire), &membership,
-            &blocks, &shard.pools, &shard.counters};
+    return {self,        slot_version, set.has_hook.load(std::memory_order_acquire),
+            set.moves_to_visit, &membership, &blocks, &shard.pools, &shard.counters};
 }
 
 // True when the request is on its way; `w` will be notified.

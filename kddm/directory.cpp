@@ -28,6 +28,29 @@ void refuse(const Message& request, Errc error, NodeId fault, Transition& t) {
     e.acks = static_cast<std::uint32_t>(error);
 }
 
+// Whether the node that takes ownership gets it for one visit only. `used_here`: by the home's own
+// tasks since it was here.
+bool for_a_visit(Home& home, const Message& m, NodeId self, bool used_here, unsigned moves_to_visit,
+                 ShardCounters& counters) {
+    const auto name = static_cast<std::uint16_t>(1 + m.requester % 0xffff);
+    const bool again = name == home.last_grabber && !used_here;
+    home.last_grabber = name;
+    if (m.has(flag::stay)) {
+        home.bounce = {};
+        return false;
+    }
+    const bool before = home.bounce.visiting;
+    const bool visit = home.bounce.grab(again, moves_to_visit);
+    counters.bounces += visit && !before;
+    if (!visit || m.requester == self.value) return false;
+    ++counters.visits;
+    return true;
+}
+
+bool used_here(const Entry& entry) {
+    return entry.word.load(std::memory_order_relaxed) & pin::referenced;
+}
+
 // A new request proves that the requester's earlier grant is complete.
 void close_open(Home& home, NodeId node) {
     if (home.open_node == node) home.open_node = no_node;
@@ -107,6 +130,9 @@ void start_grab(Entry& entry, const Message& m, Transition& t) {
         y.header.flags = m.header.flags & (flag::has_copy | flag::renew);
         y.version = m.version;
         y.acks = acks;
+        const bool used = home.owner == t.self && used_here(entry);
+        if (for_a_visit(home, m, t.self, used, t.moves_to_visit, *t.counters))
+            y.header.flags |= flag::visit;
     }
     home.owner = requester;
     home.open_node = requester;
@@ -201,6 +227,9 @@ bool answer(Entry& entry, const Message& m, const Surroundings& s, Message& repl
     home->open_txn = m.txn;
     if (write) {
         cache::give_away(entry, m, s, reply, body);
+        if (for_a_visit(*home, m, s.self, used_here(entry), s.moves_to_visit, *s.counters))
+            reply.header.flags |= flag::visit;
+        pin::clear(entry.word, pin::referenced);
         home->owner = requester;
         home->copies.clear();
     } else {

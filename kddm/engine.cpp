@@ -58,6 +58,7 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
                       : std::bit_ceil(static_cast<std::uint32_t>(
                             node.doors().config.integer("kddm.shards")))),
       evict_timeout(node.doors().config.integer("kddm.evict_timeout_ms") * 1'000'000),
+      moves_to_visit(static_cast<std::uint8_t>(node.doors().config.integer("kddm.moves_to_visit"))),
       direct_(options.direct && options.plant == Plant::none),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
@@ -138,7 +139,8 @@ void Engine::publish_stats() {
             {"reads", s.reads},         {"reads_by_message", s.reads_by_message},
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
             {"objects", s.objects},     {"loads", s.loads},
-            {"write_backs", s.write_backs}, {"drops", s.drops}};
+            {"write_backs", s.write_backs}, {"drops", s.drops},
+            {"bounces", s.bounces},     {"visits", s.visits}};
         for (const auto& [name, value] : values)
             stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
     }

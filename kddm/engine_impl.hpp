@@ -49,6 +49,8 @@ struct Rpc {
 };
 
 // Write-backs that somebody waits for; under Impl::store_mutex.
+struct MoveBatch;   // migrate.cpp
+
 struct StoreTicket {
     unsigned missing = 0;
     Result<void> result;   // the first failure
@@ -62,6 +64,7 @@ struct Operation final : Waiter {
     Message request;
     std::vector<std::byte> arguments;
     std::unique_ptr<UpdatePart> part;   // of an update
+    std::shared_ptr<MoveBatch> move;    // of a migrate: only to have the object here
     // A write-back instead: the pin is for reading, or for writing where copies must be recalled.
     bool storing = false;
     bool drops = false;              // the object leaves memory afterwards
@@ -119,6 +122,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<bool> upgrade(RawGuard& guard);
     Result<void> resize(SetState& set, Entry& entry, std::size_t length);
     void wait_evictions(SetState& set);
+    Result<void> check_set(SetState& set);
     Result<void> check_verb(SetState& set, ObjectId id);
     Result<void> check_order(const SetState& set, ObjectId id, const Held& held) const;
 
@@ -222,6 +226,18 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     void note_linker_failure(SetState& set, std::span<const std::byte> text);
     std::string linker_failure(SetState& set) const;
     void send_linker_failure(SetState& set, NodeId to, Message& m);
+
+    // -- migrate.cpp, touch.cpp
+    Result<void> migrate(SetState& set, std::span<const ObjectId> ids, NodeId to);
+    Result<void> check_migrate(SetState& set, std::span<const ObjectId> ids, NodeId to);
+    void receive_migrate(SetState& set, const Message& m, std::span<const std::byte> payload);
+    void take_over(SetState& set, const std::shared_ptr<MoveBatch>& batch, ObjectId id,
+                   Outbox& outbox);
+    void run_move(Operation& operation, Operations& ready);
+    void finish_move(MoveBatch& batch);
+    Result<void> touch(SetState& set, ObjectId id);
+    void receive_claim(SetState& set, const Message& m);
+    void learn_touched(SetState& set, ObjectId id);
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
@@ -328,6 +344,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     const Nanoseconds loss_grace;
     const std::uint32_t shard_count;
     const Nanoseconds evict_timeout;
+    const std::uint8_t moves_to_visit;
     const bool direct_;              // no protocol bug is planted: those are in the general steps
     Blocks blocks;
     Executor executor;

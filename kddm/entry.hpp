@@ -17,6 +17,7 @@
 #include <span>
 
 #include "body.hpp"
+#include "bounce.hpp"
 #include "copyset.hpp"
 #include "pin_word.hpp"
 #include "ssi/base/ids.hpp"
@@ -51,6 +52,7 @@ struct Waiter {
     Use use = Use::task;
     Access want = Access::read;
     bool renew = false;        // grab_new
+    bool stay = false;         // migrate
     bool granted = false;
     bool recheck = false;      // woken by the loss of a node: look again
     bool value_kept = false;   // upgrade: the copy was never given up
@@ -84,6 +86,7 @@ struct Busy {
     std::optional<Message> revocation;
     bool hook_running = false;
     bool loading = false;        // at the home: the linker brings the bytes
+    bool visit = false;          // what the request brings goes home with the last put
     bool forgetting = false;     // at the home: copies of a stored object are invalidated
     // A revocation of what our request will bring; it waits for that grant.
     std::optional<Message> revocation_after;
@@ -95,7 +98,7 @@ struct Busy {
         evict_acked = false;
         hook_running = false;
         loading = false;
-        forgetting = false;
+        forgetting = visit = false;
     }
 };
 
@@ -136,9 +139,11 @@ private:
 struct alignas(64) Home {
     // A grant that was not asked to report `done`: whoever is next told about this object must
     // finish it first (Message::after_txn).
-    std::uint64_t open_txn = 0;
+    std::uint64_t open_txn : 48 = 0;
+    std::uint64_t last_grabber : 16 = 0;   // 1 + the low bits of who took ownership last
     // The transition that is under way and reports `done` (or `served`).
-    std::uint64_t busy_txn = 0;
+    std::uint64_t busy_txn : 48 = 0;
+    Bounce bounce;
     RequestQueue queue;
     NodeId owner = no_node;
     NodeId open_node = no_node;

@@ -34,7 +34,7 @@ std::vector<ObjectId> Impl::objects_here(SetState& set, bool owned) {
 
 Result<std::uint64_t> Impl::for_each_here(SetState& set, bool owned, Access access,
                                           const std::function<void(RawGuard&)>& visit) {
-    if (auto checked = check_verb(set, 0); !checked)
+    if (auto checked = check_set(set); !checked)
         return tl::unexpected<Failure>(std::move(checked).error());
     std::uint64_t visited = 0;
     for (const ObjectId id : objects_here(set, owned)) {

@@ -201,6 +201,7 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
     std::unique_ptr<Operation> owned(operation);
     const Message& m = operation->request;
     if (owned->part) return run_part(*owned, ready);
+    if (owned->move) return run_move(*owned, ready);
     SetState& set = *operation->set;
     Message answer = make_message(Kind::reply, m.set_id(), m.object(), TxnId(m.txn), self);
     std::vector<std::byte> bytes;

@@ -217,7 +217,7 @@ Result<void> RawSet::sync() {
     auto& impl = engine_->impl();
     impl.wait_evictions(*set_);
     if (set_->linker) SSI_TRY(impl.sync_linked(*set_));
-    return impl.check_verb(*set_, 0);
+    return impl.check_set(*set_);
 }
 
 void RawSet::on_release(std::function<void(ObjectId, std::span<const std::byte>)> hook) {
@@ -253,6 +253,8 @@ SetStats RawSet::stats() const {
         s.loads += shard.counters.loads;
         s.write_backs += shard.counters.write_backs;
         s.drops += shard.counters.drops;
+        s.bounces += shard.counters.bounces;
+        s.visits += shard.counters.visits;
     }
     s.hits = s.gets + s.grabs - std::min(misses, s.gets + s.grabs);
     s.memory_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(set_->use.now(), 0));

@@ -102,8 +102,12 @@ Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> p
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                    Block* owned, Outbox* outbox) {
+    if (m.kind() == Kind::claim) return receive_claim(set, m);
+    if (m.kind() == Kind::migrate) return receive_migrate(set, m, payload);
     const bool request = is_request(m.kind());
     const bool forwarded = m.kind() == Kind::read_request && m.has(flag::forwarded);
+    if (set.touched && request && !forwarded && m.kind() != Kind::update) [[unlikely]]
+        learn_touched(set, m.object());
     const Place place = place_of(set, m.object());
     Errc refusal = Errc::ok;
     if (set.destroyed.load(std::memory_order_acquire)) {

@@ -165,6 +165,7 @@ void Impl::receive_updates(SetState& set, const Message& m, std::span<const std:
         s.object_of[e] = object_place(s, set, element.id);
     }
     for (std::size_t i = 0; i < s.object_count; ++i) {
+        if (set.touched) [[unlikely]] learn_touched(set, s.objects[i].id);
         const Place place = place_of(set, s.objects[i].id);
         if (place.home == self && place.slot_version == m.slot_version) continue;
         refused_slots.fetch_add(1, std::memory_order_relaxed);

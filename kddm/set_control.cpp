@@ -25,7 +25,8 @@ struct WireOptions {
     std::uint8_t placement_bytes;
     std::uint8_t name_bytes;
     std::uint8_t linker_bytes;
-    std::uint8_t reserved[7];
+    std::uint8_t visits;
+    std::uint8_t reserved[6];
 };
 static_assert(sizeof(WireOptions) == 32);
 
@@ -38,6 +39,7 @@ std::vector<std::byte> encode(std::string_view name, const SetOptions& o) {
                   static_cast<std::uint8_t>(o.placement.size()),
                   static_cast<std::uint8_t>(name.size()),
                   static_cast<std::uint8_t>(o.linker.size()),
+                  o.visits,
                   {}};
     std::vector<std::byte> out(sizeof(w));
     std::memcpy(out.data(), &w, sizeof(w));
@@ -58,6 +60,7 @@ bool decode(std::span<const std::byte> bytes, std::string& name, SetOptions& o) 
     const char* text = reinterpret_cast<const char*>(bytes.data() + sizeof(w));
     o.count = w.count;
     o.memory_bytes = w.memory_bytes;
+    o.visits = w.visits != 0;
     o.object_bytes = w.object_bytes;
     o.kind = static_cast<ObjectKind>(w.kind);
     o.coherence = static_cast<Coherence>(w.coherence);
@@ -89,9 +92,9 @@ Result<void> check_options(std::string_view name, const SetOptions& o) {
     if (o.kind != ObjectKind::fixed && o.object_bytes != 0)
         return fail(Errc::invalid_argument,
                     fmt::format("set '{}': object_bytes is for objects of fixed size", name));
-    if (o.placement == "blocked" && o.count == 0)
+    if ((o.placement == "blocked" || o.placement == "first_touch") && o.count == 0)
         return fail(Errc::invalid_argument,
-                    fmt::format("set '{}': placement 'blocked' needs a count", name));
+                    fmt::format("set '{}': placement '{}' needs a count", name, o.placement));
     return {};
 }
 
@@ -109,6 +112,8 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
     if (options.placement == "hashed") return p;
     if (options.placement == "blocked") return Placement{Placement::Kind::blocked, {}, nullptr};
     if (options.placement == "high_bits") return Placement{Placement::Kind::high_bits, {}, nullptr};
+    if (options.placement == "first_touch")
+        return Placement{Placement::Kind::first_touch, {}, nullptr};
     if (options.placement.starts_with("node:")) {
         const char* first = options.placement.c_str() + 5;
         char* end = nullptr;
@@ -123,8 +128,8 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
     const auto it = placements.find(options.placement);
     if (it == placements.end())
         return fail(Errc::invalid_argument,
-                    fmt::format("placement '{}' is none of hashed, blocked, high_bits, node:<id> "
-                                "and not registered at node {}", options.placement, self.value));
+                    fmt::format("placement '{}' is none of hashed, blocked, high_bits, "
+                                "first_touch, node:<id> and not registered at node {}", options.placement, self.value));
     p.kind = Placement::Kind::function;
     p.function = it->second;
     return p;
@@ -161,6 +166,9 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     set->placement = *placement;
     set->uid = ++last_uid;
     set->shards = std::make_unique<Shard[]>(shard_count);
+    if (options.visits && options.coherence != Coherence::home) set->moves_to_visit = moves_to_visit;
+    if (placement->kind == Placement::Kind::first_touch)
+        set->touched = std::make_unique<Touched>(options.count, slots.size());
     set->linker = std::move(*linker);
     set->use.limit = static_cast<std::int64_t>(options.memory_bytes);
     if (set->use.limit != 0) blocks.count(*this);

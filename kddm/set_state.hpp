@@ -19,6 +19,7 @@
 #include "slab.hpp"
 #include "ssi/kddm/linker.hpp"
 #include "ssi/sys/task.hpp"
+#include "touched.hpp"
 #include "transition.hpp"
 
 namespace ssi::kddm {
@@ -46,7 +47,7 @@ struct alignas(64) Shard {
 
 // How a set maps objects to slots; parsed once from SetOptions::placement.
 struct Placement {
-    enum class Kind : std::uint8_t { hashed, node, blocked, high_bits, function };
+    enum class Kind : std::uint8_t { hashed, node, blocked, high_bits, first_touch, function };
     Kind kind = Kind::hashed;
     NodeId node = no_node;
     PlacementFunction function = nullptr;
@@ -70,6 +71,8 @@ struct SetState {
     std::atomic<std::uint64_t> applies{0};
     std::atomic<std::uint64_t> message_reads{0};
     std::atomic<ReadHints*> hints{nullptr};       // made by the first read of another node's object
+    std::unique_ptr<Touched> touched;    // of placement first_touch
+    std::uint8_t moves_to_visit = 0;     // see Bounce; 0: never
     std::shared_ptr<Linker> linker;      // null: memory
     MemoryUse use;
 

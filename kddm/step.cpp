@@ -41,6 +41,7 @@ SlotId Impl::slot_of(const SetState& set, ObjectId id) const {
 Impl::Place Impl::place_of(const SetState& set, ObjectId id) const {
     const auto table_version = static_cast<std::uint32_t>(slots.version);
     if (set.placement.kind == Placement::Kind::node) return {set.placement.node, table_version};
+    if (set.touched) return {set.touched->home(set.touched->slot_of(id)), table_version};
     if (set.placement.kind == Placement::Kind::blocked) {
         const std::uint64_t n = membership.members.size();
         const std::uint64_t per_node = (set.options.count + n - 1) / n;
@@ -60,6 +61,7 @@ Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Pla
     t_.fixed_length = set.fixed_length();
     t_.home_coherence = set.options.coherence == Coherence::home;
     t_.linked = set.linker != nullptr;
+    t_.moves_to_visit = set.moves_to_visit;
     t_.has_hook = set.has_hook.load(std::memory_order_acquire);
     t_.plant = impl.options.plant;
     t_.members = &impl.membership;

@@ -75,6 +75,7 @@ struct Surroundings {
     NodeId self;
     std::uint32_t slot_version;
     bool has_hook;
+    std::uint8_t moves_to_visit;        // see Bounce
     const node::Membership* members;
     BlockSource* blocks;
     Pools* pools;
@@ -90,6 +91,7 @@ struct Transition {
     bool home_coherence = false;
     bool has_hook = false;
     bool linked = false;                // the set has a linker
+    std::uint8_t moves_to_visit = 0;    // see Bounce
     Plant plant = Plant::none;
     const node::Membership* members = nullptr;
     BlockSource* blocks = nullptr;
@@ -162,6 +164,8 @@ struct ShardCounters {
     std::uint64_t objects = 0;
     std::uint64_t loads = 0;      // from the linker
     std::uint64_t write_backs = 0;
+    std::uint64_t bounces = 0;    // objects found to go from node to node
+    std::uint64_t visits = 0;     // ownerships given out for one visit
     std::uint64_t drops = 0;      // clean copies, and objects of the linker's, dropped from memory
 };
 

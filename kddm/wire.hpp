@@ -45,7 +45,10 @@ enum class Kind : std::uint8_t {
     // many at once
     batch,             // messages one after another, see Unpacker; from anybody to anybody
     update,            // atomics on many objects, shipped to their home
-    last = update,
+    // placement
+    migrate,           // to anybody: take ownership of these
+    claim,             // to the keeper of a slot: I am the first to touch it, am I?
+    last = claim,
 };
 
 namespace flag {
@@ -57,6 +60,8 @@ inline constexpr std::uint16_t renew = 16;     // grab_new: no bytes wanted, sta
 inline constexpr std::uint16_t create = 32;    // set_open
 inline constexpr std::uint16_t asked = 64;     // evict_ack: a yield sent earlier takes the bytes
 inline constexpr std::uint16_t forwarded = 128;  // read_request: by the home to the owner
+inline constexpr std::uint16_t stay = 1024;     // grab_request: by migrate, not for a visit
+inline constexpr std::uint16_t visit = 512;     // yield, data: the last put sends it home
 inline constexpr std::uint16_t dirty = 256;      // data to the home, evict: the linker lacks it
 // atomic: AtomicOp in bits 8 to 11, NumberKind in bits 12 to 15.
 inline constexpr unsigned atomic_op_shift = 8, number_kind_shift = 12;

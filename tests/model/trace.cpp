@@ -22,7 +22,7 @@ constexpr const char* kind_names[] = {
     "invalidate_group", "data",  "grant",            "ack",      "evict_ack",  "reply",
     "read_reply", "error",
     "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
-    "batch",      "update",
+    "batch",      "update",      "migrate",          "claim",
 };
 static_assert(std::size(kind_names) == static_cast<std::size_t>(kddm::Kind::last) + 1,
               "a message of kddm/wire.hpp has no name here");

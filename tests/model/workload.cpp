@@ -15,7 +15,7 @@ constexpr const char* verb_names[] = {
     "get",   "get_twice",  "grab",          "grab_new", "try_grab", "upgrade",
     "nested", "descending", "fetch_add",    "apply",    "apply_here", "apply_failing",
     "prefetch", "flush",   "remove",        "find",     "stale",    "get_many",
-    "grab_many", "prefetch_many", "update_many", "read",
+    "grab_many", "prefetch_many", "update_many", "read",   "migrate",
 };
 static_assert(std::size(verb_names) == verb_count);
 
@@ -28,7 +28,7 @@ constexpr Share value_shares[] = {
     {Verb::try_grab, 6}, {Verb::upgrade, 8},   {Verb::nested, 6},       {Verb::descending, 1},
     {Verb::apply, 8},   {Verb::apply_here, 2}, {Verb::apply_failing, 1}, {Verb::prefetch, 4},
     {Verb::flush, 7},   {Verb::find, 1},       {Verb::get_many, 4},     {Verb::grab_many, 5},
-    {Verb::prefetch_many, 2}, {Verb::read, 25},
+    {Verb::prefetch_many, 2}, {Verb::read, 25},  {Verb::migrate, 3},
 };
 constexpr Share counter_shares[] = {
     {Verb::fetch_add, 60}, {Verb::get, 25}, {Verb::flush, 5}, {Verb::prefetch, 5}, {Verb::stale, 5},

@@ -17,8 +17,8 @@ namespace ssi::model {
 enum class Verb : std::uint8_t {
     get, get_twice, grab, grab_new, try_grab, upgrade, nested, descending, fetch_add, apply,
     apply_here, apply_failing, prefetch, flush, remove, find, stale, get_many, grab_many,
-    prefetch_many, update_many, read,
-    last = read,
+    prefetch_many, update_many, read, migrate,
+    last = migrate,
 };
 const char* verb_name(Verb verb);
 inline constexpr std::size_t verb_count = static_cast<std::size_t>(Verb::last) + 1;
@@ -102,6 +102,7 @@ private:
     std::vector<ObjectId> ids_of(const std::vector<std::uint32_t>& objects) const;
     void do_many(const Op& op, bool write);
     void do_prefetch_many(const Op& op);
+    void do_migrate(const Op& op);
     void do_update_many(const Op& op);
     void write_and_let_go(const Op& op, kddm::RawGuard& guard, Hold hold);
     void read_counter(const Op& op, kddm::RawGuard& guard);

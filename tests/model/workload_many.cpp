@@ -68,6 +68,20 @@ void Workload::do_prefetch_many(const Op& op) {
     if (!asked) failed(op, asked.error());
 }
 
+// Of sets whose objects do not stay it is refused.
+void Workload::do_migrate(const Op& op) {
+    const NodeId to = world_.id_of(static_cast<std::uint32_t>(random_.below(options_.nodes)));
+    note(op, op.object, "called", 0, 0);
+    auto moved = set_of(op, op.object).migrate(ids_of(plan_many(op)), to);
+    const bool home = catalog_.plan_of(op.object).options.coherence == kddm::Coherence::home;
+    const bool refused = !moved && moved.error().code == Errc::invalid_argument;
+    if (home && refused) return;
+    if (home)
+        world_.verdict.fail("errors", "migrate is possible where nothing stays");
+    else if (!moved)
+        failed(op, moved.error());
+}
+
 void Workload::do_update_many(const Op& op) {
     const auto objects = plan_many(op);
     std::vector<kddm::Update> updates;

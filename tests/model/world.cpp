@@ -12,10 +12,12 @@ namespace {
 
 constexpr Nanoseconds longest_standstill = 20'000'000'000;
 
-Config simulated_config() {
+Config simulated_config(std::uint64_t seed) {
     Config config;
     // The grace after a loss is virtual time here: short, so that a run with a loss ends soon.
     value_or_throw(config.set("detect.grace_ms", "100", "simulator"));
+    // Never, at once, or after some moves: as rarely as in real runs, visits would be hardly tested.
+    value_or_throw(config.set("kddm.moves_to_visit", std::to_string(seed % 4), "simulator"));
     return config;
 }
 
@@ -30,7 +32,7 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
                           .delay = options.faults.delay,
                           .reorder = options.faults.reorder,
                           .duplicate = options.faults.duplicate}),
-      catalog_(catalog), config_(simulated_config()), nodes_(options.nodes) {
+      catalog_(catalog), config_(simulated_config(seed)), nodes_(options.nodes) {
     make_membership(seed);
     network.set_observer([this](const net::SimNetwork::Record& record) {
         trace.add_message(scheduler.now(), record);
@@ -183,7 +185,11 @@ kddm::Inspection World::inspect(std::uint32_t node, std::uint32_t object) const 
 }
 
 std::uint32_t World::home_of(std::uint32_t object) const {
-    return index_of(nodes_[0].sets[catalog_.set_of(object)].home(catalog_.id_of(object)));
+    for (const auto& node : nodes_) {
+        const NodeId home = node.sets[catalog_.set_of(object)].home(catalog_.id_of(object));
+        if (home != no_node) return index_of(home);
+    }
+    return 0;   // nobody has touched it
 }
 
 std::uint32_t World::index_of(NodeId node) const {

@@ -140,6 +140,7 @@ public:
     Access find(ObjectId id) const;
     // By the calling task, now. For languages without guards that clean up after themselves.
     HeldHere held_here(ObjectId id) const;
+    // no_node: of placement first_touch, and this node does not know (it has not used the object).
     NodeId home(ObjectId id) const;
     // The object ceases to exist everywhere; the next access finds a new-born one. Waits for
     // holders.
@@ -159,6 +160,12 @@ public:
     // first, first + stride, ...: `count` ids, with the `hi` of the first.
     Result<void> prefetch_range(ObjectId first, std::uint64_t count, std::uint64_t stride = 1,
                                 Access access = Access::read);
+
+    // Has node `to` take ownership, each object as by a grab there that is let go at once; returns
+    // when that has been done for all, in no order. An object that is held is waited for. deadlock
+    // while this task holds one of them, or a greater one; invalid_argument for sets of
+    // Coherence::home.
+    Result<void> migrate(std::span<const ObjectId> ids, NodeId to);
 
     // Sends the object home, if this node owns it, or drops a clean copy. would_block while held
     // here.

@@ -160,6 +160,9 @@ public:
                         Access access = Access::read) {
         value_or_throw(raw_.prefetch_range(first, count, stride, access));
     }
+    void migrate(std::span<const ObjectId> ids, NodeId to) {
+        value_or_throw(raw_.migrate(ids, to));
+    }
     void flush(ObjectId id) { value_or_throw(raw_.flush(id)); }
     void sync() { value_or_throw(raw_.sync()); }
     // Adds to the number of 8 bytes at byte `offset` (a multiple of 8; use offsetof) of the object,

@@ -38,14 +38,20 @@ struct SetOptions {
     std::uint32_t object_bytes = 0;   // fixed kind: 1 .. max_object_bytes
     Coherence coherence = Coherence::coherent;
     // "hashed" (default), "node:<id>" (all objects at that node), "blocked" (count / nodes
-    // consecutive ids per node; needs count), "high_bits" (slot = id.hi % slots), or the name of a
-    // registered PlacementFunction.
+    // consecutive ids per node; needs count), "first_touch" (runs of consecutive ids, each at the
+    // node that first used one of it; needs count; the first use of a run on a node takes a message
+    // to a third), "high_bits" (slot = id.hi % slots), or the name of a registered
+    // PlacementFunction.
     std::string placement = "hashed";
     // Where objects are born and kept: "memory", or the name of a registered Linker (linker.hpp).
     std::string linker = "memory";
     // Most bytes that this set's objects take in the memory of each node; 0: no budget of its own.
     // See kddm.memory_bytes for what happens above it.
     std::uint64_t memory_bytes = 0;
+    // Whether an object whose ownership goes from node to node is given out for one visit at a
+    // time, until one node alone uses it: its last put sends it home, where the next one finds it.
+    // After kddm.moves_to_visit moves; SetStats counts both. Ignored by Coherence::home.
+    bool visits = true;
 
     friend bool operator==(const SetOptions&, const SetOptions&) = default;
 };
@@ -82,7 +88,7 @@ struct SetStats {
     std::uint64_t transfers = 0;        // ownerships given away
     std::uint64_t applies = 0;          // shipped functions executed here
     std::uint64_t recalls = 0;          // of these: had to call the object home first
-    std::uint64_t evictions = 0;        // objects sent home by flush, or by home coherence
+    std::uint64_t evictions = 0;        // objects sent home by flush, home coherence or a visit's end
     std::uint64_t bytes_in = 0;         // object bytes received, sent
     std::uint64_t bytes_out = 0;
     std::uint64_t reads = 0;            // one-sided reads, all
@@ -92,6 +98,8 @@ struct SetStats {
     std::uint64_t write_backs = 0;      // values that it was given
     std::uint64_t memory_bytes = 0;     // taken by its objects; counted where a budget is
     std::uint64_t drops = 0;            // clean copies, and objects of a linker, that left memory
+    std::uint64_t bounces = 0;          // times that an object homed here was found to bounce
+    std::uint64_t visits = 0;           // ownerships that this home gave out for one visit
 };
 
 }  // namespace ssi::kddm
