@@ -111,6 +111,114 @@ static void futures_give_their_result_once(void) {
     ssi_future_cancel(NULL);
 }
 
+static int64_t number_at(ssi_set *set, ssi_object_id id, uint32_t offset) {
+    int64_t value = -1;
+    CHECK(ssi_read(set, id, offset, &value, sizeof value, NULL) == SSI_OK);
+    return value;
+}
+
+#define BEFORE(kind, type, expected, call)                                                        \
+    do {                                                                                          \
+        ssi_future *future = NULL;                                                                \
+        type before = (type)-77;                                                                  \
+        CHECK((call) == SSI_OK);                                                                  \
+        CHECK(ssi_future_##kind(future, &before) == SSI_OK);                                      \
+        CHECK(before == (expected));                                                              \
+    } while (0)
+
+static void asynchronous_atomics_on_signed_numbers(void) {
+    ssi_set *set = make_set("async i64", 16, 8);
+    const ssi_object_id o = ssi_id((uint64_t)rank());
+    BEFORE(i64, int64_t, 0, ssi_fetch_add_i64_async(set, o, 8, -3, &future));
+    BEFORE(i64, int64_t, -3, ssi_fetch_max_i64_async(set, o, 8, -5, &future));
+    BEFORE(i64, int64_t, -3, ssi_fetch_min_i64_async(set, o, 8, -5, &future));
+    BEFORE(i64, int64_t, -5, ssi_fetch_min_i64_async(set, o, 8, 1, &future));
+    BEFORE(i64, int64_t, -5, ssi_fetch_max_i64_async(set, o, 8, 1, &future));
+    BEFORE(i64, int64_t, 1, ssi_exchange_i64_async(set, o, 8, -9, &future));
+    BEFORE(i64, int64_t, -9, ssi_compare_exchange_i64_async(set, o, 8, 1, 5, &future));
+    BEFORE(i64, int64_t, -9, ssi_compare_exchange_i64_async(set, o, 8, -9, 6, &future));
+    CHECK(number_at(set, o, 8) == 6 && number_at(set, o, 0) == 0);
+}
+
+static void asynchronous_atomics_on_unsigned_numbers(void) {
+    ssi_set *set = make_set("async u64", 16, 8);
+    const ssi_object_id o = ssi_id((uint64_t)rank());
+    const uint64_t large = (uint64_t)1 << 63;
+    BEFORE(u64, uint64_t, 0, ssi_fetch_add_u64_async(set, o, 8, large, &future));
+    BEFORE(u64, uint64_t, large, ssi_fetch_max_u64_async(set, o, 8, 2, &future));
+    BEFORE(u64, uint64_t, large, ssi_fetch_min_u64_async(set, o, 8, 3, &future));
+    BEFORE(u64, uint64_t, 3, ssi_fetch_min_u64_async(set, o, 8, large, &future));
+    BEFORE(u64, uint64_t, 3, ssi_fetch_max_u64_async(set, o, 8, large, &future));
+    BEFORE(u64, uint64_t, large, ssi_exchange_u64_async(set, o, 8, 4, &future));
+    BEFORE(u64, uint64_t, 4, ssi_compare_exchange_u64_async(set, o, 8, 5, 7, &future));
+    BEFORE(u64, uint64_t, 4, ssi_compare_exchange_u64_async(set, o, 8, 4, 8, &future));
+    CHECK(number_at(set, o, 8) == 8 && number_at(set, o, 0) == 0);
+}
+
+static void asynchronous_atomics_on_floating_point_numbers(void) {
+    ssi_set *set = make_set("async f64", 16, 8);
+    const ssi_object_id o = ssi_id((uint64_t)rank());
+    double d = 0;
+    BEFORE(f64, double, 0, ssi_fetch_add_f64_async(set, o, 8, -0.5, &future));
+    BEFORE(f64, double, -0.5, ssi_fetch_max_f64_async(set, o, 8, -1.5, &future));
+    BEFORE(f64, double, -0.5, ssi_fetch_min_f64_async(set, o, 8, -1.5, &future));
+    BEFORE(f64, double, -1.5, ssi_fetch_min_f64_async(set, o, 8, 0.25, &future));
+    BEFORE(f64, double, -1.5, ssi_fetch_max_f64_async(set, o, 8, 0.25, &future));
+    BEFORE(f64, double, 0.25, ssi_exchange_f64_async(set, o, 8, 1.75, &future));
+    BEFORE(f64, double, 1.75, ssi_compare_exchange_f64_async(set, o, 8, 0.25, 7, &future));
+    BEFORE(f64, double, 1.75, ssi_compare_exchange_f64_async(set, o, 8, 1.75, 8.5, &future));
+    CHECK(ssi_read(set, o, 8, &d, 8, NULL) == SSI_OK && d == 8.5 && number_at(set, o, 0) == 0);
+}
+
+static void asynchronous_atomics_give_their_errors_with_the_result(void) {
+    ssi_set *set = make_set("async errors", 16, 8);
+    ssi_future *future = NULL;
+    int64_t before = 5;
+    CHECK(ssi_fetch_min_i64_async(set, ssi_id(8), 0, 1, &future) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_future_i64(future, &before), "out of range");
+    CHECK(ssi_exchange_i64_async(set, ssi_id(1), 12, 1, &future) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_future_i64(future, &before), "aligned");
+    CHECK(before == 5);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_exchange_i64_async(set, ssi_id(1), 0, 1, NULL),
+                "future is NULL");
+}
+
+static void futures_are_waited_for_within_a_time(void) {
+    ssi_set *set = make_set("waited for", 8, 8);
+    ssi_future *future = NULL;
+    ssi_guard guard, second;
+    uint32_t gets = 9;
+    int grabbed = 9;
+    if (rank() == 0) CHECK(ssi_grab(set, ssi_id(3), &guard) == SSI_OK);
+    meet();
+    if (rank() == size() - 1 && rank() != 0) {
+        CHECK(ssi_grab_async(set, ssi_id(3), &future) == SSI_OK);
+        CHECK_ERROR(SSI_ERR_WOULD_BLOCK, ssi_future_wait(future, 0), "no result yet");
+        CHECK_ERROR(SSI_ERR_TIMED_OUT, ssi_future_wait(future, 20), "within 20 ms");
+        CHECK(ssi_held(set, ssi_id(3), &gets, &grabbed) == SSI_OK && grabbed == 0);
+    }
+    meet();
+    if (rank() == 0) CHECK(ssi_put(&guard) == SSI_OK);
+    if (future) {
+        CHECK(ssi_future_wait(future, SSI_FOREVER) == SSI_OK);
+        CHECK(ssi_held(set, ssi_id(3), &gets, &grabbed) == SSI_OK && gets == 0 && grabbed == 1);
+        CHECK(ssi_future_wait(future, 0) == SSI_OK);   /* as often as one likes */
+        CHECK(ssi_future_guard(future, &guard) == SSI_OK && guard.writable != NULL);
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (rank() == 0) {
+        CHECK(ssi_get(set, ssi_id(4), &guard) == SSI_OK);
+        CHECK(ssi_grab_async(set, ssi_id(4), &future) == SSI_OK);
+        CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_wait(future, SSI_FOREVER), "holds a get");
+        CHECK(ssi_put(&guard) == SSI_OK);
+        CHECK(ssi_future_wait(future, SSI_FOREVER) == SSI_OK);
+        CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_grab(set, ssi_id(4), &second), "already");
+        ssi_future_cancel(future);
+        CHECK(ssi_held(set, ssi_id(4), &gets, &grabbed) == SSI_OK && grabbed == 0);
+    }
+}
+
 static void reads_see_whole_objects_without_guards(void) {
     ssi_set *set = make_set("read", 64, 4);
     const ssi_object_id ids[] = { ssi_id(3), ssi_id(1), ssi_id(3) };
@@ -136,12 +244,57 @@ static void reads_see_whole_objects_without_guards(void) {
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_read(set, ssi_id(2), 0, NULL, 8, NULL), "bytes");
 }
 
+static void whole_objects_are_read_whatever_their_size(void) {
+    ssi_set *set = make_set("read whole", 0, 0);
+    const ssi_object_id ids[] = { ssi_id(2), ssi_id(9), ssi_id(1) };
+    char first[8] = "", second[8] = "";
+    ssi_snapshot snapshot, many[3];
+    ssi_guard guard;
+    if (rank() == 0) {
+        CHECK(ssi_grab(set, ssi_id(1), &guard) == SSI_OK && ssi_resize(&guard, 5) == SSI_OK);
+        memcpy(guard.writable, "hello", 5);
+        CHECK(ssi_put(&guard) == SSI_OK);
+        CHECK(ssi_grab(set, ssi_id(2), &guard) == SSI_OK && ssi_resize(&guard, 12) == SSI_OK);
+        memcpy(guard.writable, "a longer one", 12);
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    memset(&snapshot, 0, sizeof snapshot);
+    snapshot.bytes = first;
+    snapshot.capacity = sizeof first;
+    CHECK(ssi_read_whole(set, ssi_id(1), &snapshot) == SSI_OK);
+    CHECK(snapshot.length == 5 && memcmp(first, "hello\0", 6) == 0 && snapshot.version > 0);
+    CHECK(ssi_read_whole(set, ssi_id(9), &snapshot) == SSI_OK && snapshot.length == 0);
+    CHECK_ERROR(SSI_ERR_TOO_LARGE, ssi_read_whole(set, ssi_id(2), &snapshot), "12 bytes");
+    CHECK(snapshot.length == 12 && memcmp(first, "a longer", 8) == 0);
+    memset(many, 0, sizeof many);
+    memset(first, 0, sizeof first);
+    many[0].bytes = first;
+    many[0].capacity = 3;
+    many[2].bytes = second;
+    many[2].capacity = 5;
+    CHECK_ERROR(SSI_ERR_TOO_LARGE, ssi_read_whole_many(set, ids, 3, many), "room for 3");
+    CHECK(many[0].length == 12 && memcmp(first, "a l\0", 4) == 0);
+    CHECK(many[1].length == 0 && many[2].length == 5 && memcmp(second, "hello", 5) == 0);
+    CHECK(many[2].version > 0 && many[0].version > 0);
+    many[0].bytes = NULL;
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_read_whole_many(set, ids, 3, many), "bytes is NULL");
+    CHECK(ssi_read_whole_many(set, ids + 1, 2, many + 1) == SSI_OK);
+    CHECK(ssi_read_whole_many(set, NULL, 0, NULL) == SSI_OK);
+}
+
 static const struct test_case cases[] = {
     CASE(many_objects_are_held_at_once),
     CASE(repeated_ids_are_one_guard_in_two_places),
     CASE(updates_execute_each_once),
     CASE(futures_give_their_result_once),
+    CASE(asynchronous_atomics_on_signed_numbers),
+    CASE(asynchronous_atomics_on_unsigned_numbers),
+    CASE(asynchronous_atomics_on_floating_point_numbers),
+    CASE(asynchronous_atomics_give_their_errors_with_the_result),
+    CASE(futures_are_waited_for_within_a_time),
     CASE(reads_see_whole_objects_without_guards),
+    CASE(whole_objects_are_read_whatever_their_size),
 };
 
 int main(int argc, char **argv) {
