@@ -74,8 +74,10 @@ typedef struct ssi_updates ssi_updates;
 int ssi_updates_create(ssi_set *set, enum ssi_operator op, enum ssi_number kind,
                        ssi_updates **updates);
 /* One update of the number at byte `offset` (a multiple of 8) of the object. May send, and may wait
- * for answers when too much is under way. invalid_argument: there is no such object or number, and
- * it is not added. mismatch: the buffer is for numbers of another kind. */
+ * for answers when too much is under way. On failure it is not added. invalid_argument: there is
+ * no such object or number. mismatch: the buffer is for numbers of another kind. deadlock: the
+ * thread holds something that comes after this object, or, when there is need to wait, after one of
+ * those that were added: flush before you take it. */
 int ssi_updates_add_i64(ssi_updates *, ssi_object_id, uint32_t offset, int64_t operand);
 int ssi_updates_add_u64(ssi_updates *, ssi_object_id, uint32_t offset, uint64_t operand);
 int ssi_updates_add_f64(ssi_updates *, ssi_object_id, uint32_t offset, double operand);
