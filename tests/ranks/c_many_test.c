@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Many objects at once, futures and one-sided reads of the C API. */
+#include <time.h>
+
 #include "c_check.h"
 
 static void many_objects_are_held_at_once(void) {
@@ -19,12 +21,50 @@ static void many_objects_are_held_at_once(void) {
     CHECK(ssi_prefetch_range(set, ssi_id(0), count, 2, SSI_READ) == SSI_OK);
     CHECK(ssi_get_many(set, ids, count, guards) == SSI_OK);
     for (i = 0; i < count; ++i)
-        CHECK(*(const int64_t *)guards[i].data == size() * (int64_t)ids[i].lo);
-    CHECK(ssi_put_many(guards, count) == SSI_OK);
+        CHECK(*(const int64_t *)guards[i].data == size() * (int64_t)ids[i].lo &&
+              guards[i].writable == NULL);
+    CHECK(ssi_put(&guards[5]) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_put_many(guards, count), "holds nothing");
+    CHECK(guards[count - 1].data == NULL);   /* the others were put */
     ids[3] = ssi_id(100);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_get_many(set, ids, count, guards), "out of range");
     CHECK(guards[0].data == NULL);
     CHECK(ssi_get_many(set, ids, 0, NULL) == SSI_OK);
+}
+
+/* A prefetch says nothing when it is done. */
+static int comes_to_hold(ssi_set *set, uint64_t id, enum ssi_access wanted) {
+    const clock_t end = clock() + 10 * CLOCKS_PER_SEC;
+    enum ssi_access access = SSI_NONE;
+    while (access != wanted && clock() < end)
+        if (ssi_find(set, ssi_id(id), &access) != SSI_OK) return 0;
+    return access == wanted;
+}
+
+static void prefetched_objects_come_without_being_held(void) {
+    ssi_set *set = make_set("prefetched", 8, 0);
+    const uint64_t mine = (uint64_t)rank() * 20, theirs = (uint64_t)((rank() + 1) % size()) * 20;
+    const ssi_object_id pair[] = { ssi_id(theirs + 2), ssi_id(theirs + 4) };
+    ssi_guard guard;
+    uint64_t i;
+    for (i = 0; i < 12; ++i) {
+        CHECK(ssi_grab(set, ssi_id(mine + i), &guard) == SSI_OK);
+        *(int64_t *)guard.writable = 1;
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (size() == 1) return;
+    CHECK(ssi_prefetch(set, ssi_id(theirs), SSI_READ) == SSI_OK);
+    CHECK(ssi_prefetch(set, ssi_id(theirs + 1), SSI_WRITE) == SSI_OK);
+    CHECK(ssi_prefetch_many(set, pair, 2, SSI_READ) == SSI_OK);
+    CHECK(ssi_prefetch_range(set, ssi_id(theirs + 5), 3, 2, SSI_WRITE) == SSI_OK);
+    CHECK(comes_to_hold(set, theirs, SSI_READ) && comes_to_hold(set, theirs + 1, SSI_WRITE));
+    CHECK(comes_to_hold(set, theirs + 2, SSI_READ) && comes_to_hold(set, theirs + 4, SSI_READ));
+    for (i = 5; i < 10; i += 2) CHECK(comes_to_hold(set, theirs + i, SSI_WRITE));
+    for (i = 3; i < 12; i += i == 3 ? 3 : 2) {   /* what was not named stays away */
+        enum ssi_access access = SSI_WRITE;
+        CHECK(ssi_find(set, ssi_id(theirs + i), &access) == SSI_OK && access == SSI_NONE);
+    }
 }
 
 static void repeated_ids_are_one_guard_in_two_places(void) {
@@ -49,6 +89,7 @@ static void updates_execute_each_once(void) {
     ssi_set *set = make_set("updates", 16, 8);
     ssi_update updates[count];
     int64_t before[count], value = 0;
+    double sum = 0;
     int i;
     memset(updates, 0, sizeof updates);
     for (i = 0; i < count; ++i) {
@@ -60,6 +101,26 @@ static void updates_execute_each_once(void) {
     CHECK(before[0] >= 0 && before[8] > before[0]);
     meet();
     CHECK(ssi_fetch_add_i64(set, ssi_id(0), 8, 0, &value) == SSI_OK && value == 38 * size());
+    meet();
+    if (rank() == 0) {   /* other operators, other numbers */
+        updates[0].operand.i64 = -4;
+        updates[1] = updates[0];
+        updates[1].operand.i64 = -2;
+        CHECK(ssi_update_many(set, SSI_MINIMUM, SSI_I64, updates, 2, before) == SSI_OK);
+        CHECK(before[0] == 38 * size() && before[1] == -4);
+        CHECK(ssi_update_many(set, SSI_MAXIMUM, SSI_U64, updates, 2, before) == SSI_OK);
+        CHECK(before[0] == -4 && before[1] == -4);   /* the largest but two */
+        updates[0].operand.f64 = 1.5;
+        updates[1].operand.f64 = 2.25;
+        CHECK(ssi_update_many(set, SSI_EXCHANGE, SSI_F64, updates, 1, before) == SSI_OK);
+        CHECK(before[0] == -2);
+        CHECK(ssi_update_many(set, SSI_ADD, SSI_F64, updates + 1, 1, NULL) == SSI_OK);
+        updates[0].operand.i64 = 38 * size();
+        CHECK(ssi_update_many(set, SSI_EXCHANGE, SSI_I64, updates, 1, before) == SSI_OK);
+        memcpy(&sum, before, sizeof sum);
+        CHECK(sum == 3.75);
+    }
+    meet();
     updates[7].offset = 12;
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT,
                 ssi_update_many(set, SSI_ADD, SSI_I64, updates, count, NULL), "");
@@ -99,11 +160,15 @@ static void futures_give_their_result_once(void) {
     CHECK(ssi_grab_async(set, ssi_id((uint64_t)rank() + 8), &futures[0]) == SSI_OK);
     CHECK(ssi_get_async(set, ssi_id((uint64_t)rank() + 8), &futures[1]) == SSI_OK);
     CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_wait_all(futures, 2), "two futures");
-    CHECK(ssi_future_guard(futures[1], &guard) == SSI_OK);
+    CHECK(ssi_future_guard(futures[1], &guard) == SSI_OK && guard.writable == NULL);
     CHECK_ERROR(SSI_ERR_DEADLOCK, ssi_future_guard(futures[0], &second), "holds a get");
     CHECK(ssi_put(&guard) == SSI_OK);
     CHECK(ssi_future_guard(futures[0], &second) == SSI_OK && second.writable != NULL);
     CHECK(ssi_put(&second) == SSI_OK);
+    memset(reply, 0, sizeof reply);
+    CHECK(ssi_apply_async(set, ssi_id(1), "echo", "abc", 3, &futures[0]) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_TOO_LARGE, ssi_future_reply(futures[0], reply, 2, &length), "room");
+    CHECK(length == 3 && memcmp(reply, "ab\0", 3) == 0);
     CHECK(ssi_get_async(set, ssi_id(70), &none) == SSI_OK);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_future_guard(none, &guard), "out of range");
     CHECK(ssi_get_async(set, ssi_id(2), &none) == SSI_OK);
@@ -181,6 +246,28 @@ static void asynchronous_atomics_give_their_errors_with_the_result(void) {
     CHECK(before == 5);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_exchange_i64_async(set, ssi_id(1), 0, 1, NULL),
                 "future is NULL");
+}
+
+static void wait_any_names_the_one_that_is_ready(void) {
+    ssi_set *set = make_set("any of two", 8, 8);
+    ssi_future *futures[2];
+    ssi_guard guard;
+    size_t index = 9;
+    int ready = -1;
+    int64_t before = -1;
+    if (rank() == 0) CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
+    meet();
+    if (rank() == size() - 1 && rank() != 0) {   /* the first waits for rank 0 */
+        CHECK(ssi_fetch_add_i64_async(set, ssi_id(0), 0, 1, &futures[0]) == SSI_OK);
+        CHECK(ssi_fetch_add_i64_async(set, ssi_id(1), 0, 1, &futures[1]) == SSI_OK);
+        CHECK(ssi_future_wait_any(futures, 2, &index) == SSI_OK && index == 1);
+        CHECK(ssi_future_ready(futures[0], &ready) == SSI_OK && ready == 0);
+        CHECK(ssi_future_i64(futures[1], &before) == SSI_OK && before == 0);
+    }
+    meet();
+    if (rank() == 0) CHECK(ssi_put(&guard) == SSI_OK);
+    if (rank() == size() - 1 && rank() != 0)
+        CHECK(ssi_future_i64(futures[0], &before) == SSI_OK && before == 0);
 }
 
 static void futures_are_waited_for_within_a_time(void) {
@@ -285,6 +372,7 @@ static void whole_objects_are_read_whatever_their_size(void) {
 
 static const struct test_case cases[] = {
     CASE(many_objects_are_held_at_once),
+    CASE(prefetched_objects_come_without_being_held),
     CASE(repeated_ids_are_one_guard_in_two_places),
     CASE(updates_execute_each_once),
     CASE(futures_give_their_result_once),
@@ -292,6 +380,7 @@ static const struct test_case cases[] = {
     CASE(asynchronous_atomics_on_unsigned_numbers),
     CASE(asynchronous_atomics_on_floating_point_numbers),
     CASE(asynchronous_atomics_give_their_errors_with_the_result),
+    CASE(wait_any_names_the_one_that_is_ready),
     CASE(futures_are_waited_for_within_a_time),
     CASE(reads_see_whole_objects_without_guards),
     CASE(whole_objects_are_read_whatever_their_size),

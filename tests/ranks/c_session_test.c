@@ -2,6 +2,9 @@
  *
  * Collectives by functions of the program, settings, statistics, and what handles tell of
  * themselves. */
+#define _POSIX_C_SOURCE 200112L
+#include <pthread.h>
+
 #include "c_check.h"
 
 /* 24 bytes, so that elements in messages are not where they were in the array. */
@@ -146,6 +149,29 @@ static void broadcasts_tell_how_long_they_are(void) {
                 ssi_broadcast_sized(session, SSI_EVERYBODY, text, 4, &length), "no rank");
 }
 
+static void *meets(void *result) {
+    *(int *)result = ssi_barrier(session);
+    return NULL;
+}
+
+static void two_threads_of_a_node_are_not_in_collectives_at_once(void) {
+    ssi_set *set = make_set("gate", 8, 1);
+    pthread_t thread;
+    int64_t open = 0;
+    int result = -1;
+    if (rank() != 0) {   /* who comes to the barrier only when rank 0 has seen the error */
+        while (open == 0) CHECK(ssi_fetch_add_i64(set, ssi_id(0), 0, 0, &open) == SSI_OK);
+        meet();
+        return;
+    }
+    if (size() == 1) return;   /* nothing to wait for */
+    CHECK(pthread_create(&thread, NULL, meets, &result) == 0);
+    do CHECK(ssi_broadcast(session, size(), NULL, 0) == SSI_ERR_INVALID_ARGUMENT);
+    while (strstr(ssi_last_error(), "another thread") == NULL);   /* until it is in the barrier */
+    CHECK(ssi_fetch_add_i64(set, ssi_id(0), 0, 1, NULL) == SSI_OK);
+    CHECK(pthread_join(thread, NULL) == 0 && result == SSI_OK);
+}
+
 static void sets_tell_what_they_are(void) {
     ssi_set_options options = SSI_SET_OPTIONS_INIT, told = SSI_SET_OPTIONS_INIT;
     ssi_set *set = NULL;
@@ -281,17 +307,74 @@ static void statistics_count_reads(void) {
     CHECK(stats.reads_by_message <= (home == ssi_node(session) ? 0 : 2));
 }
 
+static int does_nothing(ssi_call *call, void *context) {
+    (void)call;
+    (void)context;
+    return 0;
+}
+
+static ssi_set_stats stats_of(ssi_set *set) {
+    ssi_set_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    CHECK(ssi_stats(set, &stats) == SSI_OK);
+    return stats;
+}
+
+/* The last rank reads and writes an object that is at home at rank 0, and gives it back. */
+static void statistics_tell_what_went_where(void) {
+    const int last = size() - 1;
+    ssi_set_options options = SSI_SET_OPTIONS_INIT;
+    ssi_set *set = NULL;
+    ssi_set_stats stats;
+    ssi_guard guard;
+    options.object_bytes = 64;
+    options.placement = "node:0";
+    CHECK(ssi_set_create(session, "told by numbers", &options, &set) == SSI_OK);
+    CHECK(ssi_register_function(session, "does_nothing", SSI_INLINE, does_nothing, NULL) ==
+          SSI_OK);
+    if (rank() == 0) {
+        CHECK(ssi_grab(set, ssi_id(1), &guard) == SSI_OK);
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (last == 0) return;
+    if (rank() == last) {
+        CHECK(ssi_get(set, ssi_id(1), &guard) == SSI_OK && ssi_put(&guard) == SSI_OK);
+        CHECK(ssi_get(set, ssi_id(1), &guard) == SSI_OK && ssi_put(&guard) == SSI_OK);
+        CHECK(ssi_grab(set, ssi_id(1), &guard) == SSI_OK && ssi_put(&guard) == SSI_OK);
+        stats = stats_of(set);
+        CHECK(stats.gets == 2 && stats.grabs == 1 && stats.hits == 1);
+        CHECK(stats.remote_gets == 1 && stats.remote_grabs == 1 && stats.objects == 1);
+        CHECK(stats.bytes_in >= 64 && stats.bytes_out == 0 && stats.evictions == 0);
+        CHECK(ssi_apply(set, ssi_id(1), "does_nothing", NULL, 0, NULL, 0, NULL) == SSI_OK);
+        CHECK(ssi_grab(set, ssi_id(1), &guard) == SSI_OK && ssi_put(&guard) == SSI_OK);
+        CHECK(ssi_flush(set, ssi_id(1)) == SSI_OK && ssi_sync(set) == SSI_OK);
+        stats = stats_of(set);
+        CHECK(stats.evictions == 1 && stats.bytes_out >= 64 && stats.applies == 0);
+        CHECK(stats.transfers >= 1);   /* to the home, for the function */
+    }
+    meet();
+    if (rank() == 0) {
+        stats = stats_of(set);
+        CHECK(stats.applies == 1 && stats.recalls == 1 && stats.transfers >= 1);
+        CHECK(stats.gets == 0 && stats.grabs == 1 && stats.remote_gets == 0);
+    }
+}
+
 static const struct test_case cases[] = {
     CASE(functions_of_the_program_reduce),
     CASE(large_elements_reduce),
     CASE(reductions_go_to_one_rank_or_to_all),
     CASE(broadcasts_tell_how_long_they_are),
+    CASE(two_threads_of_a_node_are_not_in_collectives_at_once),
     CASE(sets_tell_what_they_are),
     CASE(threads_ask_what_they_hold),
     CASE(a_failed_put_is_told_by_the_next_verb),
     CASE(settings_are_those_in_force),
     CASE(counters_are_seen_among_the_statistics),
     CASE(statistics_count_reads),
+    CASE(statistics_tell_what_went_where),
 };
 
 int main(int argc, char **argv) {

@@ -88,6 +88,53 @@ static void writers_of_a_shared_mutex_exclude_everybody(void) {
     CHECK(counted(set) == 30 * size());
 }
 
+static void readers_have_a_shared_mutex_together(void) {
+    ssi_shared_mutex *mutex;
+    CHECK(ssi_shared_mutex_open(session, "together", &mutex) == SSI_OK);
+    CHECK(ssi_shared_mutex_lock(mutex, SSI_READ, SSI_FOREVER) == SSI_OK);
+    meet();   /* all have it */
+    if (rank() == 0) {
+        CHECK(ssi_shared_mutex_unlock(mutex) == SSI_OK);
+        CHECK_ERROR(size() > 1 ? SSI_ERR_WOULD_BLOCK : SSI_OK,
+                    ssi_shared_mutex_lock(mutex, SSI_WRITE, 0), "");
+        if (size() == 1) CHECK(ssi_shared_mutex_unlock(mutex) == SSI_OK);
+    }
+    meet();
+    if (rank() != 0) CHECK(ssi_shared_mutex_unlock(mutex) == SSI_OK);
+}
+
+static void one_notification_wakes_one(void) {
+    ssi_set *set = make_set("woken", 16, 1);
+    ssi_mutex *mutex;
+    ssi_condition *condition;
+    int64_t waiting = 0, tickets = 0;
+    int i;
+    CHECK(ssi_mutex_open(session, "of the tickets", &mutex) == SSI_OK);
+    CHECK(ssi_condition_open(session, "ticket", &condition) == SSI_OK);
+    if (rank() != 0) {
+        CHECK(ssi_mutex_lock(mutex, SSI_FOREVER) == SSI_OK);
+        CHECK(ssi_fetch_add_i64(set, ssi_id(0), 8, 1, NULL) == SSI_OK);
+        for (;;) {
+            CHECK(ssi_fetch_add_i64(set, ssi_id(0), 0, 0, &tickets) == SSI_OK);
+            if (tickets > 0 || failures) break;
+            CHECK(ssi_condition_wait(condition, mutex, 20000, NULL) == SSI_OK);
+        }
+        CHECK(ssi_fetch_add_i64(set, ssi_id(0), 0, -1, NULL) == SSI_OK);
+        CHECK(ssi_mutex_unlock(mutex) == SSI_OK);
+    } else {
+        while (waiting < size() - 1)   /* each waits as soon as the mutex is free */
+            CHECK(ssi_fetch_add_i64(set, ssi_id(0), 8, 0, &waiting) == SSI_OK);
+        for (i = 1; i < size(); ++i) {
+            CHECK(ssi_mutex_lock(mutex, SSI_FOREVER) == SSI_OK);
+            CHECK(ssi_fetch_add_i64(set, ssi_id(0), 0, 1, NULL) == SSI_OK);
+            CHECK(ssi_condition_notify_one(condition) == SSI_OK);
+            CHECK(ssi_mutex_unlock(mutex) == SSI_OK);
+        }
+    }
+    meet();
+    CHECK(counted(set) == 0);
+}
+
 static void conditions_wake_who_waits_for_them(void) {
     ssi_set *set = make_set("flag", 8, 1);
     ssi_mutex *mutex;
@@ -326,6 +373,8 @@ static const struct test_case cases[] = {
     CASE(mutexes_exclude_other_nodes),
     CASE(misused_locks_are_errors),
     CASE(writers_of_a_shared_mutex_exclude_everybody),
+    CASE(readers_have_a_shared_mutex_together),
+    CASE(one_notification_wakes_one),
     CASE(conditions_wake_who_waits_for_them),
     CASE(meetings_wait_for_their_participants),
     CASE(channels_deliver_each_message_once),
