@@ -329,44 +329,6 @@ static void collectives_carry_bytes_and_numbers(void) {
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, 0, NULL, 12), "bytes is NULL");
 }
 
-static int hooked;   /* bytes seen by the hook */
-static void see_release(ssi_object_id id, const void *bytes, size_t length, void *context) {
-    if (id.lo == 0 && *(const int64_t *)bytes == 77) *(int *)context += (int)length;
-}
-
-static void release_hooks_see_what_leaves(void) {
-    ssi_set *set = make_set("hooked", 8, 1);
-    ssi_guard guard;
-    CHECK(ssi_on_release(set, see_release, &hooked) == SSI_OK);
-    if (rank() == 0) {
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        *(int64_t *)guard.writable = 77;
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == size() - 1) {
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        *(int64_t *)guard.writable = 78;
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == 0) CHECK(hooked == (size() > 1 ? 8 : 0));
-    CHECK(ssi_on_release(set, NULL, NULL) == SSI_OK);
-    meet();
-    if (rank() == 0) {   /* takes it from the last, which gives it away without a hook */
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        *(int64_t *)guard.writable = 77;
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == size() - 1) {
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == 0) CHECK(hooked == (size() > 1 ? 8 : 0));
-}
-
 static void *of_another_thread(void *guard) {
     static const char *const none = "";
     CHECK(strcmp(ssi_last_error(), none) == 0);
@@ -397,7 +359,6 @@ static const struct test_case cases[] = {
     CASE(shipped_functions_run_once_at_the_home),
     CASE(sets_are_described_by_options_that_can_grow),
     CASE(collectives_carry_bytes_and_numbers),
-    CASE(release_hooks_see_what_leaves),
     CASE(guards_and_last_errors_belong_to_their_thread),
 };
 

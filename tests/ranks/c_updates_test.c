@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Update buffers and loops over what is here, of the C API. */
+ * Update buffers, loops over what is here and release hooks of the C API. */
 #include "c_check.h"
 
 static int64_t number_at(ssi_set *set, ssi_object_id id, uint32_t offset) {
@@ -286,6 +286,46 @@ static void loops_keep_the_order_of_guards(void) {
     CHECK(ssi_put(&guard) == SSI_OK);
 }
 
+/* ---- hooks ---- */
+
+static int hooked;   /* bytes seen by the hook */
+static void see_release(ssi_object_id id, const void *bytes, size_t length, void *context) {
+    if (id.lo == 0 && *(const int64_t *)bytes == 77) *(int *)context += (int)length;
+}
+
+static void release_hooks_see_what_leaves(void) {
+    ssi_set *set = make_set("hooked", 8, 1);
+    ssi_guard guard;
+    CHECK(ssi_on_release(set, see_release, &hooked) == SSI_OK);
+    if (rank() == 0) {
+        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
+        *(int64_t *)guard.writable = 77;
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (rank() == size() - 1) {
+        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
+        *(int64_t *)guard.writable = 78;
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (rank() == 0) CHECK(hooked == (size() > 1 ? 8 : 0));
+    CHECK(ssi_on_release(set, NULL, NULL) == SSI_OK);
+    meet();
+    if (rank() == 0) {   /* takes it from the last, which gives it away without a hook */
+        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
+        *(int64_t *)guard.writable = 77;
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (rank() == size() - 1) {
+        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
+        CHECK(ssi_put(&guard) == SSI_OK);
+    }
+    meet();
+    if (rank() == 0) CHECK(hooked == (size() > 1 ? 8 : 0));
+}
+
 static const struct test_case cases[] = {
     CASE(buffered_updates_execute_once_by_the_flush),
     CASE(fetched_updates_tell_what_stood_there_in_order),
@@ -295,6 +335,7 @@ static const struct test_case cases[] = {
     CASE(visitors_end_loops_and_nothing_stays_held),
     CASE(visitors_may_put_keep_and_upgrade_guards),
     CASE(loops_keep_the_order_of_guards),
+    CASE(release_hooks_see_what_leaves),
 };
 
 int main(int argc, char **argv) {
