@@ -307,7 +307,7 @@ static void collectives_carry_bytes_and_numbers(void) {
     double d = rank() / 2.0;
     double pair[2];
     uint64_t ranks[16] = { 0 };
-    const uint64_t me = (uint64_t)rank();
+    const uint64_t me = (uint64_t)rank() + 7;
     const int root = size() - 1;
     if (rank() == root) memcpy(text, "from the end", 12);
     CHECK(ssi_broadcast(session, root, text, 12) == SSI_OK);
@@ -320,8 +320,9 @@ static void collectives_carry_bytes_and_numbers(void) {
     CHECK(ssi_reduce_f64(session, SSI_MIN, pair, 2) == SSI_OK && pair[0] == 0 && pair[1] == -root);
     CHECK(ssi_gather(session, root, &me, sizeof me, rank() == root ? ranks : NULL) == SSI_OK);
     CHECK(ranks[root] == (rank() == root ? me : 0));
+    CHECK(ranks[0] == (rank() == root ? 7 : 0));
     CHECK(ssi_gather(session, SSI_EVERYBODY, &me, sizeof me, ranks) == SSI_OK);
-    CHECK(ranks[0] == 0 && ranks[root] == (uint64_t)root);
+    CHECK(ranks[0] == 7 && ranks[root] == (uint64_t)root + 7);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, SSI_EVERYBODY, &me, 8, NULL), "all");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, size(), text, 12), "no rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, -1, text, 12), "no rank");
