@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Shipped functions in C.
-#include <algorithm>
-#include <cstring>
 #include <span>
 #include <string>
 
@@ -109,12 +107,6 @@ int ssi_apply(ssi_set* set, ssi_object_id id, const char* function, const void* 
         const auto answer = set->raw.apply(object(id), function, given);
         if (!answer) return tl::unexpected<Failure>(answer.error());
         if (length) *length = answer->size();
-        const std::size_t fits = std::min(answer->size(), capacity);
-        if (fits != 0) std::memcpy(reply, answer->data(), fits);
-        if (fits < answer->size())
-            return fail(Errc::too_large, "the reply has " + std::to_string(answer->size()) +
-                                             " bytes, but there is room for " +
-                                             std::to_string(capacity));
-        return {};
+        return copy_out(*answer, reply, capacity, "the reply");
     });
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The last error of a task, and the error table for C.
+// The last error of a task, the error table for C, and what else all verbs share.
+#include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "handles.hpp"
@@ -11,6 +13,7 @@ struct LastError {
     std::string text;
     const char* shown = "";   // text, or a literal when there was no memory for a copy
     NodeId node = no_node;
+    int sys_errno = 0;
 };
 
 sys::Task::Local& slot() { return sys::current_task().slot(sys::TaskLocalSlot::c_api); }
@@ -35,6 +38,7 @@ int remember(const Failure& failure) noexcept {
     try {
         LastError& last = last_error();
         last.node = failure.node;
+        last.sys_errno = failure.sys_errno;
         last.shown = error_info(failure.code).text;
         last.text = failure.to_string();
         last.shown = last.text.c_str();
@@ -51,6 +55,15 @@ int remember(Errc code, const char* text) noexcept {
     }
 }
 
+Result<void> copy_out(std::span<const std::byte> bytes, void* to, std::size_t capacity,
+                      const char* what) {
+    const std::size_t fits = std::min(bytes.size(), capacity);
+    if (fits != 0) std::memcpy(to, bytes.data(), fits);
+    if (fits == bytes.size()) return {};
+    return fail(Errc::too_large, std::string(what) + " has " + std::to_string(bytes.size()) +
+                                     " bytes, but there is room for " + std::to_string(capacity));
+}
+
 }  // namespace ssi::capi
 
 using namespace ssi::capi;
@@ -63,6 +76,11 @@ const char* ssi_last_error(void) {
 uint32_t ssi_last_error_node(void) {
     const auto* last = static_cast<const LastError*>(slot().value);
     return last ? last->node.value : SSI_NO_NODE;
+}
+
+int ssi_last_error_errno(void) {
+    const auto* last = static_cast<const LastError*>(slot().value);
+    return last ? last->sys_errno : 0;
 }
 
 const char* ssi_strerror(int error) { return info(error).text; }

@@ -47,11 +47,12 @@ int begin(ssi_set* set, ssi_future** future, Start&& start) noexcept {
 }
 
 template <class N>
-int fetch_add(ssi_set* set, ssi_object_id id, std::uint32_t offset, N delta,
-              ssi_future** future) noexcept {
+int atomic(ssi_set* set, ssi_object_id id, std::uint32_t offset, AtomicOp op, N operand,
+           ssi_future** future, N expected = {}) noexcept {
     return begin(set, future, [&](kddm::RawSet& raw) -> ssi_future {
-        const auto add = kddm::make_atomic(AtomicOp::add, delta);
-        return {raw.atomic_async(object(id), add, offset), set, object(id), Access::read, add.kind};
+        const auto operation = kddm::make_atomic(op, operand, expected);
+        return {raw.atomic_async(object(id), operation, offset), set, object(id), Access::read,
+                operation.kind};
     });
 }
 
@@ -122,19 +123,6 @@ int ssi_grab_async(ssi_set* set, ssi_object_id id, ssi_future** future) {
     });
 }
 
-int ssi_fetch_add_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset, int64_t delta,
-                            ssi_future** future) {
-    return fetch_add(set, id, offset, delta, future);
-}
-int ssi_fetch_add_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset, uint64_t delta,
-                            ssi_future** future) {
-    return fetch_add(set, id, offset, delta, future);
-}
-int ssi_fetch_add_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset, double delta,
-                            ssi_future** future) {
-    return fetch_add(set, id, offset, delta, future);
-}
-
 int ssi_apply_async(ssi_set* set, ssi_object_id id, const char* function, const void* arguments,
                     size_t arguments_size, ssi_future** future) {
     if (!function) return remember(Errc::invalid_argument, "function is NULL");
@@ -152,6 +140,20 @@ int ssi_future_ready(ssi_future* future, int* ready) {
         SSI_TRY(need(ready, "ready"));
         *ready = future->pending().ready();
         return {};
+    });
+}
+
+int ssi_future_wait(ssi_future* future, int64_t timeout_ms) {
+    return call([&]() -> Result<void> {
+        SSI_TRY(need(future, "future"));
+        SSI_TRY(check_acquirable(std::span(&future, 1)));
+        if (future->pending().wait_for(nanoseconds(timeout_ms))) {
+            future->waited = true;
+            return {};
+        }
+        if (timeout_ms == 0) return fail(Errc::would_block, "the future has no result yet");
+        return fail(Errc::timed_out, "the future had no result within " +
+                                         std::to_string(timeout_ms) + " ms");
     });
 }
 
@@ -215,3 +217,66 @@ int ssi_future_reply(ssi_future* future, void* reply, size_t capacity, size_t* l
 }
 
 void ssi_future_cancel(ssi_future* future) { delete future; }
+
+// Asynchronous atomics.
+
+int ssi_fetch_add_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset, int64_t delta,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::add, delta, future);
+}
+int ssi_fetch_add_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset, uint64_t delta,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::add, delta, future);
+}
+int ssi_fetch_add_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset, double delta,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::add, delta, future);
+}
+int ssi_fetch_min_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset, int64_t value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::min, value, future);
+}
+int ssi_fetch_min_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset, uint64_t value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::min, value, future);
+}
+int ssi_fetch_min_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset, double value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::min, value, future);
+}
+int ssi_fetch_max_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset, int64_t value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::max, value, future);
+}
+int ssi_fetch_max_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset, uint64_t value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::max, value, future);
+}
+int ssi_fetch_max_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset, double value,
+                            ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::max, value, future);
+}
+int ssi_exchange_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset, int64_t value,
+                           ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::exchange, value, future);
+}
+int ssi_exchange_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset, uint64_t value,
+                           ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::exchange, value, future);
+}
+int ssi_exchange_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset, double value,
+                           ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::exchange, value, future);
+}
+int ssi_compare_exchange_i64_async(ssi_set* set, ssi_object_id id, uint32_t offset,
+                                   int64_t expected, int64_t desired, ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::compare_exchange, desired, future, expected);
+}
+int ssi_compare_exchange_u64_async(ssi_set* set, ssi_object_id id, uint32_t offset,
+                                   uint64_t expected, uint64_t desired, ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::compare_exchange, desired, future, expected);
+}
+int ssi_compare_exchange_f64_async(ssi_set* set, ssi_object_id id, uint32_t offset,
+                                   double expected, double desired, ssi_future** future) {
+    return atomic(set, id, offset, AtomicOp::compare_exchange, desired, future, expected);
+}

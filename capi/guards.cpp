@@ -112,6 +112,39 @@ int ssi_guard_version(const ssi_guard* guard, uint64_t* version) {
     });
 }
 
+int ssi_guard_id(const ssi_guard* guard, ssi_object_id* id) {
+    return call([&]() -> Result<void> {
+        SSI_TRY(need(id, "id"));
+        return with(held(const_cast<ssi_guard*>(guard)),
+                    [&](Inside* in) { *id = c_id(in->raw.id()); });
+    });
+}
+
+int ssi_held(const ssi_set* set, ssi_object_id id, uint32_t* gets, int* grabbed) {
+    return call([&]() -> Result<void> {
+        SSI_TRY(need(set, "set"));
+        const kddm::HeldHere here = set->raw.held_here(object(id));
+        if (gets) *gets = here.gets;
+        if (grabbed) *grabbed = here.grabbed;
+        return {};
+    });
+}
+
+int ssi_put_failed(ssi_guard* guard, int error, const char* text) {
+    return call([&]() -> Result<void> {
+        if (error <= SSI_OK || error > static_cast<int>(error_table().back().code))
+            return fail(Errc::invalid_argument, std::to_string(error) + " is no error number");
+        const auto in = held(guard);
+        if (!in) return tl::unexpected<Failure>(in.error());
+        const auto code = static_cast<Errc>(error);
+        Failure failure{code, 0, no_node, text ? text : error_info(code).text};
+        RawGuard raw = std::move((*in)->raw);
+        *guard = SSI_GUARD_INIT;
+        raw.fail(std::move(failure));
+        return {};
+    });
+}
+
 int ssi_put(ssi_guard* guard) {
     if (guard && cookie_of(*guard) == second_cookie) {
         *guard = SSI_GUARD_INIT;

@@ -3,9 +3,13 @@
 // whatever comes out of it, an exception too, into an error number and this task's last error.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <new>
+#include <span>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,10 +21,16 @@ struct ssi_set {
     ssi::kddm::RawSet raw;
 };
 
+struct ssi_channel {
+    ssi::kddm::sync::Object* object;
+    std::size_t message_bytes;   // 0: any
+};
+
 struct ssi_session {
     ssi::Session session;
-    ssi::sys::Mutex mutex;                         // guards sets
+    ssi::sys::Mutex mutex;                         // guards sets and channels
     std::vector<std::unique_ptr<ssi_set>> sets;    // one handle per set, however often it is opened
+    std::vector<std::unique_ptr<ssi_channel>> channels;   // likewise
     ssi::sys::Mutex collective;                    // held by the task that is in one
 };
 
@@ -39,6 +49,8 @@ int call(Body&& body) noexcept {
         return remember(error.failure());
     } catch (const std::bad_alloc&) {
         return remember(Errc::out_of_memory, "the process has no memory left");
+    } catch (const std::length_error&) {
+        return remember(Errc::out_of_memory, "more elements than any memory has room for");
     } catch (const std::exception& error) {
         return remember(Errc::internal, error.what());
     } catch (...) {
@@ -61,6 +73,23 @@ inline std::vector<ObjectId> objects(const ssi_object_id* ids, std::size_t count
 }
 inline ssi_object_id c_id(ObjectId id) { return {id.hi, id.lo}; }
 
+// As the verbs of kddm take time limits.
+inline Nanoseconds nanoseconds(std::int64_t timeout_ms) {
+    constexpr std::int64_t per_ms = 1'000'000;
+    if (timeout_ms < 0 || timeout_ms > kddm::sync::forever / per_ms) return kddm::sync::forever;
+    return timeout_ms * per_ms;
+}
+
+inline Result<void> check_kind(ssi_number kind) {
+    if (kind == SSI_I64 || kind == SSI_U64 || kind == SSI_F64) return {};
+    return fail(Errc::invalid_argument, "kind is no ssi_number");
+}
+inline Result<void> check_updates(ssi_operator op, ssi_number kind) {
+    if (op < SSI_ADD || op > SSI_EXCHANGE)
+        return fail(Errc::invalid_argument, "op is no ssi_operator");
+    return check_kind(kind);
+}
+
 inline Result<void> check_access(ssi_access access) {
     if (access == SSI_READ || access == SSI_WRITE) return {};
     return fail(Errc::invalid_argument, "access is neither SSI_READ nor SSI_WRITE");
@@ -73,5 +102,9 @@ Result<void> with(Result<T>&& value, Use&& use) {
     use(*value);
     return {};
 }
+
+// What fits of `bytes` goes to `to`; too_large, naming `what`, unless that is all.
+Result<void> copy_out(std::span<const std::byte> bytes, void* to, std::size_t capacity,
+                      const char* what);
 
 }  // namespace ssi::capi

@@ -90,10 +90,7 @@ int ssi_update_many(ssi_set* set, ssi_operator op, ssi_number kind, const ssi_up
                     size_t count, void* before) {
     return call([&]() -> Result<void> {
         SSI_TRY(need(set, "set"));
-        if (op < SSI_ADD || op > SSI_EXCHANGE)
-            return fail(Errc::invalid_argument, "op is no ssi_operator");
-        if (kind < SSI_I64 || kind > SSI_F64)
-            return fail(Errc::invalid_argument, "kind is no ssi_number");
+        SSI_TRY(check_updates(op, kind));
         if (count == 0) return {};
         SSI_TRY(need(updates, "updates"));
         std::vector<kddm::Update> all;

@@ -46,7 +46,8 @@ Result<kddm::SetOptions> options_of(const ssi_set_options* given) {
     ssi_set_options o = SSI_SET_OPTIONS_INIT;
     SSI_TRY(read_grown(given, sizeof(ssi_set_options), o, "ssi_set_options"));
     if (o.kind != SSI_FIXED && o.kind != SSI_VARIABLE)
-        return fail(Errc::invalid_argument, "kind is neither SSI_FIXED nor SSI_VARIABLE");
+        return fail(Errc::invalid_argument, "kind is neither SSI_FIXED nor SSI_VARIABLE (sets of "
+                                            "C++ types are made by C++)");
     if (o.coherence != SSI_COHERENT && o.coherence != SSI_HOME)
         return fail(Errc::invalid_argument, "coherence is neither SSI_COHERENT nor SSI_HOME");
     if (o.reserved != 0)
@@ -119,6 +120,29 @@ int ssi_set_destroy(ssi_session* session, const char* name) {
     });
 }
 
+const char* ssi_set_name(const ssi_set* set) { return set ? set->raw.name().c_str() : nullptr; }
+
+int ssi_set_number(const ssi_set* set, uint32_t* number) {
+    return on_set(const_cast<ssi_set*>(set), [&](kddm::RawSet& raw) -> Result<void> {
+        SSI_TRY(need(number, "number"));
+        *number = raw.id().value;
+        return {};
+    });
+}
+
+int ssi_set_describe(const ssi_set* set, ssi_set_options* options) {
+    return on_set(const_cast<ssi_set*>(set), [&](kddm::RawSet& raw) -> Result<void> {
+        SSI_TRY(need(options, "options"));
+        ssi_set_options mine = SSI_SET_OPTIONS_INIT;
+        SSI_TRY(read_grown(options, sizeof(ssi_set_options), mine, "ssi_set_options"));
+        const kddm::SetOptions& o = raw.options();
+        mine = {options->size, o.count, static_cast<std::uint32_t>(o.kind), o.object_bytes,
+                static_cast<std::uint32_t>(o.coherence), 0, o.placement.c_str()};
+        std::memcpy(options, &mine, std::min(options->size, sizeof mine));
+        return {};
+    });
+}
+
 int ssi_register_placement(ssi_session* session, const char* name, ssi_placement function) {
     return call([&]() -> Result<void> {
         SSI_TRY(need(session, "session"));
@@ -143,7 +167,7 @@ int ssi_stats(const ssi_set* set, ssi_set_stats* stats) {
         const kddm::SetStats s = raw.stats();
         mine = {stats->size, s.gets, s.grabs, s.hits, s.remote_gets, s.remote_grabs,
                 s.invalidations, s.transfers, s.applies, s.recalls, s.evictions, s.bytes_in,
-                s.bytes_out, s.objects};
+                s.bytes_out, s.objects, s.reads, s.reads_by_message};
         std::memcpy(stats, &mine, std::min(stats->size, sizeof mine));
         return {};
     });

@@ -199,6 +199,10 @@ void ChannelMachine::home_withdraw(NodeId from, const Message& m, Outbox& out) {
         takers_.erase(taker);
         return answer(from, m.txn, Errc::timed_out, 0, out);
     }
+    const auto watched = std::erase_if(watchers_, [&](const Asker& w) {
+        return w.node == from && w.txn == m.txn;
+    });
+    if (watched != 0) return answer(from, m.txn, Errc::timed_out, 0, out);
     const auto parked = std::find_if(parked_.begin(), parked_.end(), [&](const Parked& p) {
         return p.node == from && p.put.txn == m.txn;
     });

@@ -26,8 +26,9 @@ public:
     void take(Waiter& w, std::uint32_t most, Outbox& out);
     // Answered as soon as a take would find something, or the end, or a failure.
     void watch(Waiter& w, Outbox& out);
+    // Forgets a watch whose answer nobody needs.
     void unwatch(Waiter& w, Outbox& out);
-    // Of a put or take; it is answered all the same.
+    // Of a put, take or watch; it is answered all the same.
     void withdraw(const Waiter& w, Outbox& out);
 
     void receive(NodeId from, const Message& m, std::span<const std::byte> payload,

@@ -43,6 +43,10 @@ Result<std::uint64_t> Impl::for_each_here(SetState& set, bool owned, Access acce
             const Entry* entry = step.find();
             if (!entry || !(owned ? is_owned(entry->state) : is_local(entry->state))) continue;
         }
+        // A loop does not know what it will meet, so here a second grab is no misuse to end for.
+        if (access == Access::write && Held::of_task().find(&set, id))
+            return ssi::fail(Errc::deadlock, "this task holds an object that the loop would grab: "
+                                             "let go first");
         // Should it leave just now, it comes back: who visits it is right either way.
         auto guard = acquire(set, id, {.access = access});
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());

@@ -116,11 +116,13 @@ Result<std::size_t> select(std::span<Object* const> channels, Nanoseconds timeou
     }
     ObjectWait note(hub.node, *channels.front(), "select");
     any.long_wait = &note;
-    hub.waiter.wait_until(any, deadline);
-    // Whoever makes `any` ready has its own cell to make ready afterwards: wait for all.
+    const bool ready = hub.waiter.wait_until(any, deadline);
+    // Whoever makes `any` ready has its own cell to make ready afterwards: wait for all. When the
+    // time is over the homes have the last word, else a short time would be over before they spoke.
     for (std::size_t i = 0; i < channels.size(); ++i) {
         hub.step(*channels[i], [&](Outbox& out) {
-            machine_of<ChannelMachine>(*channels[i]).unwatch(watches[i], out);
+            auto& machine = machine_of<ChannelMachine>(*channels[i]);
+            ready ? machine.unwatch(watches[i], out) : machine.withdraw(watches[i], out);
         });
         hub.wait(*channels[i], watches[i], "select");
     }

@@ -196,6 +196,9 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
         lane.wide = wide;
         lane.slot_version = slot_version;
     }
+    // Refused before it is added: whoever is told of a failure may add it again.
+    const bool fills = (lane.count + 2) * element_bytes(lane.wide) > lane.bytes.size();
+    if (fills && under_way.size() >= most_under_way) SSI_TRY(may_wait());
     if (before && !lane.results) {
         lane.results = true;
         lane.before.assign(lane.count, nullptr);
@@ -206,13 +209,10 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
     ++lane.count;
     if (id < smallest) smallest = id;
     if (!wide) known[id.lo % known_slots] = {id, &lane, slot_version};
-    if ((lane.count + 1) * element_bytes(lane.wide) <= lane.bytes.size()) [[likely]]
+    if (!fills) [[likely]]
         return {};
     send(lane);
-    while (under_way.size() > most_under_way) {
-        SSI_TRY(may_wait());
-        wait_oldest();
-    }
+    while (under_way.size() > most_under_way) wait_oldest();
     return {};
 }
 

@@ -55,6 +55,22 @@ static void misused_guards_are_errors_and_harm_nothing(void) {
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_get(set, mine, NULL), "guard is NULL");
 }
 
+static void upgrades_tell_whether_the_value_changed(void) {
+    ssi_set *set = make_set("upgraded", 8, 1);
+    ssi_guard guard;
+    int64_t changes;
+    int changed = -1;
+    CHECK(ssi_get(set, ssi_id(0), &guard) == SSI_OK);
+    CHECK(*(const int64_t *)guard.data == 0);
+    meet();   /* all have seen the same value */
+    CHECK(ssi_upgrade(&guard, &changed) == SSI_OK);
+    CHECK((*(const int64_t *)guard.data != 0) == (changed == 1));
+    *(int64_t *)guard.writable += 1;
+    CHECK(ssi_put(&guard) == SSI_OK);
+    changes = changed;
+    CHECK(ssi_reduce_i64(session, SSI_SUM, &changes, 1) == SSI_OK && changes == size() - 1);
+}
+
 static void objects_of_variable_size_grow_and_shrink(void) {
     ssi_set *set = make_set("variable", 0, 0);
     const ssi_object_id mine = ssi_id2(7, (uint64_t)rank());
@@ -155,7 +171,19 @@ static void atomics_lose_nothing_and_return_what_stood_there(void) {
     CHECK(ssi_fetch_min_f64(set, o, 40, 1e9, &d) == SSI_OK && d == size() - 0.75);
     CHECK(ssi_fetch_min_u64(set, o, 48, 1u << 30, &u) == SSI_OK && u == (unsigned)size() - 1);
     meet();
-    if (rank() == 0) {
+    if (rank() == 0) {   /* what has only read above */
+        CHECK(ssi_fetch_max_i64(set, o, 56, -3, &i) == SSI_OK && i == 0);
+        CHECK(ssi_fetch_min_i64(set, o, 56, -3, &i) == SSI_OK && i == 0);
+        CHECK(ssi_fetch_max_i64(set, o, 56, 4, &i) == SSI_OK && i == -3);
+        CHECK(ssi_fetch_min_u64(set, o, 56, (uint64_t)1 << 63, &u) == SSI_OK && u == 4);
+        CHECK(ssi_fetch_max_u64(set, o, 56, (uint64_t)1 << 63, &u) == SSI_OK && u == 4);
+        CHECK(ssi_fetch_min_u64(set, o, 56, 3, &u) == SSI_OK && u == (uint64_t)1 << 63);
+        CHECK(ssi_exchange_u64(set, o, 56, 0, &u) == SSI_OK && u == 3);
+        CHECK(ssi_fetch_max_f64(set, o, 56, -2.5, &d) == SSI_OK && d == 0);
+        CHECK(ssi_fetch_min_f64(set, o, 56, -2.5, &d) == SSI_OK && d == 0);
+        CHECK(ssi_fetch_min_f64(set, o, 56, -1.5, &d) == SSI_OK && d == -2.5);
+        CHECK(ssi_fetch_max_f64(set, o, 56, -1.5, &d) == SSI_OK && d == -2.5);
+        CHECK(ssi_fetch_add_f64(set, o, 56, 0, &d) == SSI_OK && d == -1.5);
         CHECK(ssi_exchange_i64(set, o, 0, 7, &i) == SSI_OK && i == -100 * size());
         CHECK(ssi_exchange_u64(set, o, 8, 8, &u) == SSI_OK && u == 150u * (unsigned)size());
         CHECK(ssi_exchange_f64(set, o, 16, 2.5, &d) == SSI_OK && d == 25.0 * size());
@@ -163,6 +191,9 @@ static void atomics_lose_nothing_and_return_what_stood_there(void) {
         CHECK(d == 2.5);
         u = 8;
         CHECK(ssi_compare_exchange_u64(set, o, 8, &u, 9, NULL) == SSI_OK && u == 8);
+        CHECK(ssi_compare_exchange_u64(set, o, 8, &u, 10, &stored) == SSI_OK && !stored && u == 9);
+        CHECK(ssi_compare_exchange_f64(set, o, 16, &d, 1, &stored) == SSI_OK && stored);
+        CHECK(ssi_fetch_add_f64(set, o, 16, 0, &d) == SSI_OK && d == 1);
     }
 }
 
@@ -221,12 +252,19 @@ static uint32_t by_tens(uint32_t set, ssi_object_id id, uint32_t slots) {
     return (uint32_t)(id.lo / 10) % slots;
 }
 
+static uint32_t all_in_the_last(uint32_t set, ssi_object_id id, uint32_t slots) {
+    (void)set;
+    (void)id;
+    return slots - 1;
+}
+
 static void sets_are_described_by_options_that_can_grow(void) {
     struct { ssi_set_options options; uint64_t later; } grown = { SSI_SET_OPTIONS_INIT, 0 };
     ssi_set_options options = SSI_SET_OPTIONS_INIT;
     ssi_set *set = NULL, *again = NULL;
     uint32_t first, second;
     CHECK(ssi_register_placement(session, "tens", by_tens) == SSI_OK);
+    CHECK(ssi_register_placement(session, "last", all_in_the_last) == SSI_OK);
     CHECK_ERROR(SSI_ERR_NOT_FOUND, ssi_set_open(session, "nobody made this", &set), "nobody made");
     meet();
     options.object_bytes = 8;
@@ -234,6 +272,14 @@ static void sets_are_described_by_options_that_can_grow(void) {
     CHECK(ssi_set_create(session, "described", &options, &set) == SSI_OK);
     CHECK(ssi_home(set, ssi_id(20), &first) == SSI_OK && ssi_home(set, ssi_id(29), &second) == 0);
     CHECK(first == second);
+    options.placement = "last";
+    CHECK(ssi_set_create(session, "in the last slot", &options, &set) == SSI_OK);
+    CHECK(ssi_home(set, ssi_id(0), &first) == SSI_OK && ssi_home(set, ssi_id(10), &second) == 0);
+    CHECK(first == second);
+    options.placement = "tens";
+    CHECK(ssi_set_open(session, "described", &set) == SSI_OK);
+    CHECK(ssi_home(set, ssi_id(0), &first) == SSI_OK && ssi_home(set, ssi_id(10), &second) == 0);
+    CHECK(size() == 1 || first != second);   /* slots 0 and 1 are of two nodes */
     grown.options = options;
     grown.options.size = sizeof grown;
     CHECK(ssi_set_create(session, "described", &grown.options, &again) == SSI_OK && again == set);
@@ -261,7 +307,7 @@ static void collectives_carry_bytes_and_numbers(void) {
     double d = rank() / 2.0;
     double pair[2];
     uint64_t ranks[16] = { 0 };
-    const uint64_t me = (uint64_t)rank();
+    const uint64_t me = (uint64_t)rank() + 7;
     const int root = size() - 1;
     if (rank() == root) memcpy(text, "from the end", 12);
     CHECK(ssi_broadcast(session, root, text, 12) == SSI_OK);
@@ -274,38 +320,14 @@ static void collectives_carry_bytes_and_numbers(void) {
     CHECK(ssi_reduce_f64(session, SSI_MIN, pair, 2) == SSI_OK && pair[0] == 0 && pair[1] == -root);
     CHECK(ssi_gather(session, root, &me, sizeof me, rank() == root ? ranks : NULL) == SSI_OK);
     CHECK(ranks[root] == (rank() == root ? me : 0));
+    CHECK(ranks[0] == (rank() == root ? 7 : 0));
     CHECK(ssi_gather(session, SSI_EVERYBODY, &me, sizeof me, ranks) == SSI_OK);
-    CHECK(ranks[0] == 0 && ranks[root] == (uint64_t)root);
+    CHECK(ranks[0] == 7 && ranks[root] == (uint64_t)root + 7);
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, SSI_EVERYBODY, &me, 8, NULL), "all");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, size(), text, 12), "no rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, -1, text, 12), "no rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_gather(session, -2, &me, 8, ranks), "no rank");
     CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_broadcast(session, 0, NULL, 12), "bytes is NULL");
-}
-
-static int hooked;   /* bytes seen by the hook */
-static void see_release(ssi_object_id id, const void *bytes, size_t length, void *context) {
-    if (id.lo == 0 && *(const int64_t *)bytes == 77) *(int *)context += (int)length;
-}
-
-static void release_hooks_see_what_leaves(void) {
-    ssi_set *set = make_set("hooked", 8, 1);
-    ssi_guard guard;
-    CHECK(ssi_on_release(set, see_release, &hooked) == SSI_OK);
-    if (rank() == 0) {
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        *(int64_t *)guard.writable = 77;
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == size() - 1) {
-        CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-        *(int64_t *)guard.writable = 78;
-        CHECK(ssi_put(&guard) == SSI_OK);
-    }
-    meet();
-    if (rank() == 0) CHECK(hooked == (size() > 1 ? 8 : 0));
-    CHECK(ssi_on_release(set, NULL, NULL) == SSI_OK);
 }
 
 static void *of_another_thread(void *guard) {
@@ -330,6 +352,7 @@ static void guards_and_last_errors_belong_to_their_thread(void) {
 static const struct test_case cases[] = {
     CASE(grabs_exclude_each_other_and_gets_see_them),
     CASE(misused_guards_are_errors_and_harm_nothing),
+    CASE(upgrades_tell_whether_the_value_changed),
     CASE(objects_of_variable_size_grow_and_shrink),
     CASE(try_grab_does_not_wait_for_a_holder),
     CASE(verbs_without_guards_do_what_they_say),
@@ -337,7 +360,6 @@ static const struct test_case cases[] = {
     CASE(shipped_functions_run_once_at_the_home),
     CASE(sets_are_described_by_options_that_can_grow),
     CASE(collectives_carry_bytes_and_numbers),
-    CASE(release_hooks_see_what_leaves),
     CASE(guards_and_last_errors_belong_to_their_thread),
 };
 

@@ -46,6 +46,8 @@ const char *ssi_last_error(void);
 /* The node that was at fault then (peer_lost: which one died), or SSI_NO_NODE. */
 uint32_t ssi_last_error_node(void);
 #define SSI_NO_NODE 0xffffffffu
+/* What the operating system said then, as errno does; 0 when it had no part in it. */
+int ssi_last_error_errno(void);
 /* The sentence and the name of an error number: never NULL; for numbers that are none, those of
  * SSI_ERR_INTERNAL. */
 const char *ssi_strerror(int error);
@@ -80,6 +82,11 @@ uint32_t ssi_node(const ssi_session *session);   /* this process's NodeId; SSI_N
 int ssi_barrier(ssi_session *session);
 /* `length` bytes from the rank `root` to all; mismatch when lengths differ. */
 int ssi_broadcast(ssi_session *session, int root, void *bytes, size_t length);
+/* The same where only the root knows how many: it sends *length bytes; elsewhere up to `capacity`
+ * bytes go to `bytes`, and *length becomes the number that was sent, also with too_large: that is
+ * more than `capacity`. The root does not look at `capacity`. */
+int ssi_broadcast_sized(ssi_session *session, int root, void *bytes, size_t capacity,
+                        size_t *length);
 /* `all` holds the `length` bytes that each rank gave, in the order of ranks: at the rank `root`, or
  * with SSI_EVERYBODY everywhere. Elsewhere `all` is not used, and may be NULL. */
 #define SSI_EVERYBODY (-1)
@@ -90,6 +97,20 @@ enum ssi_reduction { SSI_SUM = 0, SSI_MIN = 1, SSI_MAX = 2 };
 int ssi_reduce_i64(ssi_session *session, enum ssi_reduction op, int64_t *values, size_t count);
 int ssi_reduce_u64(ssi_session *session, enum ssi_reduction op, uint64_t *values, size_t count);
 int ssi_reduce_f64(ssi_session *session, enum ssi_reduction op, double *values, size_t count);
+enum ssi_number { SSI_I64 = 0, SSI_U64 = 1, SSI_F64 = 2 };
+/* The same for the rank `root` alone (others lose their values), or for SSI_EVERYBODY. `values` is
+ * an array of `count` numbers of that kind. */
+int ssi_reduce(ssi_session *session, int root, enum ssi_reduction op, enum ssi_number kind,
+               void *values, size_t count);
+/* into[i] = into[i] op from[i], for i below `count`, where op is associative and the same on every
+ * node. Both are arrays of the caller's elements, aligned to 16 bytes. Called by the thread that is
+ * in the collective, for some of the elements at a time; must not call libssi. */
+typedef void (*ssi_combine)(void *into, const void *from, size_t count, void *context);
+/* A reduction of `count` elements of `element_bytes` bytes (at least 1) by a function of the
+ * program. `root` as above. Always combined in the same order, so that a sum of floating point
+ * numbers is always the same. mismatch when lengths differ. */
+int ssi_reduce_with(ssi_session *session, int root, void *values, size_t count,
+                    size_t element_bytes, ssi_combine combine, void *context);
 
 /* ---- sets of objects ---- */
 
@@ -116,7 +137,8 @@ static inline ssi_object_id ssi_id2(uint64_t hi, uint64_t lo) {
 
 enum ssi_kind {
     SSI_FIXED = 0,      /* object_bytes each, born as zero bytes */
-    SSI_VARIABLE = 1    /* 0 bytes to 64 MiB, born empty; ssi_resize */
+    SSI_VARIABLE = 1,   /* 0 bytes to 64 MiB, born empty; ssi_resize */
+    SSI_TYPED = 2       /* made by a C++ program, of objects as its types encode them; C opens it */
 };
 enum ssi_coherence {
     SSI_COHERENT = 0,   /* copies and ownership stay where they were used last */
@@ -146,6 +168,14 @@ int ssi_set_create(ssi_session *session, const char *name, const ssi_set_options
 int ssi_set_open(ssi_session *session, const char *name, ssi_set **set);
 /* Its objects are gone everywhere; who uses the set later gets not_found. */
 int ssi_set_destroy(ssi_session *session, const char *name);
+/* Its name, valid as long as the set; NULL for NULL. */
+const char *ssi_set_name(const ssi_set *set);
+/* Its number, which placement functions see and by which guards are ordered; the same on every
+ * node. */
+int ssi_set_number(const ssi_set *set, uint32_t *number);
+/* What it was created with. Set options->size first, as by SSI_SET_OPTIONS_INIT; `placement` is
+ * valid as long as the set. */
+int ssi_set_describe(const ssi_set *set, ssi_set_options *options);
 
 /* slot = function(set, id, slots), a number below `slots`: pure, the same on every node, under the
  * same name, registered before the set is created or opened. At most 16 functions a process. */
@@ -165,6 +195,8 @@ typedef struct ssi_set_stats {
     uint64_t evictions;       /* objects sent home */
     uint64_t bytes_in, bytes_out;
     uint64_t objects;         /* entries now */
+    uint64_t reads;           /* one-sided reads */
+    uint64_t reads_by_message;   /* of these: asked another node for the bytes */
 } ssi_set_stats;
 int ssi_stats(const ssi_set *set, ssi_set_stats *stats);
 
@@ -199,8 +231,17 @@ int ssi_upgrade(ssi_guard *guard, int *changed);
 int ssi_resize(ssi_guard *guard, size_t size);
 /* Grows with every write; equal versions, equal bytes. */
 int ssi_guard_version(const ssi_guard *guard, uint64_t *version);
+/* Which object it is that the guard holds. */
+int ssi_guard_id(const ssi_guard *guard, ssi_object_id *id);
 /* Lets go. invalid_argument, and nothing happens, when this thread does not hold it. */
 int ssi_put(ssi_guard *guard);
+/* Lets go, like ssi_put, of an object whose bytes the program could not bring into order: the set's
+ * next verb or ssi_sync fails, once, with this error number and text (NULL: the number's sentence).
+ * invalid_argument for SSI_OK and for what is no error number; then the guard is as before. */
+int ssi_put_failed(ssi_guard *guard, int error, const char *text);
+/* How the calling thread holds the object now: the number of guards made by get, and 1 or 0 for a
+ * grab. Either may be NULL. Sends nothing. */
+int ssi_held(const ssi_set *set, ssi_object_id id, uint32_t *gets, int *grabbed);
 
 /* ---- objects: other verbs ---- */
 
@@ -286,7 +327,9 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 }
 #endif
 
+#include "ssi/capi/futures.h"
 #include "ssi/capi/many.h"
+#include "ssi/capi/observe.h"
 #include "ssi/capi/read.h"
 #include "ssi/capi/sync.h"
 

@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <stdexcept>
 #include <fstream>
 #include <sstream>
 #include <string>
 
+#include "handles.hpp"
 #include "ssi/base/error.hpp"
 #include "ssi/ssi.h"
 
@@ -80,4 +83,36 @@ TEST(CErrors, names_sentences_and_exit_codes_come_from_the_table) {
 TEST(CErrors, numbers_that_are_none_read_as_internal) {
     for (const int number : {-1, 25, 70000, -2147483647})
         EXPECT_STREQ(ssi_error_name(number), "internal") << number;
+}
+
+TEST(CErrors, last_error_is_what_the_failure_was) {
+    using namespace ssi;
+    const int result = capi::call([]() -> Result<void> {
+        return tl::unexpected<Failure>(
+            Failure{Errc::io, ENOSPC, NodeId(3), "cannot write the file"});
+    });
+    EXPECT_EQ(result, SSI_ERR_IO);
+    EXPECT_EQ(ssi_last_error_errno(), ENOSPC);
+    EXPECT_EQ(ssi_last_error_node(), 3u);
+    EXPECT_NE(std::string(ssi_last_error()).find("cannot write the file"), std::string::npos);
+    EXPECT_EQ(ssi_put(nullptr), SSI_ERR_INVALID_ARGUMENT);
+    EXPECT_EQ(ssi_last_error_errno(), 0);
+    EXPECT_EQ(ssi_last_error_node(), SSI_NO_NODE);
+}
+
+// Whatever a body throws becomes a number.
+template <class Thrown>
+int number_of(const Thrown& thrown) {
+    return ssi::capi::call([&]() -> ssi::Result<void> { throw thrown; });
+}
+
+TEST(CErrors, no_exception_leaves_a_function) {
+    EXPECT_EQ(number_of(ssi::Error(ssi::Failure{ssi::Errc::parse, 0, ssi::no_node, "line 4"})),
+              SSI_ERR_PARSE);
+    EXPECT_NE(std::string(ssi_last_error()).find("line 4"), std::string::npos);
+    EXPECT_EQ(number_of(std::bad_alloc()), SSI_ERR_OUT_OF_MEMORY);
+    EXPECT_EQ(number_of(std::length_error("vector::reserve")), SSI_ERR_OUT_OF_MEMORY);
+    EXPECT_EQ(number_of(std::runtime_error("something else")), SSI_ERR_INTERNAL);
+    EXPECT_NE(std::string(ssi_last_error()).find("something else"), std::string::npos);
+    EXPECT_EQ(number_of(7), SSI_ERR_INTERNAL);
 }

@@ -200,6 +200,21 @@ TEST(Channel, select_receives_from_whichever_has_a_message) {
     later.join();
 }
 
+// Wherever the home is: its answer counts, however short the time.
+TEST(Channel, select_without_time_to_wait_sees_what_is_there) {
+    SyncCluster cluster(2);
+    for (int i = 0; i < 8; ++i) {   // homes at both nodes
+        auto c = channel<int>(cluster, 0, "c" + std::to_string(i), 4);
+        const auto attempt = [&] { return select(0s, on(c, [](int) {})).what; };
+        EXPECT_EQ(attempt(), Selected::What::timed_out);
+        channel<int>(cluster, 1, c.name(), 4).send(1);
+        kddm::sync::Object* const objects[] = {&c.object()};
+        ASSERT_TRUE(kddm::sync::select(objects));   // it has arrived
+        EXPECT_EQ(attempt(), Selected::What::received) << c.name();
+        EXPECT_EQ(attempt(), Selected::What::timed_out) << c.name();
+    }
+}
+
 TEST(Channel, selecting_tasks_share_messages_without_losing_any) {
     SyncCluster cluster(2);
     constexpr int count = 300;

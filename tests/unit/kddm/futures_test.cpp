@@ -165,6 +165,23 @@ TEST(LocalObjects, loops_visit_what_is_here_and_what_is_owned) {
     EXPECT_EQ(number(*s[1].get(12)), 12u);
 }
 
+TEST(LocalObjects, a_loop_that_would_grab_what_its_task_holds_is_a_deadlock) {
+    Cluster c(1);
+    auto s = c.open("s", counters(100, "node:0"));
+    for (const std::uint64_t i : {3, 5}) set_number(*s[0].grab(i), i);
+    const auto count = [&](Access access) {
+        return s[0].for_each_owned([](kddm::RawGuard&) {}, access);
+    };
+    auto first = s[0].get(3);
+    auto refused = count(Access::write);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::deadlock);
+    EXPECT_NE(refused.error().text.find("let go first"), std::string::npos);
+    EXPECT_EQ(*count(Access::read), 2u);
+    ASSERT_TRUE(first->put());
+    EXPECT_EQ(*count(Access::write), 2u);
+}
+
 TEST(LocalObjects, loops_go_on_while_others_take_objects_away) {
     Cluster c(2);
     auto s = c.open("s", counters(200, "hashed"));

@@ -200,6 +200,29 @@ TEST(Updates, what_the_task_has_grabbed_is_updated_in_place) {
               Errc::deadlock);
 }
 
+TEST(Updates, what_would_have_to_wait_against_the_order_of_guards_is_not_added) {
+    Cluster c(2);
+    auto s = c.open("s", tables(1000, 8, "node:0"));
+    kddm::Updates<std::uint64_t> updates(s[1], AtomicOp::add);
+    auto held = s[1].grab(500);
+    for (std::uint64_t i = 0; i < 100'000; ++i)   // until too much is under way
+        if (auto added = updates.raw().add(600 + i % 10, 1); !added) ADD_FAILURE();
+    ASSERT_TRUE(held->put());
+    updates.flush();
+    updates.add(1, 1);
+    held = s[1].grab(500);
+    std::uint64_t added = 0;
+    Result<void> result;
+    while (added < 100'000 && (result = updates.raw().add(700, 1))) ++added;
+    ASSERT_FALSE(result.has_value());
+    EXPECT_EQ(result.error().code, Errc::deadlock);
+    ASSERT_TRUE(held->put());
+    updates.flush();
+    EXPECT_EQ(word(*s[0].get(700), 0), added);
+    EXPECT_EQ(word(*s[0].get(1), 0), 1u);
+    EXPECT_EQ(word(*s[0].get(600), 0), 10'000u);
+}
+
 TEST(Updates, a_buffer_that_is_not_flushed_is_flushed_when_it_ends) {
     Cluster c(2);
     auto s = c.open("s", tables(10, 8, "hashed"));

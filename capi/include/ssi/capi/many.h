@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Many objects at once, and verbs that return before they are done. Included by ssi/ssi.h. */
+ * Many objects at once: guards, loops, updates. Included by ssi/ssi.h. */
 #ifndef SSI_CAPI_MANY_H
 #define SSI_CAPI_MANY_H
 
@@ -26,7 +26,26 @@ int ssi_prefetch_many(ssi_set *set, const ssi_object_id *ids, size_t count,
 int ssi_prefetch_range(ssi_set *set, ssi_object_id first, uint64_t count, uint64_t stride,
                        enum ssi_access access);
 
-enum ssi_number { SSI_I64 = 0, SSI_U64 = 1, SSI_F64 = 2 };
+/* ---- loops ---- */
+
+/* What a loop calls for each object, in the thread that called the loop. The guard is held during
+ * the call and let go after it, unless the visitor has put it, or has taken it over: copied it
+ * elsewhere and stored SSI_GUARD_INIT in *guard. May call libssi under the order rule of guards.
+ * Returns 0 to go on; any other number ends the loop. */
+typedef int (*ssi_visitor)(ssi_object_id id, ssi_guard *guard, void *context);
+/* What is on this node now, a get of each, in ascending order. Objects that nobody has touched yet
+ * are not visited; those that come or go meanwhile may be. Returns what the visitor returned, when
+ * that ended the loop; *visited (may be NULL) becomes how many were visited, also on failure.
+ * deadlock: this thread holds an object that would have to come later. */
+int ssi_for_each_local(ssi_set *set, ssi_visitor visit, void *context, uint64_t *visited);
+/* What this node owns now: a grab of each (SSI_WRITE), or a get (SSI_READ), which takes no copy
+ * away from other nodes. deadlock, too, when this thread has a guard of an object that would be
+ * grabbed. */
+int ssi_for_each_owned(ssi_set *set, enum ssi_access access, ssi_visitor visit, void *context,
+                       uint64_t *visited);
+
+/* ---- updates ---- */
+
 enum ssi_operator { SSI_ADD = 0, SSI_MINIMUM = 1, SSI_MAXIMUM = 2, SSI_EXCHANGE = 3 };
 /* One atomic operation of ssi_update_many, on the 8 bytes at `offset` of the object. */
 typedef struct ssi_update {
@@ -45,40 +64,38 @@ typedef struct ssi_update {
 int ssi_update_many(ssi_set *set, enum ssi_operator op, enum ssi_number kind,
                     const ssi_update *updates, size_t count, void *before);
 
-/* ---- futures ---- */
-
-/* Something under way. Used by one thread at a time; freed by the function that takes its result,
- * or by ssi_future_cancel. */
-typedef struct ssi_future ssi_future;
-/* The object is asked for; whoever takes the guard holds it, as by get or grab. */
-int ssi_get_async(ssi_set *set, ssi_object_id id, ssi_future **future);
-int ssi_grab_async(ssi_set *set, ssi_object_id id, ssi_future **future);
-/* Atomics and shipped functions execute between this and the taking of their result. */
-int ssi_fetch_add_i64_async(ssi_set *, ssi_object_id, uint32_t offset, int64_t delta,
-                            ssi_future **);
-int ssi_fetch_add_u64_async(ssi_set *, ssi_object_id, uint32_t offset, uint64_t delta,
-                            ssi_future **);
-int ssi_fetch_add_f64_async(ssi_set *, ssi_object_id, uint32_t offset, double delta,
-                            ssi_future **);
-int ssi_apply_async(ssi_set *set, ssi_object_id id, const char *function, const void *arguments,
-                    size_t arguments_size, ssi_future **future);
-
-/* *ready: 1 when the result can be taken without waiting for messages. */
-int ssi_future_ready(ssi_future *future, int *ready);
-/* Waits for all, in an order that cannot deadlock; the objects of guards are held then. deadlock:
- * two futures want one object, or the thread holds one already. */
-int ssi_future_wait_all(ssi_future *const *futures, size_t count);
-/* *index becomes that of one that is ready. */
-int ssi_future_wait_any(ssi_future *const *futures, size_t count, size_t *index);
-/* These wait, give the result and free the future, also on failure, unless the future is of another
- * kind (mismatch) or the thread holds the object already (deadlock). */
-int ssi_future_guard(ssi_future *future, ssi_guard *guard);
-int ssi_future_i64(ssi_future *future, int64_t *before);
-int ssi_future_u64(ssi_future *future, uint64_t *before);
-int ssi_future_f64(ssi_future *future, double *before);
-int ssi_future_reply(ssi_future *future, void *reply, size_t capacity, size_t *length);
-/* Gives the result up; an operation may execute. NULL: nothing happens. */
-void ssi_future_cancel(ssi_future *future);
+/* A buffer for one operation on one kind of number, for what is added over time: one message per
+ * home carries hundreds. Each update executes once, some time before a flush returns, and in the
+ * order of adding as far as one object is concerned. Used by one thread at a time; takes 8 KiB for
+ * each home that it has to do with, at most 2 MiB. Until the flush the objects count as wanted by
+ * the thread: the order rule of guards holds for them (deadlock). What the thread has grabbed is
+ * updated in place, at once. */
+typedef struct ssi_updates ssi_updates;
+int ssi_updates_create(ssi_set *set, enum ssi_operator op, enum ssi_number kind,
+                       ssi_updates **updates);
+/* One update of the number at byte `offset` (a multiple of 8) of the object. May send, and may wait
+ * for answers when too much is under way. On failure it is not added. invalid_argument: there is
+ * no such object or number. mismatch: the buffer is for numbers of another kind. deadlock: the
+ * thread holds something that comes after this object, or, when there is need to wait, after one of
+ * those that were added: flush before you take it. */
+int ssi_updates_add_i64(ssi_updates *, ssi_object_id, uint32_t offset, int64_t operand);
+int ssi_updates_add_u64(ssi_updates *, ssi_object_id, uint32_t offset, uint64_t operand);
+int ssi_updates_add_f64(ssi_updates *, ssi_object_id, uint32_t offset, double operand);
+/* The same, and *before becomes what stood there, by the time a flush returns SSI_OK. It must stay
+ * where it is until then. */
+int ssi_updates_fetch_i64(ssi_updates *, ssi_object_id, uint32_t offset, int64_t operand,
+                          int64_t *before);
+int ssi_updates_fetch_u64(ssi_updates *, ssi_object_id, uint32_t offset, uint64_t operand,
+                          uint64_t *before);
+int ssi_updates_fetch_f64(ssi_updates *, ssi_object_id, uint32_t offset, double operand,
+                          double *before);
+/* All that was added has executed, or the first failure is returned, once: what it concerns was not
+ * executed, unless it is peer_lost, when it may have been. deadlock: this thread holds an object
+ * that comes after one of those that were added; nothing is lost, put it and flush again. */
+int ssi_updates_flush(ssi_updates *updates);
+/* Flushes and frees the buffer, whatever the flush returns, except deadlock: then nothing happens.
+ * Before ssi_finalize. NULL: nothing happens. */
+int ssi_updates_destroy(ssi_updates *updates);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,21 @@ int ssi_read(ssi_set *set, ssi_object_id id, size_t offset, void *bytes, size_t 
 int ssi_read_many(ssi_set *set, const ssi_object_id *ids, size_t count, size_t offset,
                   void *bytes, size_t length, uint64_t *versions);
 
+/* The whole of an object whose size is not known. */
+typedef struct ssi_snapshot {
+    void *bytes;        /* in: room for the object */
+    size_t capacity;    /* in: bytes of it */
+    size_t length;      /* out: of the object; the first `capacity` bytes of it are in `bytes` */
+    uint64_t version;   /* out */
+} ssi_snapshot;
+/* too_large: the object has more bytes than there is room for; *snapshot is filled in all the
+ * same. */
+int ssi_read_whole(ssi_set *set, ssi_object_id id, ssi_snapshot *snapshot);
+/* Of each of `count` objects, in parallel: of ids[i] to snapshots[i]. too_large when one of them
+ * has more bytes than there is room for; all are filled in. */
+int ssi_read_whole_many(ssi_set *set, const ssi_object_id *ids, size_t count,
+                        ssi_snapshot *snapshots);
+
 #ifdef __cplusplus
 }
 #endif

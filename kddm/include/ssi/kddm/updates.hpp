@@ -31,8 +31,9 @@ public:
     // Waits for what was added; a failure becomes the set's sticky error.
     ~RawUpdates();
 
-    // May send, and may wait for answers when too much is under way. invalid_argument: no such
-    // object, or no 8 aligned bytes there; then this one is not added.
+    // May send, and may wait for answers when too much is under way. On failure this one is not
+    // added. invalid_argument: no such object, or no 8 aligned bytes there. deadlock: also when it
+    // would have to wait, and the task holds something that comes after what is under way.
     Result<void> add(ObjectId id, std::uint64_t operand, std::uint32_t offset = 0);
     // The same in the common case, when there is room for it: false, and nothing done, otherwise.
     bool try_add(ObjectId id, std::uint64_t operand, std::uint32_t offset);
