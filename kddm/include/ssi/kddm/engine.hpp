@@ -33,6 +33,7 @@ enum class Plant : std::uint8_t {
     update_twice,               // an element of update_many that had to wait is applied twice
     unverified_read,            // a one-sided read does not look again after it has copied
     drop_dirty,                 // an eviction drops what its linker has not got
+    unverified_rma,             // the same of a read over RMA
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();
