@@ -29,7 +29,6 @@ int read_until_it_fails(ssi::kddm::Set<Words>& set, Clock::time_point& last) {
     std::uint64_t reads = 0, newest[objects] = {};
     try {
         for (;; ++reads) {
-            if (reads == many) std::fprintf(stderr, "has read many\n");
             const std::uint64_t id = reads % objects;
             last = Clock::now();
             const auto snapshot = set.read(id);
