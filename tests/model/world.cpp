@@ -74,13 +74,15 @@ void World::make_membership(std::uint64_t seed) {
 void World::make_node(std::uint32_t index, const Options& from, std::uint64_t seed) {
     const bool preempts = !from.sequential && from.preempt_every != 0;
     SimNode& made = nodes_[index];
+    // Gets are no messages, but what they miss is then asked for, one object after the other.
+    const bool by_rma = index % 4 == 2 && !from.sequential;
     made.log = std::make_unique<Log>(
         LogLevel::error, [this](LogLevel level, std::string_view line) { on_log(level, line); });
     made.log->set_node(ids_[index]);
     made.stats = std::make_unique<Stats>();
     made.node = std::make_unique<node::Node>(
         node::Doors{network.endpoint(ids_[index], index), clock, waiter, tasks, *made.log,
-                    *made.stats, index % 4 == 2 ? rma_config_ : config_, mix64(seed + 1) + index},
+                    *made.stats, by_rma ? rma_config_ : config_, mix64(seed + 1) + index},
         membership_, ids_[index]);
     kddm::Engine::Options options;
     options.plant = from.plant;
