@@ -18,6 +18,8 @@ from targets import NODES, SCENARIO_ROWS, SUITES, UPGRADE_NODES
 CORES = len(os.sched_getaffinity(0))
 PART_TIMEOUT_S = 600
 TCP = "/net:tcp"
+BY_RMA = "/by:rma"
+BY_MESSAGE = "/by:message"
 # One-sided MPI: the fastest of Open MPI's components that works on one host, which rows name; see
 # bench/peers/README.md.
 RMA = {"OMPI_MCA_osc": "sm"}
@@ -59,6 +61,12 @@ def kddm_parts(quick):
         Part(program("pair"), 2, ("kddm/get_remote_8B" + TCP, "kddm/grab_remote_8B" + TCP,
                                   "floor/am_roundtrip_8B" + TCP), cores=2, suffix=TCP,
              environment={"UCX_TLS": "tcp", "SSI_NET_SAME_HOST": "off"}),
+        Part(program("pair"), 2, ("kddm/read_remote_8B" + BY_RMA, "floor/am_roundtrip_8B" + BY_RMA),
+             cores=2, suffix=BY_RMA,
+             environment={"SSI_KDDM_READ_WAY": "rma", "SSI_NET_SAME_HOST": "off"}),
+        Part(program("pair"), 2, ("kddm/read_remote_8B" + BY_MESSAGE,
+                                  "floor/am_roundtrip_8B" + BY_MESSAGE), cores=2,
+             suffix=BY_MESSAGE, environment={"SSI_KDDM_READ_WAY": "message"}),
         Part(program("mpi_rma"), 2, ("peer/mpi_get_8B", "peer/mpi_fetch_add"), cores=2,
              environment=RMA),
         Part(program("gups"), 2, ("kddm/gups", "peer/mpi_gups_accumulate", "peer/mpi_gups_shm"),

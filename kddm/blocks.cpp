@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -52,17 +53,21 @@ sys::Arena::Options options_for(const Config& config, sys::Arena::Kind kind, boo
 Blocks::Blocks(const Config& config, Log& log, bool simulated)
     : log_(log),
       chunk_bytes_(static_cast<std::size_t>(config.integer("arena.chunk_bytes"))),
-      shared_(!simulated && config.text("net.same_host") == "on"),
+      simulated_(simulated),
+      mapped_(!simulated && config.text("net.same_host") == "on"),
+      shared_(mapped_ || (!simulated && config.text("kddm.read_way") != "message")),
       home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
       cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {
     use.limit = config.integer("kddm.memory_bytes");
     // A descriptor of its own, as a duplicate would let others write. Without /proc nobody reads.
-    if (!shared_ || home_.memory_fd() < 0) return;
+    if (!mapped_ || home_.memory_fd() < 0) return;
     const std::string path = fmt::format("/proc/self/fd/{}", home_.memory_fd());
     shown_fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
 }
 
 Blocks::~Blocks() {
+    for (const std::uintptr_t slab : simulated_slabs_)
+        ::operator delete(reinterpret_cast<void*>(slab), std::align_val_t{page_bytes});
     if (shown_fd_ >= 0) ::close(shown_fd_);
 }
 
@@ -150,7 +155,10 @@ void Blocks::release(Block* block) {
         discard = block->capacity >= discarded_bytes && use.limit != 0 &&
                   reserved > static_cast<std::size_t>(use.limit);
     }
-    arena.release(block, discard);
+    if (!discard || &arena != &home_) return arena.release(block, discard);
+    ++discards_;   // and piece_at looks at it after it has set the mark
+    arena.release(block, !registered_);
+    --discards_;
 }
 
 void Blocks::warm(std::size_t bytes) {
@@ -159,6 +167,11 @@ void Blocks::warm(std::size_t bytes) {
 }
 
 void* Blocks::take_slab() {
+    if (simulated_) {
+        void* slab = ::operator new(slab_bytes, std::align_val_t{page_bytes});
+        simulated_slabs_.insert(reinterpret_cast<std::uintptr_t>(slab));
+        return slab;
+    }
     if (!shared_) return nullptr;
     const std::lock_guard hold(slab_mutex_);
     if (next_slab_ == slabs_end_) {
@@ -179,8 +192,24 @@ Blocks::Offer Blocks::offer() const {
     return {shown_fd_, static_cast<std::uint64_t>(status.st_ino)};
 }
 
+// What the network has registered stays: it would go on reading pages that were given back. Pieces
+// are small enough for a handler to register, large enough that there are few.
+std::span<const std::byte> Blocks::piece_at(std::uint64_t address) const {
+    constexpr std::size_t piece_bytes = 4u << 20;
+    if (!simulated_) {
+        registered_ = true;
+        if (discards_ != 0) return {};   // not now
+    }
+    const auto piece = home_.piece_at(address, piece_bytes);
+    if (!simulated_ || !piece.empty()) return piece;
+    auto slab = simulated_slabs_.upper_bound(address);
+    if (slab == simulated_slabs_.begin()) return {};
+    return {reinterpret_cast<const std::byte*>(*--slab), slab_bytes};
+}
+
 std::size_t Blocks::bytes_in_use() const {
-    return home_.usage().reserved_bytes + cache_.usage().reserved_bytes;
+    return home_.usage().reserved_bytes + cache_.usage().reserved_bytes +
+           simulated_slabs_.size() * slab_bytes;
 }
 
 }  // namespace ssi::kddm

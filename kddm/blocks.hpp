@@ -6,15 +6,18 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
+#include <span>
 
 #include "memory_use.hpp"
+#include "ssi/net/transport.hpp"
 #include "ssi/sys/arena.hpp"
 #include "ssi/sys/task.hpp"
 #include "transition.hpp"
 
 namespace ssi::kddm {
 
-class Blocks final : public BlockSource {
+class Blocks final : public BlockSource, public net::ShownMemory {
 public:
     Blocks(const Config& config, Log& log, bool simulated);
     ~Blocks() override;
@@ -42,6 +45,8 @@ public:
         std::uint64_t inode = 0;
     };
     Offer offer() const;
+    // The same for peers that read by the network.
+    std::span<const std::byte> piece_at(std::uint64_t address) const override;
 
     // Who knows the budgets of sets, and hears when one is nearly used up (under any lock).
     class Keeper {
@@ -62,14 +67,19 @@ private:
 
     Log& log_;
     const std::size_t chunk_bytes_;
-    const bool shared_;         // peers may map home_
+    const bool simulated_;
+    const bool mapped_;         // peers may map home_
+    const bool shared_;         // peers may map it, or read it by the network
     int shown_fd_ = -1;         // of home_, read-only
+    mutable std::atomic<bool> registered_{false};   // a network may have pages of home_
+    std::atomic<int> discards_{0};                  // of home_, under way
     std::atomic<Keeper*> keeper_{nullptr};
     sys::Arena home_;
     sys::Arena cache_;
     sys::Mutex slab_mutex_;     // of the next two
     std::byte* next_slab_ = nullptr;
     std::byte* slabs_end_ = nullptr;
+    std::set<std::uintptr_t> simulated_slabs_;   // one thread runs them: no lock
 };
 
 inline Block* block_of(std::byte* bytes) { return reinterpret_cast<Block*>(bytes) - 1; }

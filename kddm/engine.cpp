@@ -21,9 +21,22 @@ constexpr const char* plant_names[] = {
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
     "careless_compare", "parallel_pinning",   "update_twice",      "unverified_read",
-    "drop_dirty",
+    "unverified_rma", "drop_dirty",
 };
 static_assert(std::size(plant_names) == static_cast<std::size_t>(Plant::drop_dirty) + 1);
+
+ReadWay read_way_of(const Config& config) {
+    const std::string& way = config.text("kddm.read_way");
+    if (way == "mapped") return ReadWay::mapped;
+    if (way == "rma") return ReadWay::rma;
+    return way == "message" ? ReadWay::message : ReadWay::automatic;
+}
+
+bool maps_memory(const Config& config) {
+    const ReadWay way = read_way_of(config);
+    return config.text("net.same_host") == "on" &&
+           (way == ReadWay::automatic || way == ReadWay::mapped);
+}
 
 }  // namespace
 
@@ -60,23 +73,25 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
       evict_timeout(node.doors().config.integer("kddm.evict_timeout_ms") * 1'000'000),
       moves_to_visit(static_cast<std::uint8_t>(node.doors().config.integer("kddm.moves_to_visit"))),
       direct_(options.direct && options.plant == Plant::none),
+      read_way(read_way_of(node.doors().config)),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
       offer(blocks.offer()),
-      windows(node, node.doors().config.text("net.same_host") == "on",
-              options.peers_in_process),
+      windows(node, maps_memory(node.doors().config), options.peers_in_process),
       linker_pool(node.doors().tasks,
                   static_cast<unsigned>(node.doors().config.integer("kddm.linker_threads"))) {
     if (blocks.use.limit != 0) blocks.count(*this);
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);
+    if (uses_rma()) node.doors().transport.show(&blocks);
     const auto warm = static_cast<std::size_t>(node.doors().config.integer("arena.warm_bytes"));
     if (warm != 0 && !options.simulated) executor.post([this, warm] { blocks.warm(warm); });
 }
 
 Impl::~Impl() {
     closing = true;
+    if (uses_rma()) node.doors().transport.show(nullptr);
     executor.stop();
     linker_pool.stop();
     for (auto& chunk : set_chunks) delete chunk.load();
@@ -137,6 +152,7 @@ void Engine::publish_stats() {
             {"transfers", s.transfers}, {"applies", s.applies},
             {"recalls", s.recalls},     {"evictions", s.evictions},
             {"reads", s.reads},         {"reads_by_message", s.reads_by_message},
+            {"reads_mapped", s.reads_mapped}, {"reads_by_rma", s.reads_by_rma},
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
             {"objects", s.objects},     {"loads", s.loads},
             {"write_backs", s.write_backs}, {"drops", s.drops},

@@ -22,6 +22,7 @@
 #include "directory.hpp"
 #include "executor.hpp"
 #include "outbox.hpp"
+#include "remote_read.hpp"
 #include "set_state.hpp"
 #include "snapshot.hpp"
 #include "ssi/base/json.hpp"
@@ -267,15 +268,21 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
         NodeId asked = no_node;
         Message request;
         Rpc rpc;
+        RemoteRead remote;       // tried before a message is sent
     };
     Result<void> read(SetState& set, ReadJob& job);
     Result<void> read_many(SetState& set, std::span<ReadJob> jobs);
     Result<bool> read_at_once(SetState& set, ReadJob& job);
-    Look look_around(SetState& set, ReadJob& job);
+    Look look_around(SetState& set, ReadJob& job, TaskCounters& counters);
     template <class Memory>
     Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
     void expect_read(const SetState& set, ObjectId id) const;
     void start_read(SetState& set, ReadJob& job, PendingRead& pending);
+    bool start_remote_read(SetState& set, ReadJob& job, PendingRead& pending);
+    Result<bool> finish_remote_read(SetState& set, PendingRead& pending);
+    void ask_to_read(SetState& set, PendingRead& pending);
+    bool uses_rma() const { return read_way == ReadWay::automatic || read_way == ReadWay::rma; }
+    bool reads_remotely(NodeId home) const;
     Result<void> finish_read(SetState& set, PendingRead& pending);
     Result<void> read_by_guard(SetState& set, ReadJob& job);
     Result<void> copy_held(SetState& set, ReadJob& job, Entry& entry);
@@ -346,6 +353,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     const Nanoseconds evict_timeout;
     const std::uint8_t moves_to_visit;
     const bool direct_;              // no protocol bug is planted: those are in the general steps
+    const ReadWay read_way;
     Blocks blocks;
     Executor executor;
     const Blocks::Offer offer;

@@ -98,7 +98,8 @@ Result<void> Impl::execute(SetState& set, Entry& entry, const Message& m,
     if (!f)
         return fail(Errc::not_found, fmt::format("no function with hash {:x} is registered at "
                                                  "node {}", m.version, self.value));
-    EntryView view(*this, set, entry);
+    EntryView view(*this, set, entry, &m);
+    SSI_TRY(view.check(f->name));
     set.applies.fetch_add(1, std::memory_order_relaxed);
     Result<void> result;
     try {
@@ -366,10 +367,17 @@ Result<void> Impl::check_apply(const Message& m, std::string_view name, std::siz
 }
 
 Result<std::vector<std::byte>> RawSet::apply(ObjectId id, std::string_view name,
-                                             std::span<const std::byte> arguments) {
+                                             std::span<const std::byte> arguments, Range range) {
     auto& impl = engine_->impl();
     Message m = make_message(Kind::apply, set_->id, id, no_txn, impl.self);
     m.version = function_hash(name);
+    if (range.length != Range::all) {
+        if (std::max(range.offset, range.length) > max_object_bytes)
+            return ssi::fail(Errc::invalid_argument, "apply: no object has such a range");
+        m.header.flags = flag::part;
+        m.acks = static_cast<std::uint32_t>(range.offset);
+        m.after_node = static_cast<std::uint32_t>(range.length);
+    }
     if (auto known = impl.check_apply(m, name, arguments.size()); !known)
         return tl::unexpected<Failure>(std::move(known).error());
     std::vector<std::byte> bytes;

@@ -235,6 +235,7 @@ SetStats RawSet::stats() const {
             s.gets += c->gets.load(std::memory_order_relaxed);
             s.grabs += c->grabs.load(std::memory_order_relaxed);
             s.reads += c->reads.load(std::memory_order_relaxed);
+            s.reads_mapped += c->mapped_reads.load(std::memory_order_relaxed);
         }
     }
     for (std::uint32_t i = 0; i <= set_->shard_mask; ++i) {
@@ -259,6 +260,7 @@ SetStats RawSet::stats() const {
     s.hits = s.gets + s.grabs - std::min(misses, s.gets + s.grabs);
     s.memory_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(set_->use.now(), 0));
     s.applies = set_->applies.load(std::memory_order_relaxed);
+    s.reads_by_rma = set_->rma_reads.load(std::memory_order_relaxed);
     s.reads_by_message = set_->message_reads.load(std::memory_order_relaxed);
     return s;
 }

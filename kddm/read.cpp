@@ -9,6 +9,7 @@
 #include <array>
 
 #include "engine_impl.hpp"
+#include "long_wait.hpp"
 
 namespace ssi::kddm {
 
@@ -56,7 +57,7 @@ Look Impl::look_often(const Entry& entry, ReadJob& job, const Memory& memory) co
 }
 
 // This node's own copy, then the home's, where a hint leads to it. No message, no lock.
-Look Impl::look_around(SetState& set, ReadJob& job) {
+Look Impl::look_around(SetState& set, ReadJob& job, TaskCounters& counters) {
     const ObjectId id = job.reading.id;
     const std::uint64_t hash = hash_object(set.id, id);
     Look seen = Look::away;
@@ -73,14 +74,17 @@ Look Impl::look_around(SetState& set, ReadJob& job) {
     if (node.any_lost() && node.lost(home)) return seen;
     const std::byte* place = window->at(hint.address, sizeof(Entry));
     if (!place) return seen;
-    return look_often(*reinterpret_cast<const Entry*>(place), job, *window);
+    seen = look_often(*reinterpret_cast<const Entry*>(place), job, *window);
+    if (seen == Look::seen) TaskCounters::add(counters.mapped_reads);
+    return seen;
 }
 
 // True when that was all.
 Result<bool> Impl::read_at_once(SetState& set, ReadJob& job) {
     SSI_TRY(check_verb(set, job.reading.id));
     Held& held = Held::of_task();
-    TaskCounters::add(held.counters(set, set.uid).reads);
+    TaskCounters& counters = held.counters(set, set.uid);
+    TaskCounters::add(counters.reads);
     if (!held.empty()) [[unlikely]] {
         if (HeldItem* item = held.find(&set, job.reading.id)) {
             SSI_TRY(copy_held(set, job, *item->entry));
@@ -88,7 +92,7 @@ Result<bool> Impl::read_at_once(SetState& set, ReadJob& job) {
         }
         SSI_TRY(check_order(set, job.reading.id, held));
     }
-    const Look seen = look_around(set, job);
+    const Look seen = look_around(set, job, counters);
     if (seen == Look::seen) [[likely]]
         return true;
     if (seen == Look::outside) return tl::unexpected<Failure>(outside(set, job.reading));
@@ -155,13 +159,50 @@ NodeId Impl::keeper_of(SetState& set, ObjectId id) {
     return elsewhere && !entry->home()->recovering ? entry->home()->owner : self;
 }
 
-// Sends the request; or, when this node is the keeper and a writer is in the way, leaves it to
-// finish_read.
+// Gets it from the home's memory, or sends the request; or, when this node is the keeper and a
+// writer is in the way, leaves it to finish_read.
 void Impl::start_read(SetState& set, ReadJob& job, PendingRead& pending) {
-    const ObjectId id = job.reading.id;
     pending.job = &job;
-    pending.asked = keeper_of(set, id);
-    if (pending.asked == self) return;
+    if (start_remote_read(set, job, pending)) return;
+    pending.asked = keeper_of(set, job.reading.id);
+    if (pending.asked != self) ask_to_read(set, pending);
+}
+
+bool Impl::start_remote_read(SetState& set, ReadJob& job, PendingRead& pending) {
+    pending.remote.reset();
+    const ReadHints* hints = set.hints.load(std::memory_order_acquire);
+    if (!hints || !uses_rma()) return false;
+    const NodeId home = home_of(set, job.reading.id);
+    const ReadHint hint = hints->find(job.reading.id);
+    if (hint.window != Windows::remote || home == self || node.lost(home)) return false;
+    pending.remote.start(node.doors().transport, waiter, pending.rpc.cell, job, home, hint.address,
+                         {set.fixed_length(), options.plant != Plant::unverified_rma});
+    return true;
+}
+
+// True when that was all; else it has to be asked for.
+Result<bool> Impl::finish_remote_read(SetState& set, PendingRead& pending) {
+    const ObjectId id = pending.remote.id();
+    pending.request = make_message(Kind::read_request, set.id, id, no_txn, self);
+    pending.rpc.request = &pending.request;
+    pending.rpc.to = home_of(set, id);
+    {
+        const AnswerWait note(*this, pending.rpc);
+        waiter.wait(pending.rpc.cell);
+    }
+    const Look seen = pending.remote.seen();
+    if (seen == Look::seen) {
+        set.rma_reads.fetch_add(1, std::memory_order_relaxed);
+        return true;
+    }
+    if (seen == Look::outside) return tl::unexpected<Failure>(outside(set, pending.job->reading));
+    pending.rpc.cell.reset();
+    return false;
+}
+
+void Impl::ask_to_read(SetState& set, PendingRead& pending) {
+    const ReadJob& job = *pending.job;
+    const ObjectId id = job.reading.id;
     set.message_reads.fetch_add(1, std::memory_order_relaxed);
     const Place place = place_of(set, id);
     Message& m = pending.request;
@@ -182,6 +223,13 @@ void Impl::start_read(SetState& set, ReadJob& job, PendingRead& pending) {
 
 Result<void> Impl::finish_read(SetState& set, PendingRead& pending) {
     ReadJob& job = *pending.job;
+    if (pending.remote.started()) {
+        auto done = finish_remote_read(set, pending);
+        if (!done) return tl::unexpected<Failure>(std::move(done).error());
+        if (*done) return {};
+        pending.asked = home_of(set, job.reading.id);
+        ask_to_read(set, pending);
+    }
     if (pending.asked == self) return read_by_guard(set, job);
     Rpc& rpc = pending.rpc;
     wait_answered(rpc);
@@ -202,12 +250,24 @@ Result<void> Impl::finish_read(SetState& set, PendingRead& pending) {
     return {};
 }
 
+// Whether memory of that node is worth reading over the network.
+bool Impl::reads_remotely(NodeId home) const {
+    if (!uses_rma()) return false;
+    const bool forced = read_way == ReadWay::rma;
+    if (!forced && windows.may_map(home)) return false;
+    const net::GetSupport support = node.doors().transport.get_support(home);
+    return support == net::GetSupport::native || (forced && support == net::GetSupport::emulated);
+}
+
 void Impl::learn_place(SetState& set, ObjectId id, NodeId home, const Message& answer) {
     const ReadReply reply = ReadReply::of(answer);
     if (reply.entry == 0) return;
-    const Windows::Number window = windows.number_of(home);
-    if (window == 0)
-        return windows.consider(home, {static_cast<int>(reply.fd) - 1, reply.inode});
+    Windows::Number window = windows.number_of(home);
+    if (window == 0) {
+        windows.consider(home, {static_cast<int>(reply.fd) - 1, reply.inode});
+        if (!reads_remotely(home)) return;
+        window = Windows::remote;
+    }
     ReadHints* hints = set.hints.load(std::memory_order_acquire);
     if (!hints) {
         std::lock_guard lock(set.mutex);

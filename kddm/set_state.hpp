@@ -70,6 +70,7 @@ struct SetState {
     std::atomic<bool> has_hook{false};
     std::atomic<std::uint64_t> applies{0};
     std::atomic<std::uint64_t> message_reads{0};
+    std::atomic<std::uint64_t> rma_reads{0};
     std::atomic<ReadHints*> hints{nullptr};       // made by the first read of another node's object
     std::unique_ptr<Touched> touched;    // of placement first_touch
     std::uint8_t moves_to_visit = 0;     // see Bounce; 0: never

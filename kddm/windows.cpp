@@ -76,11 +76,14 @@ Windows::Number Windows::number_of(NodeId node) const {
     return 0;
 }
 
-void Windows::consider(NodeId node, Blocks::Offer offer) {
-    if (!enabled_ || offer.fd < 0) return;
+bool Windows::may_map(NodeId node) const {
     const node::Member* member = node_.members().find(node);
     const node::Member* own = node_.members().find(node_.id());
-    if (!member || member->host_id != own->host_id) return;
+    return capacity_ != 0 && member && member->host_id == own->host_id;
+}
+
+void Windows::consider(NodeId node, Blocks::Offer offer) {
+    if (!enabled_ || offer.fd < 0 || !may_map(node)) return;
     {
         const std::lock_guard hold(mutex_);
         if (!tried_.insert(node.value).second) return;

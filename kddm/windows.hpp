@@ -34,6 +34,8 @@ public:
     // A window's number, which fits a hint; 0: there is none.
     using Number = std::uint16_t;
     static constexpr Number most = 1024;
+    // In a hint, instead of a window: the place is in memory that is read over the network.
+    static constexpr Number remote = 0xffff;
 
     // By which a node hands its memory out over its control socket.
     static constexpr const char* fd_name = "kddm.memory";
@@ -50,6 +52,8 @@ public:
     }
     Number number_of(NodeId node) const;
     std::size_t count() const { return count_.load(std::memory_order_acquire); }
+    // Memory of that node is mapped, or may be.
+    bool may_map(NodeId node) const;
     // The node offers its memory: maps it, unless that was tried before.
     void consider(NodeId node, Blocks::Offer offer);
 

@@ -63,6 +63,7 @@ inline constexpr std::uint16_t forwarded = 128;  // read_request: by the home to
 inline constexpr std::uint16_t stay = 1024;     // grab_request: by migrate, not for a visit
 inline constexpr std::uint16_t visit = 512;     // yield, data: the last put sends it home
 inline constexpr std::uint16_t dirty = 256;      // data to the home, evict: the linker lacks it
+inline constexpr std::uint16_t part = 512;       // apply: sees bytes acks .. acks + after_node only
 // atomic: AtomicOp in bits 8 to 11, NumberKind in bits 12 to 15.
 inline constexpr unsigned atomic_op_shift = 8, number_kind_shift = 12;
 }  // namespace flag

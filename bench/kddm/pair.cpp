@@ -21,11 +21,16 @@ struct Verb {
     std::function<void(std::uint64_t count)> check;    // both ranks
 };
 
+// What the rows of a start are called after, as run.py gives it: the network, or how one-sided
+// reads come by their bytes.
+constexpr std::string_view over_tcp = "/net:tcp";
+constexpr std::string_view one_way = "/by:";
+
 class Pair {
 public:
     Pair(const Settings& settings, Report& report, Session& session)
         : settings_(settings), report_(report), session_(session) {
-        const bool tcp = !settings.suffix.empty();
+        const bool tcp = settings.suffix == over_tcp;
         const int peer = 1 - settings.rank;
         choice_ = fastest(am_choices(tcp), peer, {});
         floor_ = std::make_unique<UcxFloor>(choice_, peer);
@@ -42,8 +47,9 @@ public:
         };
         Side ours;
         // Over tcp a whole table would take too long.
-        ours.multiple_of = settings_.suffix.empty() ? table_size : 1;
-        ours.most_operations = settings_.suffix.empty() ? UINT64_MAX : table_size;
+        const bool tcp = settings_.suffix == over_tcp;
+        ours.multiple_of = tcp ? 1 : table_size;
+        ours.most_operations = tcp ? table_size : UINT64_MAX;
         ours.run = [&](std::uint64_t count, std::vector<double>* samples) {
             double spent = 0;
             for (std::uint64_t left = count; left > 0; left -= std::min(left, table_size))
@@ -233,6 +239,7 @@ void read_row(Pair& pair, Row& floor_row) {
     Row row = pair.measure(verb, word_count(), {}, floor_row);
     row.counters["messages_per_operation"] =
         per_operation(set.stats().reads_by_message - messages, operations);
+    row.counters["by_rma"] = static_cast<double>(set.stats().reads_by_rma);
     pair.report().add(std::move(row));
 }
 
@@ -331,8 +338,12 @@ void run(Pair& pair) {
     Row floor_8b{.name = "floor/am_roundtrip_8B" + suffix};
     Row floor_4kib{.name = "floor/am_roundtrip_4KiB"};
     floor_8b.note = floor_4kib.note = pair.choice().name;
-    get_row<std::uint64_t>(pair, "kddm/get_remote_8B", word_count(), {}, floor_8b);
-    grab_row(pair, floor_8b);
+    if (suffix.starts_with(one_way)) {
+        read_row(pair, floor_8b);
+    } else {
+        get_row<std::uint64_t>(pair, "kddm/get_remote_8B", word_count(), {}, floor_8b);
+        grab_row(pair, floor_8b);
+    }
     if (suffix.empty()) {
         upgrade_row(pair, floor_8b);
         read_row(pair, floor_8b);

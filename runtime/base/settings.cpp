@@ -82,6 +82,12 @@ constexpr std::array table{
            "rounded up to a power of two."),
     number("kddm.executor_threads", "", "1", 1, 1024,
            "Threads that run release hooks and shipped functions not marked inline."),
+    choice("kddm.read_way", "auto", "auto|mapped|rma|message",
+           "How one-sided reads come by an object of another node. `mapped`: out of its memory, "
+           "where that is on this host and net.same_host is on. `rma`: out of its memory by the "
+           "network, also where the network needs the other processor for it. `auto`: mapped, "
+           "else by a network that needs no help. What cannot be had so, and all with `message`, "
+           "is asked for. Give all nodes the same."),
     number("kddm.try_timeout_us", "us", "2000", 0, 60'000'000,
            "How long try_grab waits for an answer from another node before it gives up with "
            "would_block."),

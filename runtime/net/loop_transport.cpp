@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "loop_transport.hpp"
+#include "loop_world.hpp"
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
@@ -7,20 +7,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "ssi/base/assert.hpp"
 
 namespace ssi::net {
-
-struct LoopWorld::Impl {
-    std::map<NodeId, std::unique_ptr<LoopTransport>> transports;
-    LoopTransport* find(NodeId node) const {
-        auto at = transports.find(node);
-        return at == transports.end() ? nullptr : at->second.get();
-    }
-};
 
 LoopWorld::LoopWorld(const std::vector<NodeId>& nodes, LoopOptions options)
     : impl_(std::make_unique<Impl>()) {
@@ -98,6 +89,10 @@ void LoopTransport::push(Item item) {
         inbox_.push_back(std::move(item));
         waiting_.fetch_add(1);
     }
+    wake();
+}
+
+void LoopTransport::wake() {
     if (armed_.load() && armed_.exchange(false)) {
         const std::uint64_t one = 1;
         [[maybe_unused]] const auto written = ::write(event_fd_, &one, sizeof one);
@@ -123,9 +118,10 @@ bool LoopTransport::poll() {
     }
     if (token_.exchange(true, std::memory_order_acquire)) return false;
     finish_large();
-    const bool handled = take_batch();
+    bool handled = take_batch();
     for (Item& item : batch_) handle(item);
     batch_.clear();
+    handled = advance_gets() || handled;
     poll_count_.fetch_add(1, std::memory_order_relaxed);
     token_.store(false, std::memory_order_release);
     return handled;

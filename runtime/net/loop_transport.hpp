@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "get_pieces.hpp"
 #include "ssi/base/random.hpp"
 #include "ssi/net/loop.hpp"
 #include "ssi/sys/task.hpp"
@@ -23,6 +24,9 @@ public:
     void set_receiver(Receiver* receiver) override { receiver_ = receiver; }
     Result<void> send(NodeId to, std::span<const std::byte> header,
                       const Payload& payload) override;
+    GetSupport get_support(NodeId) override { return GetSupport::emulated; }
+    void get(Get& get) override;
+    void show(const ShownMemory* memory) override;
     bool poll() override;
     void forget(NodeId peer) override;
     int event_fd() const override { return event_fd_; }
@@ -55,7 +59,16 @@ private:
         std::byte* memory;
     };
 
+    struct Getting {
+        Get* get;
+        GetPieces pieces;
+        bool stuck;                       // its node is dead
+    };
+
     void push(Item item);
+    void wake();
+    bool advance_gets();
+    Errc advance(Getting& getting);
     void give_back(Item& item);            // a lent payload goes home
     bool take_batch();
     void handle(Item& item);
@@ -73,15 +86,19 @@ private:
     std::atomic<std::uint64_t> poll_count_{0};
     std::atomic<bool> armed_{false};
     std::atomic<bool> dead_{false};
-    std::atomic<std::size_t> waiting_{0};  // items in inbox_, held_, batch_ and large_
+    std::atomic<std::size_t> waiting_{0};  // items in the lists below
+    std::atomic<const ShownMemory*> shown_{nullptr};
+    std::atomic<int> readers_{0};          // of what shown_ shows
 
     sys::Mutex mutex_;
     std::vector<Item> inbox_;              // under mutex_
+    std::vector<Getting> asked_;           // likewise
 
     // Under the token:
     std::vector<Item> batch_;
     std::vector<Item> held_;               // kept back so that others overtake them
     std::vector<Large> large_;             // memory asked for; bytes copied at the next poll
+    std::vector<Getting> gets_;
     std::vector<NodeId> forgotten_;
     Random random_;
 };

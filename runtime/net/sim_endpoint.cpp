@@ -28,6 +28,7 @@ void SimEndpoint::forget(NodeId peer) {
     // on_large_failed comes from a poll, like every other call of the receiver.
     for (SimMessage* message : landing_)
         if (message->from == peer) message->stage = SimMessage::Stage::failed;
+    forget_gets(peer);
 }
 
 bool SimEndpoint::forgotten(NodeId peer) const {
@@ -37,6 +38,7 @@ bool SimEndpoint::forgotten(NodeId peer) const {
 void SimEndpoint::kill() {
     dead_ = true;
     network_.scheduler_.freeze(group_);
+    gets_.clear();
     while (SimMessage* message = inbox_first_) {
         inbox_first_ = message->inbox_next;
         network_.drop(message);
@@ -46,6 +48,7 @@ void SimEndpoint::kill() {
 
 void SimEndpoint::enqueue(SimMessage* message) {
     if (dead_) {
+        std::erase(gets_, message);
         network_.drop(message);
         return;
     }
@@ -72,6 +75,7 @@ void SimEndpoint::handle_inbox() {
 void SimEndpoint::handle(SimMessage* message) {
     SSI_ASSERT(receiver_, "a message arrived before set_receiver()");
     using Stage = SimMessage::Stage;
+    if (message->stage == Stage::getting) return finish_get(message);
     if (message->stage == Stage::leaving) return let_leave(message);
     if (message->stage == Stage::landing || message->stage == Stage::failed)
         return land(message);

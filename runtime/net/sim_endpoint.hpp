@@ -5,9 +5,18 @@
 #include <cstring>
 #include <vector>
 
+#include "get_pieces.hpp"
 #include "ssi/net/sim.hpp"
 
 namespace ssi::net {
+
+// A get under way, or on its way back to who asked.
+struct SimGet {
+    Get* get;
+    GetPieces pieces;
+    Errc outcome = Errc::ok;
+    bool stuck = false;       // the other node is dead
+};
 
 // Header and payload follow the structure. Linked into the network's list of all messages.
 struct SimMessage {
@@ -16,6 +25,7 @@ struct SimMessage {
         travelling,
         landing,    // large: on_large gave memory, the bytes are on their way
         failed,     // large: the sender died, on_large_failed is due
+        getting,    // not a message: a get, `from` the node that is read
     };
     SimMessage* previous = nullptr;
     SimMessage* next = nullptr;
@@ -28,6 +38,7 @@ struct SimMessage {
     std::size_t payload_bytes = 0;
     Payload source;                     // Stage::leaving
     std::byte* destination = nullptr;   // Stage::landing
+    SimGet* get = nullptr;              // Stage::getting; owned
 
     std::byte* bytes() { return reinterpret_cast<std::byte*>(this + 1); }
     const std::byte* bytes() const { return reinterpret_cast<const std::byte*>(this + 1); }
@@ -45,6 +56,9 @@ public:
     void set_receiver(Receiver* receiver) override { receiver_ = receiver; }
     Result<void> send(NodeId to, std::span<const std::byte> header,
                       const Payload& payload) override;
+    GetSupport get_support(NodeId) override { return GetSupport::native; }
+    void get(Get& get) override;
+    void show(const ShownMemory* memory) override { shown_ = memory; }
     bool poll() override { return false; }
     void forget(NodeId peer) override;
     int event_fd() const override { return -1; }
@@ -56,6 +70,9 @@ public:
     void kill();
 
 private:
+    friend class SimNetwork;
+    void finish_get(SimMessage* message);
+    void forget_gets(NodeId peer);
     void handle_inbox();
     void handle(SimMessage* message);
     void let_leave(SimMessage* message);
@@ -73,6 +90,8 @@ private:
     std::uint64_t handled_ = 0;
     std::vector<NodeId> forgotten_;
     std::vector<SimMessage*> landing_;
+    std::vector<SimMessage*> gets_;          // by this node
+    const ShownMemory* shown_ = nullptr;
 };
 
 }  // namespace ssi::net

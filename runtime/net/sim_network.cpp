@@ -38,7 +38,7 @@ bool SimNetwork::dead(NodeId node) const {
 }
 
 SimMessage* SimNetwork::make(NodeId from, NodeId to, std::span<const std::byte> header,
-                             const Payload& payload) {
+                             const Payload& payload, bool is_get) {
     void* memory = std::malloc(sizeof(SimMessage) + header.size() + payload.length);
     SSI_ASSERT(memory, "no memory for a simulated message");
     auto* message = new (memory) SimMessage;
@@ -47,7 +47,7 @@ SimMessage* SimNetwork::make(NodeId from, NodeId to, std::span<const std::byte> 
     message->header_bytes = static_cast<std::uint32_t>(header.size());
     message->payload_bytes = payload.length;
     message->cause = scheduler_.causality();
-    ++message->cause.delays;
+    if (!is_get) ++message->cause.delays;
     std::memcpy(message->bytes(), header.data(), header.size());
     if (payload.release) {
         message->stage = SimMessage::Stage::leaving;
@@ -58,6 +58,11 @@ SimMessage* SimNetwork::make(NodeId from, NodeId to, std::span<const std::byte> 
     message->next = first_;
     if (first_) first_->previous = message;
     first_ = message;
+    if (is_get) {
+        message->stage = SimMessage::Stage::getting;
+        ++usage_.gets;
+        return message;
+    }
     ++usage_.under_way;
     ++usage_.messages;
     usage_.bytes += header.size() + payload.length;
@@ -82,12 +87,14 @@ SimMessage* SimNetwork::copy(const SimMessage& message) {
 void SimNetwork::destroy(SimMessage* message) {
     (message->previous ? message->previous->next : first_) = message->next;
     if (message->next) message->next->previous = message->previous;
-    --usage_.under_way;
+    if (message->stage != SimMessage::Stage::getting) --usage_.under_way;
+    delete message->get;
     message->~SimMessage();
     std::free(message);
 }
 
 void SimNetwork::drop(SimMessage* message) {
+    if (message->stage == SimMessage::Stage::getting) return destroy(message);
     ++usage_.dropped;
     observe(Happening::dropped, *message);
     destroy(message);

@@ -73,7 +73,8 @@ UcxContext::~UcxContext() {
     if (context) ucp_cleanup(context);
 }
 
-Result<std::unique_ptr<UcxContext>> UcxContext::make(const Config& config, bool keepalive) {
+Result<std::unique_ptr<UcxContext>> UcxContext::make(const Config& config, bool keepalive,
+                                                     bool gets) {
     auto made = std::make_unique<UcxContext>();
     ucp_config_t* ucx = nullptr;
     ucs_status_t status = ucp_config_read(nullptr, nullptr, &ucx);
@@ -84,7 +85,7 @@ Result<std::unique_ptr<UcxContext>> UcxContext::make(const Config& config, bool 
     if (configured) {
         ucp_params_t params{};
         params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
-        params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+        params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP | (gets ? UCP_FEATURE_RMA : 0);
         params.name = "ssi";
         status = ucp_init(&params, ucx, &made->context);
     }

@@ -62,14 +62,16 @@ void UcxWorker::learn(NodeId node, std::span<const std::byte> address) {
 }
 
 void UcxWorker::disconnect(UcxEndpoint& peer, bool force) {
-    if (!peer.ep) return;
+    const ucp_ep_h ep = std::exchange(peer.ep, nullptr);   // a new get then makes a new one
+    forget_gets(peer, peer.forgotten ? Errc::peer_lost : Errc::transport);
+    if (!ep) return;
     ucp_request_param_t param{};
     param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK |
                          UCP_OP_ATTR_FIELD_USER_DATA;
     param.flags = force ? UCP_EP_CLOSE_FLAG_FORCE : 0;
     param.cb.send = &UcxWorker::on_ep_closed;
     param.user_data = this;
-    ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(peer.ep, nullptr), &param);
+    ucs_status_ptr_t request = ucp_ep_close_nbx(ep, &param);
     if (UCS_PTR_IS_PTR(request))
         ++closing_;
     else if (request)

@@ -40,6 +40,15 @@ ucs_status_t UcxWorker::on_am(void* self, const void*, std::size_t, void* data, 
         if (good)
             worker.on_offer(message.from, {static_cast<std::byte*>(data) + sizeof(WirePrefix),
                                            length - sizeof(WirePrefix)});
+    } else if constexpr (id == am_want_key || id == am_key) {
+        ShownPiece piece;
+        good = good && message.body.size() >= sizeof piece;
+        if (good) {
+            std::memcpy(&piece, message.body.data(), sizeof piece);
+            if constexpr (id == am_want_key) worker.on_want_key(message.from, piece);
+            if constexpr (id == am_key)
+                worker.on_key(message.from, piece, message.body.subspan(sizeof piece));
+        }
     } else {
         Piece piece;
         good = good && message.body.size() >= sizeof piece;
@@ -62,7 +71,8 @@ void UcxWorker::set_receiver(Receiver* receiver) {
     const std::pair<AmId, ucp_am_recv_callback_t> handlers[] = {
         {am_message, &on_am<am_message>}, {am_address, &on_am<am_address>},
         {am_offer, &on_am<am_offer>},     {am_pull, &on_am<am_pull>},
-        {am_chunk, &on_am<am_chunk>},     {am_done, &on_am<am_done>}};
+        {am_chunk, &on_am<am_chunk>},     {am_done, &on_am<am_done>},
+        {am_want_key, &on_am<am_want_key>}, {am_key, &on_am<am_key>}};
     for (const auto& [id, callback] : handlers) {
         ucp_am_handler_param_t param{};
         param.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_CB |

@@ -34,6 +34,8 @@ UcxWorker::~UcxWorker() {
     // in time. The process is about to end: leave them.
     if (met_death_ || (closing_ != 0 && !closed()))
         left_behind().push_back(std::move(context_));
+    else
+        drop_keys();
     context_.reset();  // may call back for what it cancels, into what is still whole
     while (free_) delete std::exchange(free_, free_->next);
 }
@@ -43,8 +45,13 @@ void UcxWorker::abandon() {
     }
     closing_all_ = true;
     Outgoing* op = queue_.exchange(nullptr);
-    while (op) finish(std::exchange(op, op->next));
+    while (op) {
+        Outgoing* const queued = std::exchange(op, op->next);
+        if (Get* get = std::exchange(queued->get, nullptr)) get->done(*get, Errc::cancelled);
+        finish(queued);
+    }
     endpoints_.for_each([this](UcxEndpoint& peer) {
+        forget_gets(peer, Errc::cancelled);
         for (Outgoing* parked : std::exchange(peer.parked, {})) finish(parked);
         forget_large(peer);
     });
@@ -144,6 +151,12 @@ void UcxWorker::execute(Outgoing* op) {
         case Outgoing::Kind::close:
             close_now(op->force);
             break;
+        case Outgoing::Kind::get:
+            start_get(*std::exchange(op->get, nullptr));
+            break;
+        case Outgoing::Kind::inspect:
+            inspect(endpoint(op->to));
+            break;
     }
     finish(op);
 }
@@ -183,7 +196,7 @@ UcxTransport::Counts UcxWorker::counts() const {
 
 Result<std::unique_ptr<UcxTransport>> make_ucx_transport(UcxOptions options, const Config& config,
                                                          Log& log) {
-    auto context = UcxContext::make(config, options.keepalive);
+    auto context = UcxContext::make(config, options.keepalive, options.gets);
     if (!context) return tl::unexpected(std::move(context).error());
     return std::make_unique<UcxWorker>(std::move(*context), std::move(options), log);
 }

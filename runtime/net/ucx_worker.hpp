@@ -31,7 +31,11 @@ static_assert(sizeof(WirePrefix) == 8);
 // What UCX carries. Large payloads do not use UCX's rendezvous (docs/decisions: 1.13 loses or
 // crashes on requests to dead peers): the sender offers its memory, the receiver copies it, by the
 // kernel on the same host, else in chunks that it pulls, and says when it is done.
-enum AmId : unsigned { am_message = 1, am_address, am_offer, am_pull, am_chunk, am_done };
+enum AmId : unsigned {
+    am_message = 1, am_address, am_offer, am_pull, am_chunk, am_done,
+    am_want_key,   // by which key do I read this address?
+    am_key,        // by this; a ShownPiece and UCX's packed key follow
+};
 
 // After the prefix of am_offer; the message's header follows. 40 bytes.
 struct Offer {
@@ -49,6 +53,13 @@ struct Piece {
     std::uint64_t id = 0;              // of the offer
     std::uint64_t offset = 0;
     std::uint64_t end = 0;
+};
+
+// After the prefix of am_want_key (`asked` only) and am_key (no bytes: nothing is shown there).
+struct ShownPiece {
+    std::uint64_t asked = 0;           // an address in it
+    std::uint64_t begin = 0;
+    std::uint64_t bytes = 0;
 };
 
 // Longest message sent as one piece of the shared FIFO. The FIFO's elements are 256 bytes (see
@@ -81,13 +92,14 @@ private:
 
 // One thing to do, as long as the queue or UCX needs it. Recycled by its worker.
 struct Outgoing {
-    enum class Kind : std::uint8_t { message, forget, learn, close };
+    enum class Kind : std::uint8_t { message, forget, learn, close, get, inspect };
     Kind kind = Kind::message;
     bool force = false;                     // of close
     unsigned am_id = am_message;
     UcxWorker* worker = nullptr;
     NodeId to = no_node;
     Outgoing* next = nullptr;               // in the queue, or in the list of free ones
+    Get* get = nullptr;
     Payload payload;                        // of an offer that was not made yet: lent, or `copy`
     std::unique_ptr<std::byte[]> copy;      // of a large payload that was not lent
     std::size_t length = 0;                 // of what lies in buffer
@@ -111,10 +123,37 @@ struct LargeReceive {
     std::vector<std::byte> header;
 };
 
-// A peer as UCX sees it. Everything but `node` is under the token.
+// A get on its way. UCX writes to its own room, not to the caller's: what UCX does not finish, as
+// the peer is dead, then harms nobody.
+struct Fetch {
+    Get* get = nullptr;                     // null: given up
+    UcxWorker* worker = nullptr;
+    UcxEndpoint* peer = nullptr;
+    std::size_t taken = 0;
+    std::size_t piece_bytes = 0;            // that UCX reads now
+    std::vector<std::byte> room;
+    std::uint64_t next() const { return get->address + taken; }
+};
+
+// A piece of a peer's memory, and UCX's key to it.
+struct RemotePiece {
+    std::uint64_t begin = 0;
+    std::uint64_t bytes = 0;
+    ucp_rkey_h key = nullptr;
+};
+
+// A piece of our memory that UCX knows.
+struct RegisteredPiece {
+    std::uint64_t bytes = 0;
+    ucp_mem_h handle = nullptr;
+    std::vector<std::byte> key;             // for others
+};
+
+// A peer as UCX sees it. Everything but `node` and `gets` is under the token.
 struct UcxEndpoint {
     explicit UcxEndpoint(NodeId id) : node(id) {}
     const NodeId node;
+    std::atomic<GetSupport> gets{GetSupport::unknown};
     bool forgotten = false;
     bool asked = false;                     // for its address
     bool knows_us = false;                  // it sent us its address, so it has met us
@@ -127,6 +166,9 @@ struct UcxEndpoint {
     std::vector<std::byte> address;
     std::vector<Outgoing*> parked;          // until the address comes
     std::vector<std::unique_ptr<LargeReceive>> incoming;
+    std::vector<RemotePiece> pieces;        // by address
+    std::vector<Fetch*> keyless;            // until a key comes
+    std::vector<Fetch*> fetching;           // UCX is at work
 };
 
 // Context and worker, with what must be set in UCX for us. Destroyed last.
@@ -136,7 +178,8 @@ struct UcxContext {
     int event_fd = -1;
     std::vector<std::byte> address;
     ~UcxContext();
-    static Result<std::unique_ptr<UcxContext>> make(const Config& config, bool keepalive);
+    static Result<std::unique_ptr<UcxContext>> make(const Config& config, bool keepalive,
+                                                    bool gets);
 };
 
 inline void release(const Payload& payload) {
@@ -155,6 +198,9 @@ public:
     void set_receiver(Receiver* receiver) override;
     Result<void> send(NodeId to, std::span<const std::byte> header,
                       const Payload& payload) override;
+    GetSupport get_support(NodeId peer) override;
+    void get(Get& get) override;
+    void show(const ShownMemory* memory) override;
     bool poll() override;
     void forget(NodeId peer) override;
     int event_fd() const override { return context_->event_fd; }
@@ -222,6 +268,19 @@ private:
     void forget_large(UcxEndpoint& peer);
     void count_lent() { lent_count_.store(lent_.size(), std::memory_order_release); }
 
+    // ---- gets (ucx_get.cpp), under the token
+    void start_get(Get& get);
+    void advance(Fetch* fetch);
+    void finish(Fetch* fetch, Errc outcome);
+    void on_want_key(NodeId from, const ShownPiece& piece);
+    void on_key(NodeId from, const ShownPiece& piece, std::span<const std::byte> key);
+    const RegisteredPiece* registered(std::uint64_t begin, std::uint64_t bytes);
+    void forget_gets(UcxEndpoint& peer, Errc outcome);
+    void inspect(UcxEndpoint& peer);
+    void drop_keys();
+    static RemotePiece* find_piece(UcxEndpoint& peer, std::uint64_t address);
+    static void on_got(void* request, ucs_status_t status, void* fetch);
+
     // ---- endpoints (ucx_endpoint.cpp), under the token
     UcxEndpoint& endpoint(NodeId node);
     Result<void> connect(UcxEndpoint& peer);
@@ -258,6 +317,12 @@ private:
     std::size_t in_flight_ = 0;               // sends that UCX has not finished
     std::size_t closing_ = 0;                 // endpoints being closed
     bool closing_all_ = false;
+    const ShownMemory* shown_ = nullptr;
+    std::map<std::uint64_t, RegisteredPiece> registered_;   // by address
+    std::vector<ucp_rkey_h> old_keys_;        // of connections that are no more
+    std::vector<ucp_mem_h> old_handles_;      // of pieces that have grown
+    std::vector<std::unique_ptr<Fetch>> fetches_;
+    std::vector<Fetch*> free_fetches_;
     bool met_death_ = false;                  // a peer was forgotten, or its connection broke
 };
 

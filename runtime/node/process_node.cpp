@@ -116,6 +116,8 @@ Result<void> ProcessNode::Impl::meet(const void* mpi_comm) {
     options.self = self;
     options.want_address = [this](NodeId target) { book->want(target); };
     if (config.text("net.same_host") == "on") options.host_id = roll->members[self.value].host_id;
+    const std::string& way = config.text("kddm.read_way");
+    options.gets = way == "rma" || (way == "auto" && !roll->one_host);
     options.keepalive = !roll->one_host && config.boolean("detect.enabled");
     auto made = net::make_ucx_transport(std::move(options), config, log);
     Result<Blob> own = Blob{};

@@ -356,6 +356,10 @@ std::size_t Arena::reserved_bytes() const { return impl_->space.reserved_bytes()
 
 int Arena::memory_fd() const { return impl_->space.memory_fd(); }
 
+std::span<const std::byte> Arena::piece_at(std::uint64_t address, std::size_t piece_bytes) const {
+    return impl_->space.piece_at(address, piece_bytes);
+}
+
 std::uint64_t Arena::offset_of(const ObjectHeader* block) const {
     return impl_->space.offset_of(block);
 }

@@ -186,6 +186,9 @@ Result<void> ArenaSpace::grow(std::size_t needed) {
                                  fmt::format("cannot grow shared memory to {}", mib(size)));
     }
     grown_ += step;
+    const unsigned newest = region_count_.load(std::memory_order_relaxed) - 1;
+    grown_bytes_[newest].store(static_cast<std::size_t>(grown_ - regions_[newest].base),
+                               std::memory_order_release);
     reserved_bytes_ += step;
     if (fd_ >= 0) publish_regions();
     return {};
@@ -261,6 +264,20 @@ void ArenaSpace::discard(ObjectHeader* block, std::size_t bytes) {
     if (begin < end)
         madvise(reinterpret_cast<void*>(begin), end - begin,
                 fd_ >= 0 ? MADV_REMOVE : MADV_DONTNEED);
+}
+
+std::span<const std::byte> ArenaSpace::piece_at(std::uint64_t address,
+                                                std::size_t piece_bytes) const {
+    for (unsigned i = region_count_.load(std::memory_order_acquire); i-- > 0;) {
+        const Region& region = regions_[i];
+        const std::uint64_t into = address - reinterpret_cast<std::uintptr_t>(region.base);
+        if (into >= region.bytes) continue;
+        const std::size_t grown = grown_bytes_[i].load(std::memory_order_acquire);
+        const std::size_t begin = into / piece_bytes * piece_bytes;
+        if (into >= grown) return {};
+        return {region.base + begin, std::min(piece_bytes, grown - begin)};
+    }
+    return {};
 }
 
 std::uint64_t ArenaSpace::offset_of(const void* place) const {

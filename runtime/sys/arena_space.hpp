@@ -3,14 +3,15 @@
 // double in size and given out front to back, never taken back. Private to sys.
 // A region is mapped whole but used (and, for a memfd, backed by the file) only up to the chunks
 // that were grown to, so mapping costs nothing until then. File offsets run through all regions
-// without gaps; a memfd begins with an ArenaDirectory. Not thread-safe but for offset_of and
-// touching; Arena's central lock covers it.
+// without gaps; a memfd begins with an ArenaDirectory. Not thread-safe but for offset_of, piece_at
+// and touching; Arena's central lock covers it.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "arena_directory.hpp"
@@ -46,6 +47,8 @@ public:
     std::size_t reserved_bytes() const { return reserved_bytes_.load(std::memory_order_relaxed); }
     int memory_fd() const { return fd_; }
     std::uint64_t offset_of(const void* place) const;
+    // See Arena.
+    std::span<const std::byte> piece_at(std::uint64_t address, std::size_t piece_bytes) const;
 
 private:
     struct Region {
@@ -74,6 +77,8 @@ private:
     // Append-only; entries below region_count_ never change, so offset_of needs no lock.
     std::array<Region, ArenaDirectory::most_regions> regions_;
     std::atomic<unsigned> region_count_{0};
+    // Of each region: how far it is grown to.
+    std::array<std::atomic<std::size_t>, ArenaDirectory::most_regions> grown_bytes_{};
 };
 
 }  // namespace ssi::sys

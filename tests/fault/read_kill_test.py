@@ -11,7 +11,7 @@ import sys
 
 from runtime_fault_test import EXIT_CODE, PEER_LOST, Failed, Job, check
 
-ENDED = re.compile(r"(\d+) messages, in the end after (\d+) ms: .*peer_lost")
+ENDED = re.compile(r"(\d+) messages, (\d+) by rma, in the end after (\d+) ms: .*peer_lost")
 
 
 def wait_reading(job):
@@ -21,7 +21,7 @@ def wait_reading(job):
     job.wait(lambda: all("reading\n" in job.log(rank) for rank in readers), 60)
 
 
-def check_readers(job):
+def check_readers(job, by_rma=False):
     readers = [rank for rank in range(job.ranks) if rank != 1]
     job.wait_ended(readers, 15)
     for rank in readers:
@@ -29,7 +29,8 @@ def check_readers(job):
               f"rank {rank} left with {job.ended(rank)[0]}\n" + job.logs())
         ended = ENDED.search(job.log(rank))
         check(ended, f"rank {rank} does not say how its reads ended\n" + job.logs())
-        check(int(ended.group(2)) < 5000, f"rank {rank} hung\n" + job.logs())
+        check((int(ended.group(2)) > 0) == by_rma, f"rank {rank} read otherwise\n" + job.logs())
+        check(int(ended.group(3)) < 5000, f"rank {rank} hung\n" + job.logs())
 
 
 def killed_while_it_is_read(program):
@@ -48,6 +49,17 @@ def killed_while_it_is_asked(program):
         wait_reading(job)
         job.signal(1, signal.SIGKILL)
         check_readers(job)
+    return ""
+
+
+def killed_while_it_is_read_by_the_network(program):
+    """the same where memory is read by the network"""
+    for variables in ({}, {"SSI_NET_UCX_TLS": "tcp"}):
+        with Job(program, "", 3, {"SSI_NET_SAME_HOST": "off", "SSI_KDDM_READ_WAY": "rma",
+                                  **variables}) as job:
+            wait_reading(job)
+            job.signal(1, signal.SIGKILL)
+            check_readers(job, by_rma=True)
     return ""
 
 
@@ -74,8 +86,8 @@ def by_control_sockets(program):
     return ""
 
 
-CASES = [killed_while_it_is_read, killed_while_it_is_asked, without_control_sockets,
-         by_control_sockets]
+CASES = [killed_while_it_is_read, killed_while_it_is_asked,
+         killed_while_it_is_read_by_the_network, without_control_sockets, by_control_sockets]
 
 
 def main():

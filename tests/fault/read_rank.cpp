@@ -12,7 +12,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Words = std::array<std::uint64_t, 64>;
 constexpr std::uint64_t objects = 4;
-constexpr std::uint64_t enough = 1000;   // for reads that meet writes
+constexpr std::uint64_t enough = 300;   // for reads that meet writes
 
 [[noreturn]] void write_for_ever(ssi::kddm::Set<Words>& set) {
     for (std::uint64_t i = 1;; ++i) set.grab(i % objects)->fill(i);
@@ -43,8 +43,9 @@ int read_until_it_fails(ssi::kddm::Set<Words>& set, Clock::time_point& last) {
     } catch (const ssi::Error& error) {
         const auto took = Clock::now() - last;
         const auto stats = set.stats();
-        std::fprintf(stderr, "%llu messages, in the end after %lld ms: %s\n",
+        std::fprintf(stderr, "%llu messages, %llu by rma, in the end after %lld ms: %s\n",
                      static_cast<unsigned long long>(stats.reads_by_message),
+                     static_cast<unsigned long long>(stats.reads_by_rma),
                      static_cast<long long>(
                          std::chrono::duration_cast<std::chrono::milliseconds>(took).count()),
                      error.what());

@@ -12,8 +12,9 @@ namespace {
 
 constexpr Nanoseconds longest_standstill = 20'000'000'000;
 
-Config simulated_config(std::uint64_t seed) {
+Config simulated_config(const char* read_way, std::uint64_t seed) {
     Config config;
+    value_or_throw(config.set("kddm.read_way", read_way, "simulator"));
     // The grace after a loss is virtual time here: short, so that a run with a loss ends soon.
     value_or_throw(config.set("detect.grace_ms", "100", "simulator"));
     // Never, at once, or after some moves: as rarely as in real runs, visits would be hardly tested.
@@ -32,7 +33,8 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
                           .delay = options.faults.delay,
                           .reorder = options.faults.reorder,
                           .duplicate = options.faults.duplicate}),
-      catalog_(catalog), config_(simulated_config(seed)), nodes_(options.nodes) {
+      catalog_(catalog), config_(simulated_config("auto", seed)),
+      rma_config_(simulated_config("rma", seed)), nodes_(options.nodes) {
     make_membership(seed);
     network.set_observer([this](const net::SimNetwork::Record& record) {
         trace.add_message(scheduler.now(), record);
@@ -74,19 +76,22 @@ void World::make_membership(std::uint64_t seed) {
 void World::make_node(std::uint32_t index, const Options& from, std::uint64_t seed) {
     const bool preempts = !from.sequential && from.preempt_every != 0;
     SimNode& made = nodes_[index];
+    // Gets are no messages, but what they miss is then asked for, one object after the other.
+    const bool by_rma = index % 4 == 2 && !from.sequential;
     made.log = std::make_unique<Log>(
         LogLevel::error, [this](LogLevel level, std::string_view line) { on_log(level, line); });
     made.log->set_node(ids_[index]);
     made.stats = std::make_unique<Stats>();
     made.node = std::make_unique<node::Node>(
         node::Doors{network.endpoint(ids_[index], index), clock, waiter, tasks, *made.log,
-                    *made.stats, config_, mix64(seed + 1) + index},
+                    *made.stats, by_rma ? rma_config_ : config_, mix64(seed + 1) + index},
         membership_, ids_[index]);
     kddm::Engine::Options options;
     options.plant = from.plant;
     options.simulated = true;
     options.direct = index % 3 != 2;   // the general steps alone must do, and both must get along
-    // Most nodes read each other's memory, and are torn away in the middle of it now and then.
+    // Most nodes read each other's memory, as if it were mapped, and are torn away in the middle of
+    // it now and then; some read it over the network; some ask.
     options.peers_in_process = index % 4 != 3;
     if (preempts)
         options.on_half_read = [this] {

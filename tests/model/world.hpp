@@ -93,6 +93,7 @@ private:
 
     const Catalog& catalog_;
     Config config_;
+    Config rma_config_;                // of nodes that read by the network
     std::shared_ptr<const node::Membership> membership_;
     std::vector<NodeId> ids_;
     std::vector<SetId> set_ids_;

@@ -35,6 +35,11 @@ struct SameHost {   // of the sessions of a test
     ~SameHost() { ::unsetenv("SSI_NET_SAME_HOST"); }
 };
 
+struct ReadWay {    // likewise
+    explicit ReadWay(const char* value) { ::setenv("SSI_KDDM_READ_WAY", value, 1); }
+    ~ReadWay() { ::unsetenv("SSI_KDDM_READ_WAY"); }
+};
+
 Session session() { return Session::from_mpi(nullptr); }
 
 // Until reads of the next rank's object need no message: it has been mapped.
@@ -80,6 +85,34 @@ TEST(ReadRanks, nobody_is_mapped_when_nodes_of_a_host_are_treated_as_apart) {
     s.barrier();
 }
 
+TEST(ReadRanks, memory_is_read_over_the_network_where_that_is_wanted) {
+    SameHost off("off");
+    ReadWay rma("rma");
+    Session s = session();
+    const auto n = static_cast<std::uint64_t>(s.size());
+    auto small = s.set<std::uint64_t>("small", {.count = n * 100, .placement = "blocked"});
+    auto large = s.set<Checked<4096>>("large", {.count = n * 100, .placement = "blocked"});
+    const std::uint64_t mine = static_cast<std::uint64_t>(s.rank()) * 100;
+    for (std::uint64_t i = mine; i < mine + 100; ++i) {
+        *small.grab(i) = i + 1;
+        large.grab(i)->write(i);
+    }
+    s.barrier();
+    for (std::uint64_t r = 0; r < n; ++r) EXPECT_TRUE(becomes_one_sided(small, r * 100));
+    for (int round = 0; round < 3; ++round)
+        for (std::uint64_t i = 0; i < n * 100; ++i) {
+            ASSERT_EQ(small.read(i).value, i + 1);
+            ASSERT_TRUE(large.read(i).value.whole());
+            ASSERT_EQ(large.read(i).value.word[0], i);
+        }
+    const auto others = (n - 1) * 100;
+    EXPECT_LE(large.stats().reads_by_message, others);
+    EXPECT_GE(large.stats().reads_by_rma, others * 5);
+    EXPECT_GE(small.stats().reads_by_rma, others * 2);
+    EXPECT_EQ(small.stats().reads_mapped + large.stats().reads_mapped, 0u);
+    s.barrier();
+}
+
 // Every rank writes, every rank reads, with another thread.
 template <std::size_t words>
 void hammer(const char* name) {
@@ -114,6 +147,15 @@ TEST(ReadRanks, large_objects_are_whole_while_everybody_writes_them) { hammer<65
 TEST(ReadRanks, objects_are_whole_by_messages_alone) {
     SameHost off("off");
     hammer<512>("messages");
+}
+
+TEST(ReadRanks, small_objects_are_whole_over_the_network) {
+    ReadWay rma("rma");
+    hammer<2>("two");
+}
+TEST(ReadRanks, blocks_are_whole_over_the_network) {
+    ReadWay rma("rma");
+    hammer<512>("block");
 }
 
 TEST(ReadRanks, a_part_of_a_large_object_is_all_that_is_copied) {

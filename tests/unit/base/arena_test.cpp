@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 #include <thread>
@@ -306,6 +307,34 @@ TEST(Arena, thousands_of_idle_arenas_are_cheap) {
         for (std::size_t bytes : {8u, 64u, 1000u, 4096u}) must_allocate(*arenas.back(), bytes);
     }
     EXPECT_LT((resident_bytes() - before) / count, 128u << 10);
+}
+
+TEST(Arena, shows_each_place_in_one_piece_which_may_grow) {
+    for (const Kind kind : {Kind::private_memory, Kind::shared_memory}) {
+        Arena arena(small_arena(kind));
+        constexpr std::size_t piece_bytes = 256u << 10;
+        std::map<const std::byte*, std::size_t> pieces;
+        for (int i = 0; i < 300; ++i) {
+            const ObjectHeader* block = must_allocate(arena, 30'000);
+            const auto first = reinterpret_cast<std::uintptr_t>(block);
+            for (const std::uintptr_t place : {first, first + 30'000}) {
+                const auto piece = arena.piece_at(place, piece_bytes);
+                ASSERT_FALSE(piece.empty());
+                const auto begin = reinterpret_cast<std::uintptr_t>(piece.data());
+                ASSERT_LT(place - begin, piece.size());
+                ASSERT_LE(piece.size(), piece_bytes);
+                EXPECT_GE(piece.size(), pieces[piece.data()]) << "a piece never shrinks";
+                pieces[piece.data()] = piece.size();
+                // All of it is there: this would be a SIGBUS.
+                [[maybe_unused]] const volatile std::byte last = piece.back();
+                EXPECT_EQ(arena.piece_at(begin + piece.size() - 1, piece_bytes).data(),
+                          piece.data());
+            }
+        }
+        EXPECT_GT(pieces.size(), 20u);
+        EXPECT_TRUE(arena.piece_at(0, piece_bytes).empty());
+        EXPECT_TRUE(arena.piece_at(reinterpret_cast<std::uintptr_t>(&arena), piece_bytes).empty());
+    }
 }
 
 }  // namespace

@@ -54,6 +54,66 @@ TEST_F(Apply, runs_at_the_home_from_every_node) {
     EXPECT_EQ(s[0].stats().applies, 3u);
 }
 
+// Adds the argument to each byte it sees; replies where that begins, and how many there are.
+Result<void> add_to_all(ObjectView& object, std::span<const std::byte> arguments,
+                        std::vector<std::byte>& reply) {
+    for (std::byte& one : object.bytes())
+        one = std::byte(std::to_integer<int>(one) + std::to_integer<int>(arguments[0]));
+    const std::uint64_t seen[] = {object.offset(), object.bytes().size()};
+    reply.resize(sizeof seen);
+    std::memcpy(reply.data(), seen, sizeof seen);
+    return {};
+}
+
+TEST_F(Apply, to_a_range_sees_nothing_else) {
+    for (int i = 0; i < 3; ++i) {
+        c[i].register_function("add", i == 0 ? Run::inline_in_handler : Run::on_executor,
+                               add_to_all);
+    }
+    ASSERT_TRUE(s[1].grab(1)->resize(100'000).has_value());
+    const std::byte one[] = {std::byte{1}};
+    for (int i = 0; i < 3; ++i) {   // at the home, from elsewhere, and in place
+        kddm::RawGuard guard;
+        if (i == 2) guard = std::move(*s[2].grab(1));
+        const kddm::Range range{50'000u + 10 * i, 20};
+        auto reply = s[i].apply(1, "add", one, range);
+        ASSERT_TRUE(reply.has_value()) << reply.error().to_string();
+        std::uint64_t seen[2];
+        ASSERT_EQ(reply->size(), sizeof seen);
+        std::memcpy(seen, reply->data(), sizeof seen);
+        EXPECT_EQ(seen[0], range.offset);
+        EXPECT_EQ(seen[1], range.length);
+    }
+    const auto bytes = s[0].read(1)->bytes;
+    const int expected[] = {0, 1, 2, 2, 1, 0};   // of each ten bytes from 49990 on
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const bool near = i >= 49'990 && i < 50'050;
+        ASSERT_EQ(bytes[i], std::byte(near ? expected[(i - 49'990) / 10] : 0)) << i;
+    }
+}
+
+TEST_F(Apply, to_a_range_that_the_object_does_not_have_is_refused) {
+    int runs = 0;
+    for (int i = 0; i < 3; ++i)
+        c[i].register_function("count", Run::inline_in_handler, [&](ObjectView& object, auto&&...) {
+            ++runs;
+            return object.bytes().empty() ? object.resize(1) : Result<void>();
+        });
+    ASSERT_TRUE(s[0].grab(1)->resize(10).has_value());
+    for (int i = 0; i < 2; ++i) {
+        for (const kddm::Range range : {kddm::Range{0, 11}, kddm::Range{10, 1},
+                                        kddm::Range{11, 0}, kddm::Range{SIZE_MAX, 2},
+                                        kddm::Range{2, SIZE_MAX - 1}})
+            EXPECT_EQ(s[i].apply(1, "count", {}, range).error().code, Errc::invalid_argument);
+        EXPECT_EQ(runs, i * 2);
+        EXPECT_TRUE(s[i].apply(1, "count", {}, {0, 10}).has_value());
+        const auto resized = s[i].apply(1, "count", {}, {10, 0});
+        EXPECT_EQ(resized.error().code, Errc::function_failed);
+        EXPECT_EQ(runs, i * 2 + 2);
+    }
+    EXPECT_EQ(s[1].read(1)->bytes.size(), 10u);
+}
+
 TEST_F(Apply, calls_the_object_home_first) {
     {
         auto g = s[1].grab(1);

@@ -20,12 +20,13 @@ namespace {
 using kddm::RawSet;
 using kddm::SetOptions;
 
-enum class Way { direct, mapped, message };
+enum class Way { direct, mapped, rma, message };
 
 LoopNodes::Options options_for(Way way) {
     LoopNodes::Options options;
     if (way == Way::message)
         value_or_throw(options.config.set("net.same_host", "off", "test"));
+    if (way == Way::rma) value_or_throw(options.config.set("kddm.read_way", "rma", "test"));
     if (way == Way::mapped)
         options.edit_member = [](node::Member& m) { m.process_id = ::getpid(); };
     return options;
@@ -85,10 +86,12 @@ protected:
         FAIL() << "every read goes by a message";
     }
 };
-INSTANTIATE_TEST_SUITE_P(Ways, Reads, testing::Values(Way::direct, Way::mapped, Way::message),
+INSTANTIATE_TEST_SUITE_P(Ways, Reads, testing::Values(Way::direct, Way::mapped, Way::rma,
+                                                Way::message),
                          [](const auto& info) {
                              return info.param == Way::direct   ? "direct"
                                     : info.param == Way::mapped ? "mapped"
+                                    : info.param == Way::rma    ? "rma"
                                                                 : "message";
                          });
 
@@ -133,7 +136,11 @@ TEST_P(Reads, need_no_message_once_the_place_is_known) {
         { set_number(*s[0].grab(id), id + 7); }
         ASSERT_EQ(word_of(*s[1].read(id)), id + 7);
     }
-    EXPECT_EQ(s[1].stats().reads_by_message, before);
+    const auto stats = s[1].stats();
+    EXPECT_EQ(stats.reads_by_message, before);
+    EXPECT_EQ(stats.reads, stats.reads_by_message + stats.reads_mapped + stats.reads_by_rma);
+    EXPECT_GE(GetParam() == Way::rma ? stats.reads_by_rma : stats.reads_mapped, 1000u);
+    EXPECT_EQ(GetParam() == Way::rma ? stats.reads_mapped : stats.reads_by_rma, 0u);
 }
 
 TEST_P(Reads, go_to_the_owner_when_the_home_has_no_copy) {

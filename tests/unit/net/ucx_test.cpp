@@ -72,6 +72,7 @@ protected:
             options.self = NodeId{static_cast<std::uint32_t>(i)};
             options.keepalive = false;
             options.host_id = readable ? 1 : 0;
+            options.gets = gets;
             options.want_address = [this, i](NodeId target) {
                 EXPECT_EQ(target, NodeId{static_cast<std::uint32_t>(1 - i)});
                 ++wanted[i];
@@ -101,6 +102,7 @@ protected:
     }
     static std::span<const std::byte> header(const std::byte& value) { return {&value, 1}; }
 
+    bool gets = false;
     Config config;
     LogRecorder recorder;
     Log log{LogLevel::debug, recorder.sink()};
@@ -375,6 +377,134 @@ TEST_F(Ucx, the_address_of_a_process_that_is_gone_makes_the_peer_suspect) {
         std::this_thread::sleep_for(1ms);
     }
     EXPECT_GT(receiver[0].suspicions, 0);
+}
+
+// Memory in pieces of 64 KiB, of which all but the last bytes are shown.
+struct Shown : ShownMemory {
+    std::vector<std::byte> memory = std::vector<std::byte>(1'000'000);
+    std::size_t bytes = 999'000;
+    std::uint64_t address() const { return reinterpret_cast<std::uintptr_t>(memory.data()); }
+    std::span<const std::byte> piece_at(std::uint64_t place) const override {
+        constexpr std::size_t piece = 64 << 10;
+        const std::uint64_t into = place - address();
+        if (into >= bytes) return {};
+        const std::size_t begin = into / piece * piece;
+        return {memory.data() + begin, std::min(piece, bytes - begin)};
+    }
+};
+
+struct Asked : Get {
+    std::vector<std::byte> room;
+    std::atomic<int> ended{0};
+    Errc outcome = Errc::internal;
+    Asked(std::uint64_t at, std::size_t length) : room(length) {
+        from = b;
+        address = at;
+        into = room;
+        done = [](Get& get, Errc result) {
+            auto& self = static_cast<Asked&>(get);
+            self.outcome = result;
+            ++self.ended;
+        };
+    }
+};
+
+class UcxGets : public Ucx, public testing::WithParamInterface<const char*> {
+protected:
+    void SetUp() override {
+        gets = true;
+        value_or_throw(config.set("net.ucx_tls", GetParam(), "test"));
+        make(false);
+        introduce();
+        for (std::size_t i = 0; i < shown.memory.size(); ++i)
+            shown.memory[i] = static_cast<std::byte>(i % 251);
+        transport[1]->show(&shown);
+    }
+    void TearDown() override {
+        transport[1]->show(nullptr);
+        Ucx::TearDown();
+    }
+    bool correct(const Asked& asked) const {
+        const auto* from = shown.memory.data() + (asked.address - shown.address());
+        return std::equal(asked.room.begin(), asked.room.end(), from);
+    }
+    Shown shown;
+};
+INSTANTIATE_TEST_SUITE_P(Transports, UcxGets, testing::Values("", "tcp"),
+                         [](const auto& info) {
+                             return *info.param ? std::string(info.param) : std::string("any");
+                         });
+
+TEST_P(UcxGets, bring_every_length_across_pieces) {
+    for (const std::size_t offset : {0u, 5u, 65'530u, 300'000u})
+        for (const std::size_t length : {0u, 8u, 64u, 5000u, 70'000u, 600'000u}) {
+            Asked asked(shown.address() + offset, length);
+            transport[0]->get(asked);
+            ASSERT_TRUE(poll_until([&] { return asked.ended == 1; })) << offset << " " << length;
+            ASSERT_EQ(asked.outcome, Errc::ok);
+            EXPECT_TRUE(correct(asked)) << offset << " " << length;
+        }
+}
+
+TEST_P(UcxGets, many_at_once) {
+    std::vector<std::unique_ptr<Asked>> all;
+    for (std::size_t i = 0; i < 500; ++i) {
+        all.push_back(std::make_unique<Asked>(shown.address() + i * 1900, 64 + i * 3));
+        transport[0]->get(*all.back());
+    }
+    for (auto& asked : all) {
+        ASSERT_TRUE(poll_until([&] { return asked->ended == 1; }));
+        EXPECT_TRUE(asked->outcome == Errc::ok && correct(*asked));
+    }
+}
+
+TEST_P(UcxGets, find_nothing_that_is_not_shown_and_what_has_grown) {
+    for (const std::uint64_t at : {shown.address() + 999'000, shown.address() + 998'996,
+                                   std::uint64_t{8}}) {
+        Asked asked(at, 8);
+        transport[0]->get(asked);
+        ASSERT_TRUE(poll_until([&] { return asked.ended == 1; }));
+        EXPECT_EQ(asked.outcome, Errc::not_found);
+    }
+    shown.bytes = shown.memory.size();
+    Asked asked(shown.address() + 998'000, 2000);
+    transport[0]->get(asked);
+    ASSERT_TRUE(poll_until([&] { return asked.ended == 1; }));
+    EXPECT_TRUE(asked.outcome == Errc::ok && correct(asked));
+}
+
+TEST_P(UcxGets, are_known_to_need_the_other_nodes_help) {
+    Asked asked(shown.address(), 8);
+    transport[0]->get(asked);
+    ASSERT_TRUE(poll_until([&] { return asked.ended == 1; }));
+    EXPECT_TRUE(poll_until(
+        [&] { return transport[0]->get_support(b) != GetSupport::unknown; }));
+    EXPECT_EQ(transport[0]->get_support(b), GetSupport::emulated);
+}
+
+TEST_P(UcxGets, end_when_the_node_is_forgotten) {
+    Asked first(shown.address(), 8);
+    transport[0]->get(first);
+    ASSERT_TRUE(poll_until([&] { return first.ended == 1; }));
+    Asked known(shown.address(), 8), unknown(shown.address() + 500'000, 8);
+    transport[0]->get(known);
+    transport[0]->get(unknown);
+    for (int i = 0; i < 100; ++i) transport[0]->poll();   // b does not answer
+    EXPECT_EQ(known.ended + unknown.ended, 0);
+    transport[0]->forget(b);
+    EXPECT_EQ(known.outcome, Errc::peer_lost);
+    EXPECT_EQ(unknown.outcome, Errc::peer_lost);
+    Asked later(shown.address(), 8);
+    transport[0]->get(later);
+    EXPECT_EQ(later.outcome, Errc::peer_lost);
+    for (int i = 0; i < 1000; ++i)
+        for (auto& each : transport) each->poll();
+    EXPECT_EQ(known.ended, 1);
+}
+
+TEST_F(Ucx, without_gets_says_so) {
+    introduce();
+    EXPECT_EQ(transport[0]->get_support(b), GetSupport::none);
 }
 
 }  // namespace

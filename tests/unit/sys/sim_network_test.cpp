@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <map>
 #include <set>
@@ -293,6 +294,79 @@ TEST(SimNetwork, same_seed_same_trace) {
     EXPECT_EQ(trace_of(1), trace_of(1));
     EXPECT_NE(trace_of(1), trace_of(2));
     EXPECT_GT(trace_of(1).size(), 1000u);
+}
+
+struct Words : ShownMemory {
+    alignas(64) std::array<std::uint64_t, 8> words{};
+    std::span<const std::byte> piece_at(std::uint64_t place) const override {
+        const auto all = std::as_bytes(std::span(words));
+        const auto into = place - reinterpret_cast<std::uintptr_t>(all.data());
+        return into < all.size() ? all : std::span<const std::byte>();
+    }
+};
+
+struct Asked : Get {
+    std::array<std::uint64_t, 8> got{};
+    int ended = 0;
+    Errc outcome = Errc::internal;
+    explicit Asked(const Words& words) {
+        from = NodeId{1};
+        address = reinterpret_cast<std::uintptr_t>(words.words.data());
+        into = std::as_writable_bytes(std::span(got));
+        done = [](Get& get, Errc result) {
+            auto& self = static_cast<Asked&>(get);
+            self.outcome = result;
+            ++self.ended;
+        };
+    }
+};
+
+TEST(SimNetwork, gets_are_torn_between_words_and_nowhere_else) {
+    int torn = 0, backwards = 0;
+    for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+        World world(2, {.seed = seed});
+        Words words;
+        Asked asked(words);
+        world.node(1).show(&words);
+        world.on(0, [&] { world.node(0).get(asked); });
+        world.on(1, [&] {
+            for (std::uint64_t i = 1; asked.ended == 0; ++i) {
+                words.words.fill(i << 32 | i);
+                world.scheduler.yield();
+            }
+        });
+        world.run();
+        EXPECT_EQ(asked.outcome, Errc::ok);
+        for (const std::uint64_t word : asked.got) EXPECT_EQ(word >> 32, word & 0xffffffff);
+        torn += asked.got.front() != asked.got.back();
+        backwards += asked.got.front() > asked.got.back();
+        EXPECT_EQ(world.network.usage().gets, 1u);
+        EXPECT_EQ(world.network.usage().messages, 0u);
+    }
+    EXPECT_GT(torn, 10);
+    EXPECT_GT(backwards, 3) << "in any order";
+}
+
+TEST(SimNetwork, gets_of_what_is_not_shown_and_of_the_dead_end_too) {
+    World world(2, {});
+    Words words;
+    Asked hidden(words), stuck(words), late(words);
+    world.on(0, [&] {
+        world.node(0).get(hidden);
+        while (hidden.ended == 0) world.scheduler.yield();
+        world.node(1).show(&words);
+        world.network.kill(NodeId{1});
+        world.node(0).get(stuck);
+        for (int i = 0; i < 1000; ++i) world.scheduler.yield();
+        EXPECT_EQ(stuck.ended, 0);
+        world.node(0).forget(NodeId{1});
+        world.node(0).get(late);
+    });
+    world.run();
+    EXPECT_EQ(hidden.outcome, Errc::not_found);
+    EXPECT_EQ(stuck.outcome, Errc::peer_lost);
+    EXPECT_EQ(late.outcome, Errc::peer_lost);
+    EXPECT_EQ(stuck.ended + late.ended, 2);
 }
 
 }  // namespace

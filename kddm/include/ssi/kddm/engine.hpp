@@ -32,6 +32,7 @@ enum class Plant : std::uint8_t {
     parallel_pinning,           // *_many pin objects as they arrive, not in ascending order
     update_twice,               // an element of update_many that had to wait is applied twice
     unverified_read,            // a one-sided read does not look again after it has copied
+    unverified_rma,             // the same of a read over RMA
     drop_dirty,                 // an eviction drops what its linker has not got
 };
 const char* plant_name(Plant plant);

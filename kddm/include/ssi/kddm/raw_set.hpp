@@ -174,9 +174,11 @@ public:
     Result<void> sync();
 
     // Runs a registered function at the object's home, exclusively, exactly once. In place when
-    // the caller has grabbed the object.
+    // the caller has grabbed the object. With a range the function sees those bytes alone:
+    // one function then serves rows, tiles and records of large objects, wherever they begin. The
+    // object is held as a whole; invalid_argument, and the function not run, when it is shorter.
     Result<std::vector<std::byte>> apply(ObjectId id, std::string_view function,
-                                         std::span<const std::byte> arguments);
+                                         std::span<const std::byte> arguments, Range range = {});
     // Atomic operations on the 8 bytes at `offset` (a multiple of 8) at the object's home; each
     // returns what stood there. The type of the argument says how the bytes are read: signed
     // (std::int64_t), unsigned (std::uint64_t) or floating (double). In place when the caller has

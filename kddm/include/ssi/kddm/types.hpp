@@ -63,6 +63,16 @@ public:
     virtual ObjectId id() const = 0;
     virtual std::span<std::byte> bytes() = 0;
     virtual Result<void> resize(std::size_t length) = 0;
+    // Where bytes() begins in the object: not 0 when the function was applied to a range, of which
+    // it sees nothing else and which it cannot resize.
+    virtual std::size_t offset() const { return 0; }
+};
+
+// Bytes [offset, offset + length) of an object.
+struct Range {
+    static constexpr std::size_t all = static_cast<std::size_t>(-1);
+    std::size_t offset = 0;
+    std::size_t length = all;      // all: the object, whatever `offset`
 };
 
 // A function that apply ships to an object's home. Registered under the same name on every node.
@@ -93,6 +103,8 @@ struct SetStats {
     std::uint64_t bytes_out = 0;
     std::uint64_t reads = 0;            // one-sided reads, all
     std::uint64_t reads_by_message = 0; // of these: asked another node for the bytes
+    std::uint64_t reads_mapped = 0;     // of these: out of the home's memory, mapped here
+    std::uint64_t reads_by_rma = 0;     // of these: out of the home's memory, by the network
     std::uint64_t objects = 0;          // entries now
     std::uint64_t loads = 0;            // objects that the linker brought into memory
     std::uint64_t write_backs = 0;      // values that it was given

@@ -65,6 +65,7 @@ public:
         std::uint64_t duplicates = 0;
         std::uint64_t dropped = 0;
         std::uint64_t under_way = 0;     // now
+        std::uint64_t gets = 0;          // one-sided reads of memory
     };
     const Usage& usage() const { return usage_; }
 
@@ -72,12 +73,15 @@ private:
     friend class SimEndpoint;
     SimEndpoint* find(NodeId node) const;
     SimMessage* make(NodeId from, NodeId to, std::span<const std::byte> header,
-                     const Payload& payload);
+                     const Payload& payload, bool is_get = false);
     SimMessage* copy(const SimMessage& message);
     void destroy(SimMessage* message);
     void drop(SimMessage* message);
     void launch(SimMessage* message);
     void deliver_at(Nanoseconds when, SimMessage* message);
+    void start_get(NodeId reader, Get& get);
+    static void advance_get(void* network, std::uint64_t message);
+    Nanoseconds pause_in_get(bool last);
     static void arrive(void* network, std::uint64_t message);
     Nanoseconds transit(std::size_t bytes);
     void observe(Happening what, const SimMessage& message);

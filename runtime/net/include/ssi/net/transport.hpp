@@ -46,6 +46,39 @@ public:
     virtual void on_peer_suspect(NodeId peer, const Failure& why) = 0;
 };
 
+// A read of another node's memory, under way. The caller's, who leaves it and `into` alone until
+// `done` is called: once, from get() or a poll, at the latest when the peer is forgotten. `done`
+// may start another get, of the same structure too.
+// What comes is no snapshot: the bytes are read in any order and at different times. Only aligned
+// words of 8 bytes are whole, and a get begins after every get whose `done` was called before.
+struct Get {
+    NodeId from = no_node;
+    std::uint64_t address = 0;       // in that node's memory
+    std::span<std::byte> into;       // empty: done at once
+    // Errc::ok; not_found: that node shows no such memory; transport, peer_lost, cancelled.
+    void (*done)(Get& get, Errc outcome) = nullptr;
+};
+
+// How gets from a peer work.
+enum class GetSupport : std::uint8_t {
+    unknown,     // not yet: ask again later
+    none,        // get() must not be called
+    emulated,    // the peer's processor answers, while it polls
+    native,      // the network reads by itself
+};
+
+// The memory of this node that others may get.
+class ShownMemory {
+public:
+    // The piece around `address`, which is read by one key of the network: always the same for
+    // an address, but for an end that grows. Empty: not shown. Stays readable until show(nullptr).
+    // Called from a poll.
+    virtual std::span<const std::byte> piece_at(std::uint64_t address) const = 0;
+
+protected:
+    ~ShownMemory() = default;
+};
+
 class Transport {
 public:
     virtual ~Transport() = default;
@@ -57,6 +90,13 @@ public:
     // An error means nothing was sent (release was called if given). Delivery is not acknowledged.
     virtual Result<void> send(NodeId to, std::span<const std::byte> header,
                               const Payload& payload) = 0;
+
+    // One-sided: nobody there has to know. Thread-safe, never blocks, may be called from handlers.
+    // Only where get_support(get.from) is emulated or native.
+    virtual GetSupport get_support(NodeId) { return GetSupport::none; }
+    virtual void get(Get& get) { get.done(get, Errc::unsupported); }
+    // Null: nothing any more; then it returns when nobody reads by this node's transport.
+    virtual void show(const ShownMemory*) {}
 
     // Makes progress if the poller token is free; true when something was handled. Thread-safe.
     // Under `sim` it does nothing: the world delivers.

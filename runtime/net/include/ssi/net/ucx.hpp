@@ -26,6 +26,8 @@ struct UcxOptions {
     bool keepalive = true;
     // Same value on two nodes: they may read each other's memory through the kernel. 0: nobody may.
     std::uint64_t host_id = 0;
+    // Whether get() can be used. Same value on all nodes.
+    bool gets = false;
 };
 
 // What the ucx twin has beyond a Transport. Thread-safe.

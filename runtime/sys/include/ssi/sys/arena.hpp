@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "ssi/base/ids.hpp"
@@ -80,6 +81,10 @@ public:
     std::size_t reserved_bytes() const;                   // as in usage(), but cheap
     int memory_fd() const;                                // -1 for private memory
     std::uint64_t offset_of(const ObjectHeader*) const;   // within memory_fd()
+    // The memory around `address`, cut into pieces of `piece_bytes` so that each place belongs to
+    // one of them, for networks that want to know what they read. Of a piece at the end only what
+    // is there yet. Empty: not of this arena.
+    std::span<const std::byte> piece_at(std::uint64_t address, std::size_t piece_bytes) const;
 
 private:
     struct Impl;
