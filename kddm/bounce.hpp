@@ -3,9 +3,9 @@
 // them out for one visit only: the last put sends a visitor's object home, so that whoever comes
 // next finds it there. Two bytes of an entry's home part; a plain value, under the shard lock.
 //
-// The home does not see how often an owner uses what it has, so it finds out by trying: a node that
-// comes back several times in a row, with nobody else in between, may keep the object again, and the
-// next try takes twice as many moves.
+// The home does not see how often an owner uses what it has, so it finds out by trying: a node
+// that comes back several times in a row, with nobody else in between, may keep the object again,
+// and the next try takes twice as many moves.
 #pragma once
 
 #include <algorithm>

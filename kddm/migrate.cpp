@@ -113,8 +113,8 @@ Result<void> Impl::check_migrate(SetState& set, std::span<const ObjectId> ids, N
                     fmt::format("migrate to node {}: no such node in this session", to.value));
     if (set.options.coherence == Coherence::home)
         return fail(Errc::invalid_argument,
-                    fmt::format("migrate in set '{}': with coherence home nothing stays anywhere but "
-                                "at its home", set.name));
+                    fmt::format("migrate in set '{}': with coherence home nothing stays anywhere "
+                                "but at its home", set.name));
     Held& held = Held::of_task();
     for (const ObjectId id : ids) {
         SSI_TRY(check_verb(set, id));

@@ -129,7 +129,8 @@ Result<Placement> Impl::parse_placement(const SetOptions& options) const {
     if (it == placements.end())
         return fail(Errc::invalid_argument,
                     fmt::format("placement '{}' is none of hashed, blocked, high_bits, "
-                                "first_touch, node:<id> and not registered at node {}", options.placement, self.value));
+                                "first_touch, node:<id> and not registered at node {}",
+                                options.placement, self.value));
     p.kind = Placement::Kind::function;
     p.function = it->second;
     return p;
@@ -166,7 +167,8 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     set->placement = *placement;
     set->uid = ++last_uid;
     set->shards = std::make_unique<Shard[]>(shard_count);
-    if (options.visits && options.coherence != Coherence::home) set->moves_to_visit = moves_to_visit;
+    if (options.visits && options.coherence != Coherence::home)
+        set->moves_to_visit = moves_to_visit;
     if (placement->kind == Placement::Kind::first_touch)
         set->touched = std::make_unique<Touched>(options.count, slots.size());
     set->linker = std::move(*linker);

@@ -22,8 +22,8 @@ Result<void> Impl::touch(SetState& set, ObjectId id) {
     m.txn = new_rpc(rpc, keeper);
     if (auto answered = call(keeper, m, {}, rpc); !answered)
         return fail(answered.error().code,
-                    fmt::format("node {}, which keeps where object {} of set '{}' was first touched, "
-                                "does not answer: {}",
+                    fmt::format("node {}, which keeps where object {} of set '{}' was first "
+                                "touched, does not answer: {}",
                                 keeper.value, id.lo, set.name, answered.error().text),
                     keeper);
     set.touched->claim(slot, NodeId(static_cast<std::uint32_t>(rpc.answer.version)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Touched: the homes of a set whose objects live where they were first touched. Runs of consecutive
-// ids make a slot; the node that the session's slot table names for it keeps the claim, and the
-// first node that asks becomes the home. A claim is never taken back, so what a node has heard stays
-// true. Thread-safe, without locks.
+// Touched: the homes of a set whose objects live where they were first touched. Runs of
+// consecutive ids make a slot; the node that the session's slot table names for it keeps the
+// claim, and the first node that asks becomes the home. A claim is never taken back, so what a
+// node has heard stays true. Thread-safe, without locks.
 #pragma once
 
 #include <atomic>

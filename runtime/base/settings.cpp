@@ -93,8 +93,8 @@ constexpr std::array table{
            "would_block."),
 
     number("kddm.moves_to_visit", "", "8", 0, 255,
-           "After how many moves of ownership in a row, each to another node than the last, an object "
-           "is given out for one visit at a time. 0: never."),
+           "After how many moves of ownership in a row, each to another node than the last, an "
+           "object is given out for one visit at a time. 0: never."),
     number("kddm.memory_bytes", "bytes", "0", 0, 64 * tib,
            "Budget of a node: most bytes that the objects on it, of all sets, take in memory. "
            "Above it copies are dropped, objects of other homes sent home, and those that a linker "

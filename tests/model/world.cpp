@@ -12,13 +12,17 @@ namespace {
 
 constexpr Nanoseconds longest_standstill = 20'000'000'000;
 
-Config simulated_config(const char* read_way, std::uint64_t seed) {
+// Never, at once, or after some moves: as rarely as in real runs, visits would hardly be tested.
+std::uint64_t moves_to_visit(const Options& options, std::uint64_t seed) {
+    return options.visits ? seed % 4 : 0;
+}
+
+Config simulated_config(const char* read_way, std::uint64_t moves_to_visit) {
     Config config;
     value_or_throw(config.set("kddm.read_way", read_way, "simulator"));
     // The grace after a loss is virtual time here: short, so that a run with a loss ends soon.
     value_or_throw(config.set("detect.grace_ms", "100", "simulator"));
-    // Never, at once, or after some moves: as rarely as in real runs, visits would be hardly tested.
-    value_or_throw(config.set("kddm.moves_to_visit", std::to_string(seed % 4), "simulator"));
+    value_or_throw(config.set("kddm.moves_to_visit", std::to_string(moves_to_visit), "simulator"));
     return config;
 }
 
@@ -33,8 +37,8 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
                           .delay = options.faults.delay,
                           .reorder = options.faults.reorder,
                           .duplicate = options.faults.duplicate}),
-      catalog_(catalog), config_(simulated_config("auto", seed)),
-      rma_config_(simulated_config("rma", seed)), nodes_(options.nodes) {
+      catalog_(catalog), config_(simulated_config("auto", moves_to_visit(options, seed))),
+      rma_config_(simulated_config("rma", moves_to_visit(options, seed))), nodes_(options.nodes) {
     make_membership(seed);
     network.set_observer([this](const net::SimNetwork::Record& record) {
         trace.add_message(scheduler.now(), record);

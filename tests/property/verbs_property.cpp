@@ -56,6 +56,7 @@ rc::Gen<Command> a_command() {
 Options three_nodes() {
     Options options;
     options.nodes = nodes;
+    options.visits = false;   // so that who grabbed an object last has it
     options.objects = objects_per_set;
     options.sequential = true;
     return options;

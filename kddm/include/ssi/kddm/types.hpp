@@ -98,7 +98,7 @@ struct SetStats {
     std::uint64_t transfers = 0;        // ownerships given away
     std::uint64_t applies = 0;          // shipped functions executed here
     std::uint64_t recalls = 0;          // of these: had to call the object home first
-    std::uint64_t evictions = 0;        // objects sent home by flush, home coherence or a visit's end
+    std::uint64_t evictions = 0;        // objects sent home: flush, home coherence, a visit's end
     std::uint64_t bytes_in = 0;         // object bytes received, sent
     std::uint64_t bytes_out = 0;
     std::uint64_t reads = 0;            // one-sided reads, all
