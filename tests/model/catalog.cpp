@@ -33,11 +33,11 @@ Catalog::Catalog(const Options& options) {
         {.kind = ObjectKind::variable, .placement = "high_bits"});
     add("home", Use::value, 1, fewer, {.object_bytes = 48, .coherence = Coherence::home});
     add("counter", Use::counter, 1, fewer, {.object_bytes = 16, .placement = placement_name});
+    add("churn", Use::churn, 1, fewer, {.object_bytes = 32, .placement = "node:0"});
     // To find out where an object was first touched takes two delays more, once.
     add("touched", Use::value, 1, fewer,
         {.count = 1 + fewer, .object_bytes = 24,
          .placement = options.sequential ? "blocked" : "first_touch"});
-    add("churn", Use::churn, 1, fewer, {.object_bytes = 32, .placement = "node:0"});
     if (!options.evict) return;
     const std::uint32_t held = held_objects(options);
     add("linked", Use::value, 2, cold,

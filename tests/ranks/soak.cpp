@@ -2,10 +2,10 @@
 // usage: mpirun -n N soak SECONDS [THREADS]
 //
 // Every verb on every kind of set, at random, from THREADS threads (2) of every node, for so long:
-// fixed, small, variable and home sets, one placed by first touch, one kept in a file with a quarter
-// of the memory it needs; locks, a channel, futures, updates. Everything has a sum that must be
-// right at the end of every round, and every object says itself whether it is whole. Prints a line a
-// round; exit code 1 and a line when something is wrong.
+// fixed, small, variable and home sets, one placed by first touch, one kept in a file with a
+// quarter of the memory it needs; locks, a channel, futures, updates. Everything has a sum that
+// must be right at the end of every round, and every object says itself whether it is whole.
+// Prints a line a round; exit code 1 and a line when something is wrong.
 #include <ssi/ssi.hpp>
 
 #include <unistd.h>
@@ -90,7 +90,8 @@ struct World {
 // Between two accounts, or along a few: what there is in all stays.
 void transfer(World& w, ssi::Random& random) {
     std::vector<ObjectId> ids;
-    for (std::uint64_t n = 2 + random.below(3); n > 0; --n) ids.emplace_back(random.below(accounts));
+    for (std::uint64_t n = 2 + random.below(3); n > 0; --n)
+        ids.emplace_back(random.below(accounts));
     if (ids[0] == ids[1]) return;
     auto guards = w.account.grab_many(ids);
     const auto amount = static_cast<std::int64_t>(random.below(10));
@@ -208,7 +209,8 @@ void write_text(World& w, ssi::Random& random) {
 
 void move_some(World& w, ssi::Random& random) {
     std::vector<ObjectId> ids;
-    for (std::uint64_t n = 1 + random.below(20); n > 0; --n) ids.emplace_back(random.below(accounts));
+    for (std::uint64_t n = 1 + random.below(20); n > 0; --n)
+        ids.emplace_back(random.below(accounts));
     w.account.migrate(ids, ssi::NodeId(static_cast<std::uint32_t>(random.below(
                                static_cast<std::uint64_t>(w.session.size())))));
 }
