@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "handles.hpp"
+#include "call_inside.hpp"
 
 using namespace ssi;
 using namespace ssi::capi;
@@ -12,35 +12,18 @@ namespace {
 
 constexpr std::size_t max_reply_bytes = 64u << 10;
 
-// What ssi_call::opaque[0] points to while the function runs.
-struct Running {
-    kddm::ObjectView& view;
-    std::vector<std::byte>& reply;
-    std::string text;
-};
-
 Result<Running*> running(ssi_call* c) {
     SSI_TRY(need(c, "call"));
     SSI_TRY(need(c->opaque[0], "call->opaque (calls are made by libssi)"));
     return static_cast<Running*>(c->opaque[0]);
 }
 
-void show(ssi_call& c, kddm::ObjectView& view) {
-    const std::span<std::byte> bytes = view.bytes();
-    c.data = bytes.data();
-    c.size = bytes.size();
-}
-
-// The engine puts the function's name and its node in front of the text, and catches exceptions.
 Result<void> run(ssi_function function, void* context, kddm::ObjectView& view,
                  std::span<const std::byte> arguments, std::vector<std::byte>& reply) {
-    Running state{view, reply, {}};
-    ssi_call c{c_id(view.id()), nullptr, 0, arguments.data(), arguments.size(), {&state, nullptr}};
-    show(c, view);
-    const int result = function(&c, context);
-    if (result == 0) return {};
-    if (state.text.empty()) state.text = "it returned " + std::to_string(result);
-    return fail(Errc::function_failed, std::move(state.text));
+    Running state{&view, &reply};
+    const int number = run_function(function, context, view.id(), state, arguments);
+    if (number == 0) return {};
+    return failed(Errc::function_failed, number, state);
 }
 
 }  // namespace
@@ -68,8 +51,10 @@ int ssi_call_resize(ssi_call* c, size_t size) {
     return call([&]() -> Result<void> {
         const auto state = running(c);
         if (!state) return tl::unexpected<Failure>(state.error());
-        SSI_TRY((*state)->view.resize(size));
-        show(*c, (*state)->view);
+        kddm::ObjectView* view = (*state)->view;
+        if (!view) return fail(Errc::invalid_argument, "this call has no object to resize");
+        SSI_TRY(view->resize(size));
+        show(*c, *view);
         return {};
     });
 }
@@ -79,7 +64,9 @@ int ssi_call_reply(ssi_call* c, const void* bytes, size_t length) {
         const auto state = running(c);
         if (!state) return tl::unexpected<Failure>(state.error());
         if (length != 0) SSI_TRY(need(bytes, "bytes"));
-        std::vector<std::byte>& reply = (*state)->reply;
+        if (!(*state)->reply)
+            return fail(Errc::invalid_argument, "nobody waits for a reply: linkers have none");
+        std::vector<std::byte>& reply = *(*state)->reply;
         if (length > max_reply_bytes - reply.size())
             return fail(Errc::too_large, "a reply has at most 64 KiB");
         const auto* first = static_cast<const std::byte*>(bytes);

@@ -86,6 +86,14 @@ int ssi_prefetch_range(ssi_set* set, ssi_object_id first, uint64_t count, uint64
     });
 }
 
+int ssi_migrate(ssi_set* set, const ssi_object_id* ids, size_t count, uint32_t node) {
+    return call([&]() -> Result<void> {
+        SSI_TRY(need(set, "set"));
+        if (count != 0) SSI_TRY(need(ids, "ids"));
+        return set->raw.migrate(objects(ids, count), NodeId(node));
+    });
+}
+
 int ssi_update_many(ssi_set* set, ssi_operator op, ssi_number kind, const ssi_update* updates,
                     size_t count, void* before) {
     return call([&]() -> Result<void> {

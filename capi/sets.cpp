@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstring>
 #include <mutex>
 #include <span>
 #include <utility>
 
-#include "handles.hpp"
+#include "grown.hpp"
 
 using namespace ssi;
 using namespace ssi::capi;
@@ -24,34 +25,22 @@ ssi_set* handle_of(ssi_session& session, const kddm::RawSet& raw) {
     return session.sets.back().get();
 }
 
-// A struct that grows at its end, as the program that was compiled with `size` bytes of it sees it.
-// `least`: the size it had in the first release.
-template <class T>
-Result<void> read_grown(const T* from, std::size_t least, T& to, const char* name) {
-    const std::size_t size = from->size;
-    if (size < least)
-        return fail(Errc::invalid_argument, std::string(name) + ".size is " +
-                                                std::to_string(size) + ": set it to sizeof(" +
-                                                name + ")");
-    const auto* bytes = reinterpret_cast<const unsigned char*>(from);
-    if (size > sizeof(T) && std::any_of(bytes + sizeof(T), bytes + size, [](auto b) { return b; }))
-        return fail(Errc::unsupported, std::string(name) + " has members that this library, "
-                                           SSI_VERSION ", does not know");
-    std::memcpy(&to, from, std::min(size, sizeof(T)));
-    return {};
-}
+// What these structs had when they were first written down.
+constexpr std::size_t least_options = offsetof(ssi_set_options, linker);
+constexpr std::size_t least_stats = offsetof(ssi_set_stats, loads);
 
 Result<kddm::SetOptions> options_of(const ssi_set_options* given) {
     SSI_TRY(need(given, "options"));
     ssi_set_options o = SSI_SET_OPTIONS_INIT;
-    SSI_TRY(read_grown(given, sizeof(ssi_set_options), o, "ssi_set_options"));
+    SSI_TRY(read_grown(given, least_options, o, "ssi_set_options"));
     if (o.kind != SSI_FIXED && o.kind != SSI_VARIABLE)
         return fail(Errc::invalid_argument, "kind is neither SSI_FIXED nor SSI_VARIABLE (sets of "
                                             "C++ types are made by C++)");
     if (o.coherence != SSI_COHERENT && o.coherence != SSI_HOME)
         return fail(Errc::invalid_argument, "coherence is neither SSI_COHERENT nor SSI_HOME");
-    if (o.reserved != 0)
-        return fail(Errc::invalid_argument, "reserved is not 0: use SSI_SET_OPTIONS_INIT");
+    if (o.flags & ~static_cast<std::uint32_t>(SSI_NO_VISITS))
+        return fail(Errc::unsupported, "flags has bits that this library, " SSI_VERSION
+                                       ", does not know: use SSI_SET_OPTIONS_INIT");
     kddm::SetOptions options;
     options.count = o.count;
     options.kind = o.kind == SSI_FIXED ? kddm::ObjectKind::fixed : kddm::ObjectKind::variable;
@@ -59,6 +48,9 @@ Result<kddm::SetOptions> options_of(const ssi_set_options* given) {
     options.coherence =
         o.coherence == SSI_COHERENT ? kddm::Coherence::coherent : kddm::Coherence::home;
     if (o.placement) options.placement = o.placement;
+    if (o.linker) options.linker = o.linker;
+    options.memory_bytes = o.memory_bytes;
+    options.visits = !(o.flags & SSI_NO_VISITS);
     return options;
 }
 
@@ -134,10 +126,12 @@ int ssi_set_describe(const ssi_set* set, ssi_set_options* options) {
     return on_set(const_cast<ssi_set*>(set), [&](kddm::RawSet& raw) -> Result<void> {
         SSI_TRY(need(options, "options"));
         ssi_set_options mine = SSI_SET_OPTIONS_INIT;
-        SSI_TRY(read_grown(options, sizeof(ssi_set_options), mine, "ssi_set_options"));
+        SSI_TRY(read_grown(options, least_options, mine, "ssi_set_options"));
         const kddm::SetOptions& o = raw.options();
         mine = {options->size, o.count, static_cast<std::uint32_t>(o.kind), o.object_bytes,
-                static_cast<std::uint32_t>(o.coherence), 0, o.placement.c_str()};
+                static_cast<std::uint32_t>(o.coherence),
+                o.visits ? 0 : static_cast<std::uint32_t>(SSI_NO_VISITS), o.placement.c_str(),
+                o.linker.c_str(), o.memory_bytes};
         std::memcpy(options, &mine, std::min(options->size, sizeof mine));
         return {};
     });
@@ -163,11 +157,12 @@ int ssi_stats(const ssi_set* set, ssi_set_stats* stats) {
     return on_set(const_cast<ssi_set*>(set), [&](kddm::RawSet& raw) -> Result<void> {
         SSI_TRY(need(stats, "stats"));
         ssi_set_stats mine{};
-        SSI_TRY(read_grown(stats, sizeof(ssi_set_stats), mine, "ssi_set_stats"));
+        SSI_TRY(read_grown(stats, least_stats, mine, "ssi_set_stats"));
         const kddm::SetStats s = raw.stats();
         mine = {stats->size, s.gets, s.grabs, s.hits, s.remote_gets, s.remote_grabs,
                 s.invalidations, s.transfers, s.applies, s.recalls, s.evictions, s.bytes_in,
-                s.bytes_out, s.objects, s.reads, s.reads_by_message};
+                s.bytes_out, s.objects, s.reads, s.reads_by_message, s.loads, s.write_backs,
+                s.memory_bytes, s.drops, s.bounces, s.visits};
         std::memcpy(stats, &mine, std::min(stats->size, sizeof mine));
         return {};
     });

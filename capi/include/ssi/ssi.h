@@ -145,6 +145,12 @@ enum ssi_coherence {
     SSI_HOME = 1        /* nothing stays: the last put sends the object home */
 };
 
+enum ssi_set_flag {
+    /* An object whose ownership goes from node to node is not given out for one visit at a time
+     * (docs/consistency.md), as it is by default. */
+    SSI_NO_VISITS = 1
+};
+
 /* Grows at its end: initialise with SSI_SET_OPTIONS_INIT, which stores the size that the program
  * was compiled with, and set members by name. */
 typedef struct ssi_set_options {
@@ -153,12 +159,18 @@ typedef struct ssi_set_options {
     uint32_t kind;           /* enum ssi_kind */
     uint32_t object_bytes;   /* SSI_FIXED: 1 byte to 64 MiB */
     uint32_t coherence;      /* enum ssi_coherence */
-    uint32_t reserved;       /* 0 */
+    uint32_t flags;          /* enum ssi_set_flag, or 0 */
     /* NULL or "hashed"; "node:2" (all at that node); "blocked" (count / nodes consecutive ids per
-     * node); "high_bits" (by hi); or a name given to ssi_register_placement. */
+     * node); "first_touch" (runs of consecutive ids, each at the node that first used one of it;
+     * needs a count); "high_bits" (by hi); or a name given to ssi_register_placement. */
     const char *placement;
+    /* Where objects are born and kept: NULL or "memory"; or a name given to ssi_register_linker or
+     * ssi_register_record_file. */
+    const char *linker;
+    uint64_t memory_bytes;   /* most that its objects take in each node's memory; 0: no budget */
 } ssi_set_options;
-#define SSI_SET_OPTIONS_INIT { sizeof(ssi_set_options), 0, SSI_FIXED, 0, SSI_COHERENT, 0, NULL }
+#define SSI_SET_OPTIONS_INIT \
+    { sizeof(ssi_set_options), 0, SSI_FIXED, 0, SSI_COHERENT, 0, NULL, NULL, 0 }
 
 /* The set of that name, made when it is new. Not collective: each node calls it when it needs the
  * set. mismatch when it exists with other options. */
@@ -173,8 +185,8 @@ const char *ssi_set_name(const ssi_set *set);
 /* Its number, which placement functions see and by which guards are ordered; the same on every
  * node. */
 int ssi_set_number(const ssi_set *set, uint32_t *number);
-/* What it was created with. Set options->size first, as by SSI_SET_OPTIONS_INIT; `placement` is
- * valid as long as the set. */
+/* What it was created with. Set options->size first, as by SSI_SET_OPTIONS_INIT; `placement`
+ * and `linker` are never NULL, and valid as long as the set. */
 int ssi_set_describe(const ssi_set *set, ssi_set_options *options);
 
 /* slot = function(set, id, slots), a number below `slots`: pure, the same on every node, under the
@@ -192,11 +204,17 @@ typedef struct ssi_set_stats {
     uint64_t transfers;       /* ownerships given away */
     uint64_t applies;         /* shipped functions executed here */
     uint64_t recalls;         /* of these: had to call the object home first */
-    uint64_t evictions;       /* objects sent home */
+    uint64_t evictions;       /* objects sent home by flush, SSI_HOME or a visit's end */
     uint64_t bytes_in, bytes_out;
     uint64_t objects;         /* entries now */
     uint64_t reads;           /* one-sided reads */
     uint64_t reads_by_message;   /* of these: asked another node for the bytes */
+    uint64_t loads;           /* objects that the linker brought into memory */
+    uint64_t write_backs;     /* values that it was given */
+    uint64_t memory_bytes;    /* taken by its objects; counted where a budget is */
+    uint64_t drops;           /* clean copies, and objects of a linker, that left memory */
+    uint64_t bounces;         /* times that an object homed here was found to bounce */
+    uint64_t visits;          /* ownerships that this home gave out for one visit */
 } ssi_set_stats;
 int ssi_stats(const ssi_set *set, ssi_set_stats *stats);
 
@@ -248,7 +266,8 @@ int ssi_held(const ssi_set *set, ssi_object_id id, uint32_t *gets, int *grabbed)
 enum ssi_access { SSI_NONE = 0, SSI_READ = 1, SSI_WRITE = 2 };
 /* What this node holds now; sends nothing; a hint by the time it returns. */
 int ssi_find(const ssi_set *set, ssi_object_id id, enum ssi_access *access);
-/* The node that keeps the object's directory entry. */
+/* The node that keeps the object's directory entry. SSI_NO_NODE, with SSI_OK: the placement is
+ * first_touch, and this node has not used the object, or others of its run, so far. */
 int ssi_home(const ssi_set *set, ssi_object_id id, uint32_t *node);
 /* The object ceases to exist everywhere; the next access finds a new one. Waits for holders. */
 int ssi_remove(ssi_set *set, ssi_object_id id);
@@ -292,7 +311,8 @@ int ssi_compare_exchange_f64(ssi_set *, ssi_object_id, uint32_t offset, double *
 
 /* ---- shipped functions ---- */
 
-/* What a shipped function sees of one call: the object, exclusive, and the arguments. */
+/* What a shipped function sees of one call: the object, exclusive, and the arguments. Functions of
+ * linkers see theirs by it, too. */
 typedef struct ssi_call {
     ssi_object_id id;
     void *data;               /* the object's bytes */
@@ -328,6 +348,7 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 #endif
 
 #include "ssi/capi/futures.h"
+#include "ssi/capi/linkers.h"
 #include "ssi/capi/many.h"
 #include "ssi/capi/observe.h"
 #include "ssi/capi/read.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Many objects at once: guards, loops, updates. Included by ssi/ssi.h. */
+ * Many objects at once: guards, migration, loops, updates. Included by ssi/ssi.h. */
 #ifndef SSI_CAPI_MANY_H
 #define SSI_CAPI_MANY_H
 
@@ -25,6 +25,11 @@ int ssi_prefetch_many(ssi_set *set, const ssi_object_id *ids, size_t count,
 /* The same for first, first + stride, ...: `count` ids. */
 int ssi_prefetch_range(ssi_set *set, ssi_object_id first, uint64_t count, uint64_t stride,
                        enum ssi_access access);
+/* Has the node take ownership of all, each as by a grab there that is let go at once; returns when
+ * that is done for all, in no order. Objects that are held are waited for. deadlock while this
+ * thread holds one of them, or a greater one; invalid_argument when there is no such node, and for
+ * sets of SSI_HOME. */
+int ssi_migrate(ssi_set *set, const ssi_object_id *ids, size_t count, uint32_t node);
 
 /* ---- loops ---- */
 
