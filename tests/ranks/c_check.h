@@ -35,7 +35,8 @@ static int rank(void) { return ssi_rank(session); }
 static int size(void) { return ssi_size(session); }
 static void meet(void) { CHECK(ssi_barrier(session) == SSI_OK); }
 
-static ssi_set *make_set(const char *name, uint32_t object_bytes, uint64_t count) {
+/* Not used by every program. */
+static inline ssi_set *make_set(const char *name, uint32_t object_bytes, uint64_t count) {
     ssi_set *set = NULL;
     ssi_set_options options = SSI_SET_OPTIONS_INIT;
     options.kind = object_bytes ? SSI_FIXED : SSI_VARIABLE;

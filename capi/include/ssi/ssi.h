@@ -267,7 +267,8 @@ enum ssi_access { SSI_NONE = 0, SSI_READ = 1, SSI_WRITE = 2 };
 /* What this node holds now; sends nothing; a hint by the time it returns. */
 int ssi_find(const ssi_set *set, ssi_object_id id, enum ssi_access *access);
 /* The node that keeps the object's directory entry. SSI_NO_NODE, with SSI_OK: the placement is
- * first_touch, and this node has not used the object, or others of its run, so far. */
+ * first_touch and this node does not know, as it has used neither the object nor others of its
+ * run. */
 int ssi_home(const ssi_set *set, ssi_object_id id, uint32_t *node);
 /* The object ceases to exist everywhere; the next access finds a new one. Waits for holders. */
 int ssi_remove(ssi_set *set, ssi_object_id id);

@@ -43,6 +43,9 @@ TEST(CMisuse, null_sessions_are_errors) {
     expect_invalid(ssi_set_destroy(nullptr, "x"), "session is NULL");
     expect_invalid(ssi_register_function(nullptr, "x", SSI_INLINE, nullptr, nullptr),
                    "session is NULL");
+    const ssi_linker linker = SSI_LINKER_INIT;
+    expect_invalid(ssi_register_linker(nullptr, "x", &linker), "session is NULL");
+    expect_invalid(ssi_register_record_file(nullptr, "x", "x", 8), "session is NULL");
     expect_invalid(ssi_init(nullptr, nullptr, nullptr), "session is NULL");
     expect_invalid(ssi_init_comm(nullptr, nullptr), "session is NULL");
     EXPECT_EQ(ssi_rank(nullptr), -1);
@@ -69,6 +72,9 @@ TEST(CMisuse, null_sets_are_errors_and_leave_an_empty_guard) {
     expect_invalid(ssi_prefetch(nullptr, ssi_id(1), SSI_READ), "set is NULL");
     expect_invalid(ssi_flush(nullptr, ssi_id(1)), "set is NULL");
     expect_invalid(ssi_sync(nullptr), "set is NULL");
+    expect_invalid(ssi_migrate(nullptr, nullptr, 0, 0), "set is NULL");
+    ssi_set_stats stats = {};
+    expect_invalid(ssi_stats(nullptr, &stats), "set is NULL");
     expect_invalid(ssi_fetch_add_i64(nullptr, ssi_id(1), 0, 1, nullptr), "set is NULL");
     ssi_future* future = reinterpret_cast<ssi_future*>(&guard);
     expect_invalid(ssi_fetch_min_u64_async(nullptr, ssi_id(1), 0, 1, &future), "set is NULL");
