@@ -65,7 +65,7 @@ static ssi_set *bounce(const char *name, uint32_t flags) {
     for (i = 0; i < 40; ++i) {
         if (rank() == 1 + i % 2) {
             CHECK(ssi_grab(set, ssi_id(0), &guard) == SSI_OK);
-            *(int64_t *)guard.writable += 1;
+            if (guard.writable) *(int64_t *)guard.writable += 1;
             CHECK(ssi_put(&guard) == SSI_OK);
         }
         meet();
@@ -78,7 +78,7 @@ static void visits_begin_by_themselves_and_can_be_switched_off(void) {
     const ssi_set_stats on = stats_of(visited), off = stats_of(not_visited);
     const int bounces = rank() == 0 && size() >= 3;
     CHECK((on.bounces != 0) == bounces);
-    CHECK((on.visits != 0) == bounces);
+    CHECK(bounces ? on.visits > on.bounces : on.visits == 0);
     CHECK(off.bounces == 0 && off.visits == 0);
 }
 
@@ -166,10 +166,10 @@ static void programs_with_older_structs_work_as_before(void) {
     CHECK(ssi_set_describe(set, &found) == SSI_OK);
     CHECK(found.object_bytes == 8 && found.flags == 0 && found.size == options.size);
     CHECK(memcmp(&found.linker, &junk, sizeof found.linker) == 0 && found.memory_bytes == junk);
+    memset(&found, 0, sizeof found);
     found.size = sizeof found;
-    found.placement = NULL;
     CHECK(ssi_set_describe(set, &found) == SSI_OK);
-    CHECK(strcmp(found.linker, "memory") == 0 && found.memory_bytes == 0);
+    CHECK(found.linker && strcmp(found.linker, "memory") == 0 && found.memory_bytes == 0);
     memset(&stats, 0x5a, sizeof stats);
     stats.size = offsetof(ssi_set_stats, loads);
     CHECK(ssi_stats(set, &stats) == SSI_OK);

@@ -21,6 +21,8 @@ struct table {
     int calls[destroy_set + 1];
     int found;          /* fetches of what was there */
     int wrong;          /* calls that are not as promised */
+    pthread_t maker;
+    int by_maker;       /* calls in the thread that made it */
     char birth;         /* what new-born objects are filled with */
     enum act fails;     /* what fails, */
     const char *why;    /* with this text; NULL: with a number */
@@ -30,6 +32,7 @@ static int table_begin(ssi_call *call, struct table *t, enum act act) {
     const int whole_set = act == sync_all || act == destroy_set;
     pthread_mutex_lock(&t->mutex);
     ++t->calls[act];
+    if (pthread_equal(t->maker, pthread_self())) ++t->by_maker;
     if (call->id.hi != 0 || call->id.lo >= (whole_set ? 1 : objects)) ++t->wrong;
     if ((call->arguments != NULL) != (act == write_back)) ++t->wrong;
     if (t->fails != act) return 0;
@@ -98,6 +101,7 @@ static struct table *make_table(const char *name, char birth) {
     struct table *t = (struct table *)calloc(1, sizeof *t);   /* lives as long as the session */
     ssi_linker linker = SSI_LINKER_INIT;
     pthread_mutex_init(&t->mutex, NULL);
+    t->maker = pthread_self();
     t->birth = birth;
     linker.fetch = table_fetch;
     linker.instantiate = table_instantiate;

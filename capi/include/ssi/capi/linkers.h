@@ -16,9 +16,9 @@ extern "C" {
 #define SSI_NO_OBJECT (-1)
 
 /* The functions of a linker. An object is linked at its home: the linker of that node alone is
- * asked, about one object by one call at a time, about several at once. All run on threads of
- * libssi, may be called by several at once, and must not call libssi, but for ssi_call_text and,
- * where it says so, ssi_call_resize. `call->id` is the object, `context` the member below.
+ * asked, about one object by one call at a time, about several at once: by several threads of
+ * libssi (see never_blocks). They must not call libssi, but for ssi_call_text and, where it says
+ * so, ssi_call_resize. `call->id` is the object, `context` the member below.
  *
  * They return 0 when it is done. Any other number is an error: whoever asked gets linker_failed,
  * with the text of ssi_call_text or, without one, the number; the object stays as it was, and the
@@ -45,7 +45,7 @@ typedef struct ssi_linker {
     ssi_function destroy;
     void *context;           /* for the functions; used until ssi_finalize has returned */
     /* 0: calls may take long, and have threads of their own. Not 0: they never block, and are made
-     * by whoever is there, message handlers included. */
+     * by whoever is there: message handlers, and threads of the program in a verb. */
     uint32_t never_blocks;
     uint32_t reserved;       /* 0 */
 } ssi_linker;
