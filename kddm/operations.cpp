@@ -207,9 +207,9 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
     Message answer = make_message(Kind::reply, m.set_id(), m.object(), TxnId(m.txn), self);
     std::vector<std::byte> bytes;
     if (!operation->granted) {
-        const Result<void> failed =
-            fail(operation->error, "the operation was not executed: its object is out of reach",
-                 operation->fault);
+        std::string text = "the operation was not executed: its object is out of reach";
+        if (operation->error == Errc::linker_failed) text += ": " + linker_failure(set);
+        const Result<void> failed = fail(operation->error, std::move(text), operation->fault);
         return answer_operation(m, answer, failed, bytes);
     }
     Entry* entry = operation->entry;

@@ -236,8 +236,10 @@ void Impl::run_part(Operation& operation, Operations& ready) {
     UpdateBatch& batch = *operation.part->batch;
     const Message& m = operation.request;
     if (!operation.granted) {
-        batch.note(fail(operation.error, "updates were not executed: an object is out of reach",
-                        operation.fault));
+        std::string text = "updates were not executed: an object is out of reach";
+        if (operation.error == Errc::linker_failed)
+            text += ": " + linker_failure(*operation.set);
+        batch.note(fail(operation.error, std::move(text), operation.fault));
         return finish_part(batch);
     }
     Entry* entry = operation.entry;

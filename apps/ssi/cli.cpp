@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <system_error>
 
 #include "commands.hpp"
 #include "machine.hpp"
@@ -203,6 +204,9 @@ int main_of_ssi(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return flushed(app.exit(error));  // --help, --version
         return usage(error.what());
+    } catch (const std::system_error& error) {   // by fmt::print, when a buffer is full
+        const int number = error.code().value();
+        return report({Errc::io, number, no_node, "cannot write to standard output"});
     } catch (const std::exception& error) {
         return report({Errc::internal, 0, no_node, error.what()});
     }

@@ -107,6 +107,7 @@ TEST(Linker, that_answers_wrongly_fails_the_access_and_nothing_else) {
             auto added = set.fetch_add(id, std::int64_t{1});
             ASSERT_FALSE(added);
             EXPECT_EQ(added.error().code, Errc::linker_failed);
+            EXPECT_NE(added.error().text.find(text), std::string::npos) << added.error().text;
             world.linker(0).fetch_fault = Fault::none;
             EXPECT_EQ(number(*set.get(id)), 0u);   // and the next access tries again
         }
