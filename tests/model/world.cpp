@@ -37,7 +37,8 @@ World::World(const Options& options, std::uint64_t seed, const Catalog& catalog)
                           .delay = options.faults.delay,
                           .reorder = options.faults.reorder,
                           .duplicate = options.faults.duplicate}),
-      catalog_(catalog), config_(simulated_config("auto", moves_to_visit(options, seed))),
+      catalog_(catalog), config_(simulated_config(options.sequential ? "message" : "auto",
+                                                 moves_to_visit(options, seed))),
       rma_config_(simulated_config("rma", moves_to_visit(options, seed))), nodes_(options.nodes) {
     make_membership(seed);
     network.set_observer([this](const net::SimNetwork::Record& record) {
