@@ -48,7 +48,7 @@ SimMessage* SimNetwork::make(NodeId from, NodeId to, std::span<const std::byte> 
     message->payload_bytes = payload.length;
     message->cause = scheduler_.causality();
     if (!is_get) ++message->cause.delays;
-    std::memcpy(message->bytes(), header.data(), header.size());
+    if (!header.empty()) std::memcpy(message->bytes(), header.data(), header.size());
     if (payload.release) {
         message->stage = SimMessage::Stage::leaving;
         message->source = payload;
