@@ -22,13 +22,19 @@ struct Bounce {
     static constexpr unsigned longest_run = 4;   // of one node, before it may keep the object
     static constexpr unsigned most_moves = 255;
 
-    // A node takes the object over; `again`: the one that took it last, and the home has not used
-    // it since. True when it is for one visit. `moves_to_visit`: 0 switches it off.
-    bool grab(bool again, unsigned moves_to_visit) {
+    // A node that is not the home takes the object over; `again`: the one that did last;
+    // `used_at_home`: since then. True when it is for one visit. `moves_to_visit`: 0 switches it
+    // off. That the home and one other node take turns is no bouncing: a visit would spare the home
+    // a message and cost the other one.
+    bool grab(bool again, bool used_at_home, unsigned moves_to_visit) {
         if (moves_to_visit == 0) return false;
         if (again) {
             moves = 0;
             if (!visiting) return false;
+            if (used_at_home) {
+                run = 0;
+                return true;
+            }
             if (run + 1u < longest_run) {
                 ++run;
                 return true;

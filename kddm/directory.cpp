@@ -32,17 +32,18 @@ void refuse(const Message& request, Errc error, NodeId fault, Transition& t) {
 // tasks since it was here.
 bool for_a_visit(Home& home, const Message& m, NodeId self, bool used_here, unsigned moves_to_visit,
                  ShardCounters& counters) {
+    if (m.requester == self.value && !m.has(flag::stay)) return false;
     const auto name = static_cast<std::uint16_t>(1 + m.requester % 0xffff);
-    const bool again = name == home.last_grabber && !used_here;
+    const bool again = name == home.last_grabber;
     home.last_grabber = name;
     if (m.has(flag::stay)) {
         home.bounce = {};
         return false;
     }
     const bool before = home.bounce.visiting;
-    const bool visit = home.bounce.grab(again, moves_to_visit);
+    const bool visit = home.bounce.grab(again, used_here, moves_to_visit);
     counters.bounces += visit && !before;
-    if (!visit || m.requester == self.value) return false;
+    if (!visit) return false;
     ++counters.visits;
     return true;
 }

@@ -73,13 +73,25 @@ TEST(Bounce, each_try_that_ends_makes_the_next_take_twice_as_many_moves) {
 TEST(Bounce, what_the_home_uses_in_between_is_not_one_node_alone) {
     Cluster cluster(3);
     auto sets = open_at_third(cluster);
-    for (int i = 0; i < 40; ++i) {
+    for (std::size_t i = 0; i < 8; ++i) grab_once(sets[i % 2]);
+    for (int i = 0; i < 36; ++i) {
         grab_once(sets[0]);
         grab_once(sets[2]);
     }
     EXPECT_EQ(sets[2].stats().bounces, 1u);
     EXPECT_GT(sets[2].stats().visits, 30u);
     EXPECT_EQ(read_number(sets[1]), 80u);
+}
+
+TEST(Bounce, the_home_and_one_other_node_may_take_turns) {
+    Cluster cluster(3);
+    auto sets = open_at_third(cluster);
+    for (int i = 0; i < 60; ++i) {
+        grab_once(sets[0]);
+        EXPECT_TRUE(stays(sets[0]));
+        grab_once(sets[2]);
+    }
+    EXPECT_EQ(sets[2].stats().bounces, 0u);
 }
 
 TEST(Bounce, updates_at_home_find_a_visited_object_there) {
