@@ -242,6 +242,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
 
     // -- operations.cpp
     void receive_operation(SetState& set, const Message& m, std::span<std::byte> payload);
+    void queue_operation(SetState& set, Operation* operation, Outbox* outbox);
     void run_operations(Operations& ready);
     void run_operation(Operation* operation, Operations& ready);
     Result<void> execute(SetState& set, Entry& entry, const Message& m,

@@ -45,6 +45,15 @@ void Impl::receive_migrate(SetState& set, const Message& m, std::span<const std:
     }
     std::vector<WireId> ids(payload.size() / sizeof(WireId));
     if (!ids.empty()) std::memcpy(ids.data(), payload.data(), payload.size());
+    const auto exists = [&](const WireId& id) {
+        return set.options.count == 0 || (id.hi == 0 && id.lo < set.options.count);
+    };
+    if (set.destroyed || !std::ranges::all_of(ids, exists)) {
+        batch->note(fail(set.destroyed ? Errc::not_found : Errc::bad_message,
+                         fmt::format("set '{}' {}", set.name,
+                                     set.destroyed ? "was destroyed" : "has no such object")));
+        return finish_move(*batch);
+    }
     // Where an object was first touched may have to be asked for, which a handler cannot wait for.
     const bool asks = set.touched && std::ranges::any_of(ids, [&](const WireId& id) {
         return set.touched->home(set.touched->slot_of({id.hi, id.lo})) == no_node;
@@ -59,30 +68,17 @@ void Impl::receive_migrate(SetState& set, const Message& m, std::span<const std:
 
 void Impl::take_over(SetState& set, const std::shared_ptr<MoveBatch>& batch, ObjectId id,
                      Outbox& outbox) {
-    if (id.hi != 0 && set.options.count != 0) return;   // no such object: the sender has checked
     if (set.touched) {
         if (auto touched = touch(set, id); !touched) return batch->note(std::move(touched));
     }
     batch->missing.fetch_add(1, std::memory_order_relaxed);
     auto* operation = new Operation;
-    operation->use = Waiter::Use::operation;
-    operation->want = Access::write;
     operation->stay = true;
-    operation->set = &set;
     operation->request = batch->request;
     operation->request.hi = id.hi;
     operation->request.lo = id.lo;
     operation->move = batch;
-    Step step(*this, set, id, hash_object(set.id, id));
-    step.collect(&outbox);
-    Entry& entry = step.make();
-    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
-        operation->error = Errc::out_of_memory;
-        step.finish();
-        Operations failed{operation};
-        return run_operations(failed);
-    }
-    cache::want(entry, *operation, step.t());
+    queue_operation(set, operation, &outbox);
 }
 
 // The operation has the write pin, or has failed.

@@ -156,20 +156,28 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
         if (pin::must_run(pin::drop(entry->word, Access::write))) run_unpinned(set, found, entry);
     }
     auto* operation = new Operation;
+    operation->request = m;
+    operation->arguments.assign(payload.begin(), payload.end());
+    queue_operation(set, operation, nullptr);
+}
+
+// Has it wait for its object exclusively, which comes into memory if need be; without memory for
+// that it fails at once. Its messages go to `outbox`, or out.
+void Impl::queue_operation(SetState& set, Operation* operation, Outbox* outbox) {
     operation->use = Waiter::Use::operation;
     operation->want = Access::write;
     operation->set = &set;
-    operation->request = m;
-    operation->arguments.assign(payload.begin(), payload.end());
-    Step step(*this, set, m.object(), hash);
-    Entry& e = step.make();
-    if (cache::absent(e, step.t()) && !cache::bring(e, false, step.t())) {
+    const ObjectId id = operation->request.object();
+    Step step(*this, set, id, hash_object(set.id, id));
+    step.collect(outbox);
+    Entry& entry = step.make();
+    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
         Operations failed{operation};
         return run_operations(failed);
     }
-    cache::want(e, *operation, step.t());
+    cache::want(entry, *operation, step.t());
 }
 
 // One operation lets the next go: a loop, so that a long queue needs no deep stack.

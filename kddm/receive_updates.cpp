@@ -213,22 +213,11 @@ void Impl::defer(SetState& set, const std::shared_ptr<UpdateBatch>& batch, Objec
     if (options.plant == Plant::update_twice) elements.push_back(elements.back());
     batch->missing.fetch_add(1, std::memory_order_relaxed);
     auto* operation = new Operation;
-    operation->use = Waiter::Use::operation;
-    operation->want = Access::write;
-    operation->set = &set;
     operation->request = batch->request;
     operation->request.hi = id.hi;
     operation->request.lo = id.lo;
     operation->part = std::make_unique<UpdatePart>(UpdatePart{batch, std::move(elements)});
-    Step step(*this, set, id, hash_object(set.id, id));
-    Entry& entry = step.make();
-    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
-        operation->error = Errc::out_of_memory;
-        step.finish();
-        Operations failed{operation};
-        return run_operations(failed);
-    }
-    cache::want(entry, *operation, step.t());
+    queue_operation(set, operation, nullptr);
 }
 
 // The operation has the write pin, or has failed.

@@ -5,6 +5,7 @@
 // node has heard stays true. Thread-safe, without locks.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -16,10 +17,12 @@ namespace ssi::kddm {
 class Touched {
 public:
     Touched(std::uint64_t objects, std::uint32_t slots)
-        : run_((objects + slots - 1) / slots),
+        : run_(objects / slots + (objects % slots != 0)), last_(slots - 1),
           homes_(std::make_unique<std::atomic<std::uint32_t>[]>(slots)) {}
 
-    SlotId slot_of(ObjectId id) const { return SlotId(static_cast<std::uint32_t>(id.lo / run_)); }
+    SlotId slot_of(ObjectId id) const {   // of an id that does not exist, some slot
+        return SlotId(static_cast<std::uint32_t>(std::min(id.lo / run_, last_)));
+    }
     NodeId home(SlotId slot) const {   // no_node: not known here
         return NodeId(homes_[slot.value].load(std::memory_order_acquire) - 1);
     }
@@ -33,6 +36,7 @@ public:
 
 private:
     const std::uint64_t run_;
+    const std::uint64_t last_;
     std::unique_ptr<std::atomic<std::uint32_t>[]> homes_;   // 0: not known; else the node + 1
 };
 static_assert(no_node.value == UINT32_MAX);

@@ -142,6 +142,26 @@ TEST(Migrate, brings_objects_to_stay_even_when_they_bounce) {
     EXPECT_EQ(sets[0].find(3), kddm::Access::write);
 }
 
+TEST(FirstTouch, takes_the_largest_counts) {
+    Cluster cluster(2);
+    auto sets = cluster.open("s", first_touch(UINT64_MAX));
+    set_number(*sets[0].grab(UINT64_MAX - 1), 7);
+    EXPECT_EQ(number(*sets[1].get(UINT64_MAX - 1)), 7u);
+    EXPECT_EQ(sets[1].home(UINT64_MAX - 1), NodeId(0));
+}
+
+TEST(Migrate, ends_with_an_error_when_the_set_is_destroyed) {
+    Cluster cluster(3);
+    auto sets = cluster.open("s", hashed());
+    const auto ids = ids_below(2000);
+    std::thread destroyer([&] { EXPECT_TRUE(cluster[2].destroy("s")); });
+    Result<void> moved;
+    while ((moved = sets[0].migrate(ids, NodeId(1)))) {}
+    destroyer.join();
+    EXPECT_TRUE(moved.error().code == Errc::not_found || moved.error().code == Errc::cancelled)
+        << moved.error().to_string();
+}
+
 TEST(Migrate, refuses_what_cannot_be) {
     Cluster cluster(2);
     auto sets = cluster.open("s", hashed());
