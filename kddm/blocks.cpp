@@ -161,6 +161,12 @@ void Blocks::release(Block* block) {
     --discards_;
 }
 
+int Blocks::shared_place(const Block* block, std::uint64_t& offset) const {
+    if (!(block->state & in_home_arena) || home_.memory_fd() < 0) return -1;
+    offset = home_.offset_of(block) + sizeof(Block);
+    return home_.memory_fd();
+}
+
 void Blocks::warm(std::size_t bytes) {
     home_.touch_ahead(bytes / 2);
     cache_.touch_ahead(bytes - bytes / 2);

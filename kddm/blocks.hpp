@@ -31,6 +31,8 @@ public:
     // Like make, but the bytes are not zeroed. Cache memory is a must: without it the protocol
     // cannot go on, and the process ends with a clear text.
     Block* allocate(SetId set, ObjectId id, std::uint32_t length, bool at_home);
+    // Where the block's bytes are in memory that other processes may map; -1 when they are not.
+    int shared_place(const Block* block, std::uint64_t& offset) const;
     // Touches memory ahead of its use; by the executor, because it takes a while.
     void warm(std::size_t bytes);
     std::size_t bytes_in_use() const;

@@ -21,6 +21,10 @@ struct Payload {
     std::size_t length = 0;
     void (*release)(void* context) = nullptr;
     void* context = nullptr;
+    // Where lent bytes lie in shared memory that other processes on the host may map: the
+    // descriptor here, and the place in it. -1: they do not.
+    int memory_fd = -1;
+    std::uint64_t memory_offset = 0;
 };
 
 inline constexpr std::size_t max_header_bytes = 1024;
