@@ -10,7 +10,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <string_view>
+#include <iterator>
+#include <string>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -20,42 +21,40 @@ namespace ssi::net {
 namespace {
 
 constexpr std::uint64_t least_mapped_bytes = 64u << 20;
-// Files of this kind have no other name; anything else under that number is not what was offered.
-constexpr std::string_view arena_name = "/memfd:ssi-arena";
 
-int open_memory(std::int32_t process_id, std::int32_t descriptor) {
-    const std::string path = fmt::format("/proc/{}/fd/{}", process_id, descriptor);
-    char target[64];
-    const ssize_t length = ::readlink(path.c_str(), target, sizeof target);
-    if (length <= 0 ||
-        !std::string_view(target, static_cast<std::size_t>(length)).starts_with(arena_name))
-        return -1;
-    return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+// Numbers of processes and descriptors are used again: the inode tells whether it is what was
+// offered. Sealed against shrinking, it can be read to its end whatever its owner does.
+int open_memory(const PeerMemory::File& file) {
+    const std::string path = fmt::format("/proc/{}/fd/{}", file.process_id, file.descriptor);
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return -1;
+    struct stat status {};
+    const int seals = ::fcntl(fd, F_GET_SEALS);
+    if (::fstat(fd, &status) == 0 && status.st_ino == file.inode && seals >= 0 &&
+        (seals & F_SEAL_SHRINK))
+        return fd;
+    ::close(fd);
+    return -1;
 }
 
 }  // namespace
 
 PeerMemory::~PeerMemory() {
-    for (Mapped& mapped : all_) unmap(mapped);
-}
-
-void PeerMemory::unmap(Mapped& mapped) {
-    if (mapped.base) ::munmap(const_cast<std::byte*>(mapped.base), mapped.length);
-    if (mapped.file >= 0) ::close(mapped.file);
-    mapped.base = nullptr;
-    mapped.file = -1;
+    for (const Mapped& mapped : all_) {
+        if (mapped.base) ::munmap(const_cast<std::byte*>(mapped.base), mapped.length);
+        if (mapped.fd >= 0) ::close(mapped.fd);
+    }
 }
 
 // Maps more than the file has, so that it may grow; what is beyond its end is never touched.
 bool PeerMemory::cover(Mapped& mapped, std::uint64_t end) {
-    if (mapped.file < 0) return false;
     struct stat status {};
-    if (::fstat(mapped.file, &status) != 0) return false;
+    if (mapped.fd < 0 || ::fstat(mapped.fd, &status) != 0) return false;
     mapped.file_length = static_cast<std::uint64_t>(status.st_size);
     if (end > mapped.file_length) return false;
     if (end <= mapped.length) return true;
     const std::uint64_t wanted = std::max(least_mapped_bytes, std::bit_ceil(2 * end));
-    void* base = ::mmap(nullptr, wanted, PROT_READ, MAP_SHARED | MAP_NORESERVE, mapped.file, 0);
+    void* base = ::mmap(nullptr, wanted, PROT_READ, MAP_SHARED | MAP_NORESERVE, mapped.fd, 0);
     if (base == MAP_FAILED) return false;
     if (mapped.base) ::munmap(const_cast<std::byte*>(mapped.base), mapped.length);
     mapped.base = static_cast<const std::byte*>(base);
@@ -63,15 +62,12 @@ bool PeerMemory::cover(Mapped& mapped, std::uint64_t end) {
     return true;
 }
 
-const std::byte* PeerMemory::find(std::int32_t process_id, std::int32_t descriptor,
-                                  std::uint64_t offset, std::uint64_t length) {
-    auto at = std::find_if(all_.begin(), all_.end(), [&](const Mapped& mapped) {
-        return mapped.process_id == process_id && mapped.descriptor == descriptor;
-    });
+const std::byte* PeerMemory::find(const File& file, std::uint64_t offset, std::uint64_t length) {
+    auto at = std::find_if(all_.begin(), all_.end(),
+                           [&](const Mapped& mapped) { return mapped.file == file; });
     if (at == all_.end()) {
-        all_.push_back({.process_id = process_id, .descriptor = descriptor});
+        all_.push_back({.file = file, .fd = open_memory(file)});
         at = std::prev(all_.end());
-        at->file = open_memory(process_id, descriptor);
     }
     const std::uint64_t end = offset + length;
     if (end < offset) return nullptr;
@@ -86,7 +82,7 @@ void copy_streaming(std::byte* to, const std::byte* from, std::size_t length) {
     std::memcpy(to, from, head);
     std::size_t i = head;
     for (; i + line <= length; i += line) {
-        __builtin_prefetch(from + i + 16 * line);
+        __builtin_prefetch(from + i + 32 * line, 0, 0);
         const auto* source = reinterpret_cast<const __m128i*>(from + i);
         auto* target = reinterpret_cast<__m128i*>(to + i);
         const __m128i a = _mm_loadu_si128(source), b = _mm_loadu_si128(source + 1),

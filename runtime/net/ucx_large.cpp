@@ -2,8 +2,8 @@
 // Large payloads. The sender lends its memory and offers it; the receiver copies it: from a process
 // on the same host out of shared memory that it maps too, or with process_vm_readv, a piece a poll
 // so that messages are not kept waiting, else by pulling chunks through active messages, a window
-// ahead. Nothing of it is under way inside UCX, so when a peer dies there is nothing to cancel: both
-// sides drop what they hold.
+// ahead. Nothing of it is under way inside UCX, so when a peer dies there is nothing to cancel:
+// both sides drop what they hold.
 #include <fmt/format.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -31,8 +31,9 @@ void UcxWorker::make_offer(Outgoing* op) {
     offer.length = op->payload.length;
     offer.host_id = options_.host_id;
     offer.process_id = ::getpid();
-    offer.memory_fd = op->payload.memory_fd;
-    offer.memory_offset = op->payload.memory_offset;
+    offer.memory_fd = op->payload.shared.fd;
+    offer.memory_inode = op->payload.shared.inode;
+    offer.memory_offset = op->payload.shared.offset;
     std::memcpy(op->buffer.data() + sizeof(WirePrefix), &offer, sizeof offer);
     lent_.emplace(offer.id, Lent{op->to, std::exchange(op->payload, {}), std::move(op->copy)});
     count_lent();
@@ -76,7 +77,8 @@ bool UcxWorker::advance_large() {
 bool UcxWorker::copy_mapped(LargeReceive& large, std::uint64_t length) {
     const Offer& offer = large.offer;
     if (offer.memory_fd < 0) return false;
-    const std::byte* from = peer_memory_.find(offer.process_id, offer.memory_fd,
+    const std::byte* from = peer_memory_.find({offer.process_id, offer.memory_fd,
+                                               offer.memory_inode},
                                               offer.memory_offset + large.received, length);
     if (!from) return false;
     // One payload is likely read next; of many, the caches would keep the last ones only.

@@ -38,7 +38,7 @@ enum AmId : unsigned {
     am_key,        // by this; a ShownPiece and UCX's packed key follow
 };
 
-// After the prefix of am_offer; the message's header follows. 48 bytes.
+// After the prefix of am_offer; the message's header follows. 56 bytes.
 struct Offer {
     std::uint64_t id = 0;              // of the sender, unique
     std::uint64_t address = 0;         // in the sender's memory
@@ -46,9 +46,10 @@ struct Offer {
     std::uint64_t host_id = 0;         // of the sender; 0: its memory cannot be read by others
     std::int32_t process_id = 0;
     std::int32_t memory_fd = -1;       // of the sender: shared memory with the bytes, or -1
+    std::uint64_t memory_inode = 0;    // of that memory's file, as numbers are used again
     std::uint64_t memory_offset = 0;
 };
-static_assert(sizeof(Offer) == 48);
+static_assert(sizeof(Offer) == 56);
 // After the prefix of am_pull (bytes from `offset` to `end`, please), am_chunk (the bytes at
 // `offset` follow) and am_done (the offer may be withdrawn).
 struct Piece {
