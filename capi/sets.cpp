@@ -162,7 +162,7 @@ int ssi_stats(const ssi_set* set, ssi_set_stats* stats) {
         mine = {stats->size, s.gets, s.grabs, s.hits, s.remote_gets, s.remote_grabs,
                 s.invalidations, s.transfers, s.applies, s.recalls, s.evictions, s.bytes_in,
                 s.bytes_out, s.objects, s.reads, s.reads_by_message, s.loads, s.write_backs,
-                s.memory_bytes, s.drops, s.bounces, s.visits};
+                s.memory_bytes, s.drops, s.bounces, s.visits, s.atomics_in_place};
         std::memcpy(stats, &mine, std::min(stats->size, sizeof mine));
         return {};
     });

@@ -59,10 +59,12 @@ Blocks::Blocks(const Config& config, Log& log, bool simulated)
       home_(options_for(config, sys::Arena::Kind::shared_memory, simulated)),
       cache_(options_for(config, sys::Arena::Kind::private_memory, simulated)) {
     use.limit = config.integer("kddm.memory_bytes");
-    // A descriptor of its own, as a duplicate would let others write. Without /proc nobody reads.
+    // A descriptor of its own, as a duplicate would always let others write. Without /proc nobody
+    // maps it.
     if (!mapped_ || home_.memory_fd() < 0) return;
     const std::string path = fmt::format("/proc/self/fd/{}", home_.memory_fd());
-    shown_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int access = config.boolean("kddm.atomics_in_place") ? O_RDWR : O_RDONLY;
+    shown_.fd = ::open(path.c_str(), access | O_CLOEXEC);
     struct stat status {};
     if (shown_.fd < 0 || ::fstat(shown_.fd, &status) != 0) return;
     shown_.inode = static_cast<std::uint64_t>(status.st_ino);

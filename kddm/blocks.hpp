@@ -72,7 +72,7 @@ private:
     const bool simulated_;
     const bool mapped_;         // peers may map home_
     const bool shared_;         // peers may map it, or read it by the network
-    Offer shown_;               // of home_, read-only
+    Offer shown_;               // of home_
     mutable std::atomic<bool> registered_{false};   // a network may have pages of home_
     std::atomic<int> discards_{0};                  // of home_, under way
     std::atomic<Keeper*> keeper_{nullptr};

@@ -74,6 +74,7 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
       moves_to_visit(static_cast<std::uint8_t>(node.doors().config.integer("kddm.moves_to_visit"))),
       direct_(options.direct && options.plant == Plant::none),
       read_way(read_way_of(node.doors().config)),
+      atomics_in_place_(node.doors().config.boolean("kddm.atomics_in_place") && pin_mark(self)),
       blocks(node.doors().config, log, options.simulated),
       executor(node.doors().tasks,
                static_cast<unsigned>(node.doors().config.integer("kddm.executor_threads"))),
@@ -156,7 +157,8 @@ void Engine::publish_stats() {
             {"bytes_in", s.bytes_in},   {"bytes_out", s.bytes_out},
             {"objects", s.objects},     {"loads", s.loads},
             {"write_backs", s.write_backs}, {"drops", s.drops},
-            {"bounces", s.bounces},     {"visits", s.visits}};
+            {"bounces", s.bounces},     {"visits", s.visits},
+            {"atomics_in_place", s.atomics_in_place}};
         for (const auto& [name, value] : values)
             stats.counter(fmt::format("ssi_kddm_{}_total", name), label).set(value);
     }

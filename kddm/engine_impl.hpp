@@ -248,8 +248,8 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> execute(SetState& set, Entry& entry, const Message& m,
                          std::span<const std::byte> arguments, Message& answer,
                          std::vector<std::byte>& bytes);
-    Result<void> execute_atomic(Entry& entry, const Message& m,
-                                std::span<const std::byte> arguments, Message& answer);
+    Result<void> execute_atomic(std::span<std::byte> bytes, const Message& m,
+                                std::span<const std::byte> arguments, Message& answer) const;
     void answer_operation(const Message& request, Message& answer, const Result<void>& result,
                           std::vector<std::byte>& bytes);
     Result<void> call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc);
@@ -262,6 +262,18 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
                          std::span<const std::byte> arguments, std::vector<std::byte>& bytes);
     const RegisteredFunction* function(std::uint64_t hash) const;
     Result<void> check_apply(const Message& m, std::string_view name, std::size_t bytes) const;
+
+    // -- mapped_atomics.cpp
+    static std::uint64_t pin_mark(NodeId node);
+    Entry* mapped_entry(const SetState& set, ObjectId id, NodeId home,
+                        const Window*& window) const;
+    static std::span<std::byte> mapped_bytes(Entry& entry, const Window& window);
+    std::optional<Result<void>> operate_in_place(SetState& set, ObjectId id, NodeId home,
+                                                 Message& m, std::span<const std::byte> arguments);
+    void show_place(const Entry& entry, const Message& request, Message& answer) const;
+    void learn_shown(SetState& set, ObjectId id, NodeId home, const Message& answer);
+    void receive_unpinned(SetState& set, ObjectId id);
+    static void drop_pin_of(NodeId lost, Entry& entry, Step& step);
 
     // -- read.cpp: one-sided reads; receive_read.cpp: those that come as messages
     struct PendingRead {
@@ -288,7 +300,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> read_by_guard(SetState& set, ReadJob& job);
     Result<void> copy_held(SetState& set, ReadJob& job, Entry& entry);
     NodeId keeper_of(SetState& set, ObjectId id);
-    void learn_place(SetState& set, ObjectId id, NodeId home, const Message& answer);
+    void learn_place(SetState& set, ObjectId id, NodeId home, const ReadReply& reply);
     void receive_read(SetState& set, const Message& m);
     void forward_read(const Message& m, const Entry& entry, Step& step);
     void answer_evicting_read(SetState& set, const Message& m, Entry& entry, Step& step);
@@ -355,6 +367,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     const std::uint8_t moves_to_visit;
     const bool direct_;              // no protocol bug is planted: those are in the general steps
     const ReadWay read_way;
+    const bool atomics_in_place_;
     Blocks blocks;
     Executor executor;
     const Blocks::Offer offer;

@@ -24,6 +24,7 @@ struct TaskCounters {
     std::atomic<std::uint64_t> grabs{0};
     std::atomic<std::uint64_t> reads{0};
     std::atomic<std::uint64_t> mapped_reads{0};
+    std::atomic<std::uint64_t> mapped_atomics{0};
     static void add(std::atomic<std::uint64_t>& c) {  // single writer: no locked instruction
         c.store(c.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }

@@ -22,13 +22,15 @@ void Impl::on_node_lost(NodeId lost) {
             {
                 std::lock_guard lock(set->shards[i].mutex);
                 set->shards[i].index.for_each([&](const Entry& e) {
-                    if (e.busy || e.has_home) touched.push_back(e.id);
+                    const bool pinned = pin::mark_of(e.word.load(std::memory_order_relaxed)) != 0;
+                    if (e.busy || e.has_home || pinned) touched.push_back(e.id);
                 });
             }
             for (const ObjectId id : touched) {
                 Step step(*this, *set, id, hash_object(set->id, id));
                 Entry* entry = step.find();
                 if (!entry) continue;
+                drop_pin_of(lost, *entry, step);
                 directory::on_node_lost(*entry, lost, step.t());
                 cache::on_node_lost(*entry, lost, step.t());
             }

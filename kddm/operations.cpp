@@ -65,9 +65,8 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
     return {};
 }
 
-Result<void> Impl::execute_atomic(Entry& entry, const Message& m,
-                                  std::span<const std::byte> arguments, Message& answer) {
-    const std::span<std::byte> bytes = entry.bytes();
+Result<void> Impl::execute_atomic(std::span<std::byte> bytes, const Message& m,
+                                  std::span<const std::byte> arguments, Message& answer) const {
     if (m.acks % 8 != 0 || m.acks + 8ull > bytes.size())
         return fail(Errc::invalid_argument,
                     fmt::format("an atomic operation at offset {} of an object of {} bytes: needs "
@@ -93,7 +92,7 @@ Result<void> Impl::execute_atomic(Entry& entry, const Message& m,
 Result<void> Impl::execute(SetState& set, Entry& entry, const Message& m,
                            std::span<const std::byte> arguments, Message& answer,
                            std::vector<std::byte>& bytes) {
-    if (m.kind() == Kind::atomic) return execute_atomic(entry, m, arguments, answer);
+    if (m.kind() == Kind::atomic) return execute_atomic(entry.bytes(), m, arguments, answer);
     const RegisteredFunction* f = function(m.version);
     if (!f)
         return fail(Errc::not_found, fmt::format("no function with hash {:x} is registered at "
@@ -147,6 +146,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
             Message answer = make_message(Kind::reply, m.set_id(), found, TxnId(m.txn), self);
             std::vector<std::byte> bytes;
             const Result<void> result = execute(set, *entry, m, payload, answer, bytes);
+            if (result && m.kind() == Kind::atomic) show_place(*entry, m, answer);
             entry->next_version();
             const auto before = pin::drop(entry->word, Access::write);
             answer_operation(m, answer, result, bytes);
@@ -344,6 +344,9 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         cache::destroy(*entry, step.t());
         return {};
     }
+    const bool number = m.kind() == Kind::atomic;
+    if (number)
+        if (auto done = operate_in_place(set, id, home, m, arguments)) return *done;
     m.slot_version = slot_version;
     for (Nanoseconds deadline = 0;;) {
         Rpc rpc;
@@ -351,6 +354,7 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         const Result<void> done = call(home, m, arguments, rpc);
         if (!done && home_may_have_room(set, id, done.error(), deadline)) continue;
         SSI_TRY(done);
+        if (number) learn_shown(set, id, home, rpc.answer);
         m.version = rpc.answer.version;
         bytes = std::move(rpc.bytes);
         return {};

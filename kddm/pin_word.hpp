@@ -12,6 +12,7 @@
 //   bit 6 dirty         written since the linker last had it: set with every write pin
 //   bit 7 referenced    used since the sweep for memory last came by: set with every pin
 //   bits 8-15           cut generation (checkpoints)
+//   bits 16-31          not 0: the write pin is of another process (mapped_atomics.cpp), this one
 //   bits 32-63          number of pins
 #pragma once
 
@@ -61,6 +62,24 @@ inline bool try_write(Word& word, std::uint64_t ignored = 0) {
                                     std::memory_order_acquire, std::memory_order_relaxed));
     before_bytes_change();
     return true;
+}
+
+// The write pin of another process that has this memory mapped, by its mark (1 .. 65535), so that
+// the word tells whose it is should that process die.
+inline constexpr unsigned mark_shift = 16;
+inline std::uint64_t mark_of(std::uint64_t v) { return (v >> mark_shift) & 0xffff; }
+inline bool try_write_from_outside(Word& word, std::uint64_t mark) {
+    std::uint64_t v = word.load(std::memory_order_relaxed);
+    do {
+        if ((v & (writable | blocked)) != writable || count(v) != 0) return false;
+    } while (!word.compare_exchange(v, (v + one) | writer_held | dirty | referenced |
+                                           mark << mark_shift,
+                                    std::memory_order_acquire, std::memory_order_relaxed));
+    before_bytes_change();
+    return true;
+}
+inline std::uint64_t drop_from_outside(Word& word, std::uint64_t mark) {
+    return word.fetch_sub(one + writer_held + (mark << mark_shift), std::memory_order_acq_rel);
 }
 
 // Another pin for a task that already has one.

@@ -236,6 +236,7 @@ SetStats RawSet::stats() const {
             s.grabs += c->grabs.load(std::memory_order_relaxed);
             s.reads += c->reads.load(std::memory_order_relaxed);
             s.reads_mapped += c->mapped_reads.load(std::memory_order_relaxed);
+            s.atomics_in_place += c->mapped_atomics.load(std::memory_order_relaxed);
         }
     }
     for (std::uint32_t i = 0; i <= set_->shard_mask; ++i) {

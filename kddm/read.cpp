@@ -246,7 +246,8 @@ Result<void> Impl::finish_read(SetState& set, PendingRead& pending) {
     job.reading.object_length = ReadReply::of(answer).object_length;
     job.reading.length = answer.length;
     if (!job.fixed) *job.grown = std::move(rpc.bytes);
-    if (!answer.has(flag::forwarded)) learn_place(set, job.reading.id, pending.asked, answer);
+    if (!answer.has(flag::forwarded))
+        learn_place(set, job.reading.id, pending.asked, ReadReply::of(answer));
     return {};
 }
 
@@ -259,8 +260,7 @@ bool Impl::reads_remotely(NodeId home) const {
     return support == net::GetSupport::native || (forced && support == net::GetSupport::emulated);
 }
 
-void Impl::learn_place(SetState& set, ObjectId id, NodeId home, const Message& answer) {
-    const ReadReply reply = ReadReply::of(answer);
+void Impl::learn_place(SetState& set, ObjectId id, NodeId home, const ReadReply& reply) {
     if (reply.entry == 0) return;
     Windows::Number window = windows.number_of(home);
     if (window == 0) {

@@ -104,6 +104,7 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
                    Block* owned, Outbox* outbox) {
     if (m.kind() == Kind::claim) return receive_claim(set, m);
     if (m.kind() == Kind::migrate) return receive_migrate(set, m, payload);
+    if (m.kind() == Kind::unpinned) return receive_unpinned(set, m.object());
     const bool request = is_request(m.kind());
     const bool forwarded = m.kind() == Kind::read_request && m.has(flag::forwarded);
     if (set.touched && request && !forwarded && m.kind() != Kind::update) [[unlikely]]

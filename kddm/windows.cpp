@@ -46,7 +46,8 @@ Result<std::unique_ptr<sys::ArenaView>> ask_for(const node::Member& member, cons
 Result<std::unique_ptr<sys::ArenaView>> look_for(const node::Member& member, int fd,
                                                  std::uint64_t inode) {
     const std::string path = fmt::format("/proc/{}/fd/{}", member.process_id, fd);
-    node::OwnedFd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    node::OwnedFd opened(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!opened) opened = node::OwnedFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!opened) return fail_errno(Errc::io, errno, "open " + path);
     return view_of(std::move(opened), inode);
 }

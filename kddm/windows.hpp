@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Windows: the home memory of other nodes of this host, as far as this process can read it. A peer
+// Windows: the home memory of other nodes of this host, as far as this process can map it. A peer
 // becomes known by its first answer to a read; it is then mapped, once, by a task of its own, as
 // that may take a while, and reads of its objects need no message any more. A peer that cannot be
 // mapped is told once in the log and costs nothing but messages.
@@ -26,6 +26,10 @@ struct Window {
     const std::byte* at(std::uint64_t address, std::size_t bytes) const {
         if (!view) return reinterpret_cast<const std::byte*>(address);
         return view->at(address, bytes);
+    }
+    // Null also when it is mapped for reading only.
+    std::byte* writable_at(std::uint64_t address, std::size_t bytes) const {
+        return !view || view->writable() ? const_cast<std::byte*>(at(address, bytes)) : nullptr;
     }
 };
 

@@ -48,7 +48,9 @@ enum class Kind : std::uint8_t {
     // placement
     migrate,           // to anybody: take ownership of these
     claim,             // to the keeper of a slot: I am the first to touch it, am I?
-    last = claim,
+    // to the home, from a node that had pinned an object in its memory: somebody waits
+    unpinned,
+    last = unpinned,
 };
 
 namespace flag {
@@ -64,6 +66,7 @@ inline constexpr std::uint16_t stay = 1024;     // grab_request: by migrate, not
 inline constexpr std::uint16_t visit = 512;     // yield, data: the last put sends it home
 inline constexpr std::uint16_t dirty = 256;      // data to the home, evict: the linker lacks it
 inline constexpr std::uint16_t part = 512;       // apply: sees bytes acks .. acks + after_node only
+inline constexpr std::uint16_t placed = 1024;    // reply to atomic: where the object stands
 // atomic: AtomicOp in bits 8 to 11, NumberKind in bits 12 to 15.
 inline constexpr unsigned atomic_op_shift = 8, number_kind_shift = 12;
 }  // namespace flag

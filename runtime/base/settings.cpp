@@ -88,6 +88,10 @@ constexpr std::array table{
            "network, also where the network needs the other processor for it. `auto`: mapped, "
            "else by a network that needs no help. What cannot be had so, and all with `message`, "
            "is asked for. Give all nodes the same."),
+    flag("kddm.atomics_in_place", "true",
+            "Change numbers of objects that are at home on another node of this host in that "
+            "node's memory, which is then mapped for writing, without a message and without its "
+            "processor, where it can be mapped for one-sided reads. Give all nodes the same."),
     number("kddm.try_timeout_us", "us", "2000", 0, 60'000'000,
            "How long try_grab waits for an answer from another node before it gives up with "
            "would_block."),

@@ -26,6 +26,8 @@ std::size_t size_of(int fd) {
 
 }  // namespace
 
+ArenaView::ArenaView(int fd) : fd_(fd), writable_((::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR) {}
+
 Result<std::unique_ptr<ArenaView>> ArenaView::open(int fd) {
     std::unique_ptr<ArenaView> view(new ArenaView(fd));
     const int seals = ::fcntl(fd, F_GET_SEALS);
@@ -68,11 +70,12 @@ std::uint64_t ArenaView::offset_of(const Mapping& mapping, std::uint64_t address
 // Under mutex_, or before anybody else knows the view.
 Result<void> ArenaView::map(std::size_t file_bytes) const {
     std::size_t bytes = std::max(least_mapping, std::bit_ceil(file_bytes + file_bytes / 2));
-    void* base = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd_, 0);
+    const int access = writable_ ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* base = ::mmap(nullptr, bytes, access, MAP_SHARED | MAP_NORESERVE, fd_, 0);
     if (base == MAP_FAILED) {   // a tight RLIMIT_AS
         bytes = (file_bytes + ArenaDirectory::bytes - 1) / ArenaDirectory::bytes *
                 ArenaDirectory::bytes;
-        base = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd_, 0);
+        base = ::mmap(nullptr, bytes, access, MAP_SHARED | MAP_NORESERVE, fd_, 0);
     }
     if (base == MAP_FAILED)
         return fail_errno(Errc::out_of_memory, errno, "no address space to map it");

@@ -22,7 +22,7 @@ constexpr const char* kind_names[] = {
     "invalidate_group", "data",  "grant",            "ack",      "evict_ack",  "reply",
     "read_reply", "error",
     "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
-    "batch",      "update",      "migrate",          "claim",
+    "batch",      "update",      "migrate",          "claim",      "unpinned",
 };
 static_assert(std::size(kind_names) == static_cast<std::size_t>(kddm::Kind::last) + 1,
               "a message of kddm/wire.hpp has no name here");
@@ -82,7 +82,10 @@ void Trace::add_message(Nanoseconds now, const net::SimNetwork::Record& record) 
     const bool ours = event.channel == static_cast<std::uint8_t>(node::ChannelId::kddm);
     if (ours && kddm::decode(record.header, message)) {
         event.set = message.set_id();
-        event.id = message.object();
+        // An answer that tells where an object stands has an address there, which no seed decides.
+        const bool placed = message.kind() == kddm::Kind::reply &&
+                            message.has(kddm::flag::placed);
+        event.id = placed ? ObjectId{} : message.object();
         event.value = message.txn;
         event.version = message.version;
     }

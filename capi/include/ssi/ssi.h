@@ -215,6 +215,7 @@ typedef struct ssi_set_stats {
     uint64_t drops;           /* clean copies, and objects of a linker, that left memory */
     uint64_t bounces;         /* times that an object homed here was found to bounce */
     uint64_t visits;          /* ownerships that this home gave out for one visit */
+    uint64_t atomics_in_place; /* atomics done in another node's memory, by no message */
 } ssi_set_stats;
 int ssi_stats(const ssi_set *set, ssi_set_stats *stats);
 

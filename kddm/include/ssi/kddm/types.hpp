@@ -112,6 +112,7 @@ struct SetStats {
     std::uint64_t drops = 0;            // clean copies, and objects of a linker, that left memory
     std::uint64_t bounces = 0;          // times that an object homed here was found to bounce
     std::uint64_t visits = 0;           // ownerships that this home gave out for one visit
+    std::uint64_t atomics_in_place = 0; // atomics done in another node's memory, by no message
 };
 
 }  // namespace ssi::kddm

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Arenas: where object bytes live. Offset addressed, grown in chunks, recycled, never returned
-// within a budget. A `shared` arena is a memfd that peers on the host may map read-only; a
+// within a budget. A `shared` arena is a memfd that peers on the host may map; a
 // `private` one is anonymous memory with transparent huge pages. First touch is the hidden cost
 // of fresh memory (12 us a page seen), so pages are touched ahead of use by `touch_ahead`.
 #pragma once

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ArenaView: the shared arena of another process of the host, mapped read-only. It follows pointers
-// of that process: at() takes an address there and returns the place here. What it maps stays
-// mapped until it ends, also when the other process has died.
+// ArenaView: the shared arena of another process of the host, mapped for reading, and for writing
+// if the descriptor is open for that. It follows pointers of that process: at() takes an address
+// there and returns the place here. What it maps stays mapped until it ends, also when the other
+// process has died.
 #pragma once
 
 #include <atomic>
@@ -38,6 +39,8 @@ public:
         return look_again(offset + bytes) ? at(address, bytes) : nullptr;
     }
 
+    bool writable() const { return writable_; }
+
 private:
     // Of the file from its start. Longer than the file was, so that growth seldom needs another.
     struct Mapping {
@@ -48,13 +51,14 @@ private:
     };
     static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
 
-    explicit ArenaView(int fd) : fd_(fd) {}
+    explicit ArenaView(int fd);
     static std::uint64_t offset_of(const Mapping& mapping, std::uint64_t address,
                                    std::size_t bytes);
     Result<void> map(std::size_t file_bytes) const;
     bool look_again(std::uint64_t needed) const;
 
     const int fd_;
+    const bool writable_;
     mutable Mutex mutex_;                           // of the chain of mappings
     mutable std::unique_ptr<Mapping> chain_;
     mutable std::atomic<const Mapping*> newest_{nullptr};
