@@ -128,6 +128,22 @@ void Engine::register_placement(std::string_view name, PlacementFunction functio
     impl_->placements[std::string(name)] = function;
 }
 
+Result<void> Engine::register_homes(std::string_view name, std::vector<NodeId> homes,
+                                    PlacementFunction slot_of) {
+    if (!std::has_single_bit(homes.size()) || homes.size() > most_home_slots)
+        return fail(Errc::invalid_argument,
+                    fmt::format("homes '{}': {} slots are no power of two up to {}", name,
+                                homes.size(), most_home_slots));
+    for (const NodeId home : homes)
+        if (!impl_->membership.find(home))
+            return fail(Errc::invalid_argument,
+                        fmt::format("homes '{}': no node {} in this session", name, home.value));
+    std::lock_guard lock(impl_->sets_mutex);
+    impl_->homes[std::string(name)] =
+        std::make_shared<const HomeTable>(HomeTable{std::move(homes), slot_of});
+    return {};
+}
+
 void Engine::register_linker(std::string_view name, std::shared_ptr<Linker> linker) {
     std::lock_guard lock(impl_->sets_mutex);
     impl_->linkers[std::string(name)] = std::move(linker);

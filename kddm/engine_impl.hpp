@@ -394,6 +394,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     std::set<std::uint32_t> gone;        // destroyed, maybe never known here; no id is used twice
     std::map<std::uint64_t, RegisteredFunction> functions;
     std::map<std::string, PlacementFunction, std::less<>> placements;
+    std::map<std::string, std::shared_ptr<const HomeTable>, std::less<>> homes;
     std::map<std::string, std::shared_ptr<Linker>, std::less<>> linkers;
     struct ManagedSet {
         SetId id;

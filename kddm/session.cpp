@@ -116,6 +116,11 @@ void Session::register_placement(std::string_view name, kddm::PlacementFunction 
     impl_->engine->register_placement(name, function);
 }
 
+Result<void> Session::register_homes(std::string_view name, std::vector<NodeId> homes,
+                                     kddm::PlacementFunction slot_of) {
+    return impl_->engine->register_homes(name, std::move(homes), slot_of);
+}
+
 void Session::register_linker(std::string_view name, std::shared_ptr<kddm::Linker> linker) {
     impl_->engine->register_linker(name, std::move(linker));
 }

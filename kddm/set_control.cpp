@@ -109,28 +109,34 @@ SetState* Impl::find_set(SetId id) const {
 
 Result<Placement> Impl::parse_placement(const SetOptions& options) const {
     Placement p;
-    if (options.placement == "hashed") return p;
-    if (options.placement == "blocked") return Placement{Placement::Kind::blocked, {}, nullptr};
-    if (options.placement == "high_bits") return Placement{Placement::Kind::high_bits, {}, nullptr};
-    if (options.placement == "first_touch")
-        return Placement{Placement::Kind::first_touch, {}, nullptr};
-    if (options.placement.starts_with("node:")) {
-        const char* first = options.placement.c_str() + 5;
+    const std::string& name = options.placement;
+    if (name == "hashed") return p;
+    p.kind = name == "blocked"       ? Placement::Kind::blocked
+             : name == "high_bits"   ? Placement::Kind::high_bits
+             : name == "first_touch" ? Placement::Kind::first_touch
+                                     : Placement::Kind::hashed;
+    if (p.kind != Placement::Kind::hashed) return p;
+    if (name.starts_with("node:")) {
+        const char* first = name.c_str() + 5;
         char* end = nullptr;
         p.kind = Placement::Kind::node;
         p.node = NodeId(static_cast<std::uint32_t>(std::strtoul(first, &end, 10)));
         if (end == first || *end || !membership.find(p.node))
             return fail(Errc::invalid_argument,
-                        fmt::format("placement '{}': no such node in this session",
-                                    options.placement));
+                        fmt::format("placement '{}': no such node in this session", name));
         return p;
     }
-    const auto it = placements.find(options.placement);
+    if (const auto it = homes.find(name); it != homes.end()) {
+        p.kind = Placement::Kind::homes;
+        p.homes = it->second;
+        return p;
+    }
+    const auto it = placements.find(name);
     if (it == placements.end())
         return fail(Errc::invalid_argument,
                     fmt::format("placement '{}' is none of hashed, blocked, high_bits, "
                                 "first_touch, node:<id> and not registered at node {}",
-                                options.placement, self.value));
+                                name, self.value));
     p.kind = Placement::Kind::function;
     p.function = it->second;
     return p;

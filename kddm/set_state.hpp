@@ -45,12 +45,27 @@ struct alignas(64) Shard {
     }
 };
 
+// See Engine::register_homes.
+struct HomeTable {
+    std::vector<NodeId> homes;             // by slot; a power of two
+    PlacementFunction slot_of = nullptr;
+
+    NodeId home(SetId set, ObjectId id) const {
+        const auto slots = static_cast<std::uint32_t>(homes.size());
+        const SlotId slot = slot_of ? slot_of(set, id, slots) : stable_slot(id, slots);
+        return homes[slot.value & (slots - 1)];
+    }
+};
+
 // How a set maps objects to slots; parsed once from SetOptions::placement.
 struct Placement {
-    enum class Kind : std::uint8_t { hashed, node, blocked, high_bits, first_touch, function };
+    enum class Kind : std::uint8_t {
+        hashed, node, blocked, high_bits, first_touch, function, homes
+    };
     Kind kind = Kind::hashed;
     NodeId node = no_node;
     PlacementFunction function = nullptr;
+    std::shared_ptr<const HomeTable> homes;
 };
 
 struct SetState {

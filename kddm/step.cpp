@@ -41,6 +41,7 @@ SlotId Impl::slot_of(const SetState& set, ObjectId id) const {
 Impl::Place Impl::place_of(const SetState& set, ObjectId id) const {
     const auto table_version = static_cast<std::uint32_t>(slots.version);
     if (set.placement.kind == Placement::Kind::node) return {set.placement.node, table_version};
+    if (set.placement.homes) return {set.placement.homes->home(set.id, id), table_version};
     if (set.touched) return {set.touched->home(set.touched->slot_of(id)), table_version};
     if (set.placement.kind == Placement::Kind::blocked) {
         const std::uint64_t n = membership.members.size();

@@ -44,6 +44,57 @@ TEST(FirstTouch, objects_live_at_the_node_that_used_one_of_their_run_first) {
     EXPECT_EQ(sets[0].home(25'250), no_node) << "not used here";
 }
 
+TEST(Homes, objects_live_where_the_table_says_whatever_the_sets_number) {
+    const std::vector<NodeId> table{NodeId{2}, NodeId{0}, NodeId{2}, NodeId{1}};
+    std::vector<NodeId> first;
+    for (const int sets_before : {0, 3}) {
+        Cluster cluster(3);
+        for (int i = 0; i < sets_before; ++i) cluster.open(std::to_string(i), first_touch(1));
+        for (int node = 0; node < 3; ++node)
+            ASSERT_TRUE(cluster[node].register_homes("volumes", table));
+        kddm::SetOptions options;
+        options.object_bytes = 8;
+        options.placement = "volumes";
+        auto sets = cluster.open("s", options);
+        std::vector<NodeId> homes;
+        for (std::uint64_t i = 0; i < 200; ++i) {
+            const ObjectId id{i % 3, i};
+            set_number(*sets[0].grab(id), i);
+            homes.push_back(sets[1].home(id));
+            EXPECT_EQ(homes.back(), table[kddm::stable_slot(id, 4).value]);
+            EXPECT_EQ(number(*sets[2].get(id)), i);
+        }
+        if (first.empty()) first = homes;
+        EXPECT_EQ(homes, first);
+    }
+}
+
+TEST(Homes, by_a_function_of_the_id) {
+    Cluster cluster(2);
+    for (int node = 0; node < 2; ++node)
+        ASSERT_TRUE(cluster[node].register_homes(
+            "odd", {NodeId{1}, NodeId{0}},
+            [](SetId, ObjectId id, std::uint32_t slots) {
+                return SlotId(static_cast<std::uint32_t>(id.lo) % slots);
+            }));
+    kddm::SetOptions options;
+    options.object_bytes = 8;
+    options.placement = "odd";
+    auto sets = cluster.open("s", options);
+    EXPECT_EQ(sets[0].home(4), NodeId{1});
+    EXPECT_EQ(sets[0].home(5), NodeId{0});
+}
+
+TEST(Homes, refuse_tables_that_lead_nowhere) {
+    Cluster cluster(2);
+    for (const auto& table : {std::vector<NodeId>{}, {NodeId{0}, NodeId{1}, NodeId{0}},
+                              {NodeId{0}, NodeId{7}}}) {
+        const auto refused = cluster[0].register_homes("h", table);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Errc::invalid_argument);
+    }
+}
+
 TEST(FirstTouch, all_nodes_agree_when_they_come_at_once) {
     Cluster cluster(4);
     constexpr std::uint64_t objects = 300;

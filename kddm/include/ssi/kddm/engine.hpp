@@ -81,6 +81,12 @@ public:
 
     void register_function(std::string_view name, Run run, ShippedFunction function);
     void register_placement(std::string_view name, PlacementFunction function);
+    // A placement by a table: the object's home is homes[slot], where its slot is what `slot_of`
+    // says, or stable_slot without it. The same table on every node, before a set that names it is
+    // opened; a set keeps the table that it was opened with. invalid_argument when the number of
+    // slots is no power of two up to most_home_slots, or a node is none of the session.
+    Result<void> register_homes(std::string_view name, std::vector<NodeId> homes,
+                                PlacementFunction slot_of = nullptr);
     void register_linker(std::string_view name, std::shared_ptr<Linker> linker);
 
     std::vector<RawSet> sets() const;

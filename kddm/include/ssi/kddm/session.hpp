@@ -72,6 +72,9 @@ public:
     // Before the first use, on every node, under the same name.
     void register_function(std::string_view name, kddm::Run run, kddm::ShippedFunction function);
     void register_placement(std::string_view name, kddm::PlacementFunction function);
+    // A placement by a table of homes, see kddm::Engine::register_homes.
+    Result<void> register_homes(std::string_view name, std::vector<NodeId> homes,
+                                kddm::PlacementFunction slot_of = nullptr);
     void register_linker(std::string_view name, std::shared_ptr<kddm::Linker> linker);
 
     NodeId node() const;

@@ -32,6 +32,13 @@ enum class Coherence : std::uint8_t {
 // without a message. Registered under the same name on every node before the set is opened.
 using PlacementFunction = SlotId (*)(SetId set, ObjectId id, std::uint32_t slots);
 
+// The slot of an object that does not depend on its set's number, and so is the same in every
+// session: for what is kept outside memory. `slots` is a power of two.
+constexpr SlotId stable_slot(ObjectId id, std::uint32_t slots) {
+    return SlotId(static_cast<std::uint32_t>(hash_object(SetId(0), id) >> 16) & (slots - 1));
+}
+inline constexpr std::size_t most_home_slots = 1u << 20;
+
 struct SetOptions {
     std::uint64_t count = 0;          // ids are 0 .. count-1 (with ObjectId::hi 0); 0: any id
     ObjectKind kind = ObjectKind::fixed;
@@ -41,7 +48,7 @@ struct SetOptions {
     // consecutive ids per node; needs count), "first_touch" (runs of consecutive ids, each at the
     // node that first used one of it; needs count; the first use of a run on a node takes a message
     // to a third), "high_bits" (slot = id.hi % slots), or the name of a registered
-    // PlacementFunction.
+    // PlacementFunction or table of homes (Engine::register_homes).
     std::string placement = "hashed";
     // Where objects are born and kept: "memory", or the name of a registered Linker (linker.hpp).
     std::string linker = "memory";
