@@ -62,7 +62,8 @@ HOMES = [(re.compile("^(" + pattern + ")$"), folders) for pattern, folders in HO
 LAYERS = {"runtime/base": ["base"], "runtime/sys": ["base", "sys"],
           "runtime/net": ["base", "sys", "net"], "runtime/node": ["base", "sys", "net", "node"],
           "kddm": ["base", "sys", "net", "node", "kddm"],
-          "capi": ["base", "sys", "net", "node", "kddm", "capi"]}
+          "io": ["base", "sys", "net", "node", "kddm", "io"],
+          "capi": ["base", "sys", "net", "node", "kddm", "io", "capi"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 FUNCTION_LINES = 70
 

@@ -5,11 +5,13 @@
 // (faulty_disk.hpp) or a chosen bandwidth (throttled_disk.hpp).
 //
 // Requests are asynchronous: `submit` takes them, and whoever waits reaps for all (`wait`, `poll`).
-// Places, lengths and memory of reads and writes are multiples of `block_bytes`.
+// Places, lengths and memory of reads and writes are multiples of `block_bytes`; others fail with
+// EINVAL, on every twin.
 // Durability is what a disk with a volatile cache gives: a write that was not followed by a sync of
 // its file, and was not `durable` itself, may be lost in part, by 512-byte sectors in any order. A
 // file that was created, renamed or removed may come back as it was until its directory is synced.
-// Thread-safe, except that one DiskFile is not closed while requests of it are under way.
+// Thread-safe, except that one DiskFile is not closed while requests of it are under way, nor a Disk
+// before its files and requests are gone.
 // Names are relative to the directory, with "/" between parts; "..", "." and "" are refused.
 #pragma once
 
@@ -43,7 +45,14 @@ public:
     virtual const std::string& name() const = 0;
 };
 
-// One request. The caller keeps it, and its memory, until it is done.
+// Part of the memory of a request.
+struct DiskPiece {
+    std::byte* memory = nullptr;
+    std::size_t length = 0;            // bytes
+};
+inline constexpr std::size_t most_pieces = 1024;
+
+// One request. The caller keeps it, and its memory, until it is done; then it may be used again.
 struct DiskRequest {
     enum class Kind : std::uint8_t { read, write, sync };
     Kind kind = Kind::read;
@@ -52,6 +61,8 @@ struct DiskRequest {
     std::uint64_t place = 0;           // byte in the file
     std::byte* memory = nullptr;       // not changed by a write
     std::size_t length = 0;            // bytes
+    // Instead of `memory`: several pieces, at adjacent places in this order, together `length`.
+    std::span<const DiskPiece> pieces{};
     // Called when it is done, by whoever reaps, maybe within submit: must not block, and may not
     // touch the request after it has let somebody else free it. Null: it is waited for.
     void (*done)(DiskRequest& request, void* context) = nullptr;
@@ -63,6 +74,7 @@ struct DiskRequest {
     int sys_errno = 0;
     bool is_done() const { return finished.load(std::memory_order_acquire); }
     std::atomic<bool> finished{false};  // set by the disk, last; before `done` is called
+    void* of_disk = nullptr;           // the disk's own, while the request is under way
 };
 
 enum class OpenMode : std::uint8_t { read, write, create, create_new };   // write: must be there
@@ -92,7 +104,8 @@ public:
     virtual void submit(std::span<DiskRequest* const> requests) = 0;
     // Reaps what is done without waiting; how many requests that were.
     virtual std::size_t poll() = 0;
-    // Until the request is done, for one that has no `done`. The caller holds no lock.
+    // Until the request is done and its `done`, if any, is about to be called by whoever reaped it:
+    // that must not free the request. The caller holds no lock.
     virtual void wait(DiskRequest& request) = 0;
     // Readable when something may be reaped, for whoever sleeps on several things; or -1.
     virtual int event_fd() const { return -1; }
