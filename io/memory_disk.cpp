@@ -45,6 +45,10 @@ private:
         return fail_errno(Errc::not_found, ENOENT,
                           fmt::format("cannot {} {} of {}", verb, name, state_->options.name));
     }
+    tl::unexpected<Failure> is_a_directory(const char* verb, const std::string& name) const {
+        return fail_errno(Errc::io, EISDIR,
+                          fmt::format("cannot {} {} of {}", verb, name, state_->options.name));
+    }
     // Directories must be there before their files. With the lock held.
     bool has_directory(const std::string& name) const {
         return state_->names.is_folder(directory_of(name));
@@ -64,8 +68,7 @@ Result<std::unique_ptr<DiskFile>> Memory::open(const std::string& name, OpenMode
         return tl::unexpected<Failure>(std::move(good).error());
     std::unique_lock lock(state_->mutex);
     if (state_->names.is_folder(name))
-        return fail_errno(Errc::io, EISDIR, fmt::format("cannot open {} of {}", name,
-                                                        state_->options.name));
+        return is_a_directory("open", name);
     MemoryContentPtr content = state_->names.find(name);
     if (content && mode == OpenMode::create_new)
         return fail_errno(Errc::exists, EEXIST, fmt::format("cannot create {} of {}", name,
@@ -84,6 +87,7 @@ Result<std::unique_ptr<DiskFile>> Memory::open(const std::string& name, OpenMode
 Result<void> Memory::remove(const std::string& name) {
     SSI_TRY(check_name(name));
     std::unique_lock lock(state_->mutex);
+    if (state_->names.is_folder(name)) return is_a_directory("remove", name);
     const MemoryContentPtr content = state_->names.find(name);
     if (!content) return missing("remove", name);
     state_->names.remove(name);
@@ -96,9 +100,10 @@ Result<void> Memory::rename(const std::string& from, const std::string& to) {
     SSI_TRY(check_name(from));
     SSI_TRY(check_name(to));
     std::unique_lock lock(state_->mutex);
+    if (state_->names.is_folder(from)) return is_a_directory("rename", from);
     if (!state_->names.find(from) || !has_directory(to)) return missing("rename", from);
     if (state_->names.is_folder(to))
-        return fail_errno(Errc::io, EISDIR, fmt::format("cannot rename {} to {}", from, to));
+        return is_a_directory("rename", fmt::format("{} to {}", from, to));
     if (const MemoryContentPtr replaced = state_->names.find(to); replaced && from != to)
         replaced->leave(state_->room);
     state_->names.rename(from, to);
@@ -201,7 +206,8 @@ std::unique_ptr<MemoryDisk> Memory::after_power_cut(std::uint64_t seed) const {
     state.names.replace_contents([&](const MemoryContent& content) {
         std::vector<const DiskRequest*> under_way;
         for (const MemoryWaiting& one : state_->waiting)
-            if (one.request->kind == Kind::write && memory_file_of(*one.request).content.get() == &content)
+            if (one.request->kind == Kind::write &&
+                memory_file_of(*one.request).content.get() == &content)
                 under_way.push_back(one.request);
         auto after = std::make_shared<MemoryContent>(content.after_power_cut(random, under_way));
         state.room.used += after->blocks();
