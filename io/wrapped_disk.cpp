@@ -69,10 +69,15 @@ void WrappedDisk::refuse(DiskRequest& request) {
     if (done) done(request, context);
 }
 
-void WrappedDisk::forward(Shadow& shadow) {
+void WrappedDisk::forward(Shadow& shadow, std::vector<Shadow*> others) {
     {
         std::lock_guard lock(mutex_);
         shadow.forwarded = true;
+        shadow.others = std::move(others);
+        for (Shadow* other : shadow.others) {
+            other->forwarded = true;
+            other->leader = &shadow;
+        }
         shadow.below.finished.store(false, std::memory_order_relaxed);
         ++shadow.users;                // it may be done, and ended, before submit returns
         changed_.notify_all();
@@ -112,7 +117,8 @@ void WrappedDisk::wait_for(DiskRequest& request) {
     if (request.is_done()) return;
     std::unique_lock lock(mutex_);
     while (!request.is_done()) {
-        auto* const shadow = static_cast<Shadow*>(request.of_disk);
+        auto* shadow = static_cast<Shadow*>(request.of_disk);
+        if (shadow && shadow->leader) shadow = shadow->leader;
         if (!shadow || !shadow->forwarded || shadow->below.is_done()) {
             changed_.wait(mutex_);     // until it is forwarded, or ended by who reaped it
             continue;

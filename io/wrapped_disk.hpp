@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ssi/io/disk.hpp"
 #include "ssi/sys/task.hpp"
@@ -20,8 +21,11 @@ struct Shadow {
     WrappedDisk* disk = nullptr;
     int stage = 0;                      // the wrapper's
     std::unique_ptr<std::byte, void (*)(void*)> buffer{nullptr, nullptr};   // the wrapper's
+    std::vector<DiskPiece> pieces;      // the wrapper's
+    std::vector<Shadow*> others;        // that went along with this one, as one request below
     // Under the wrapper's lock:
     bool forwarded = false;
+    Shadow* leader = nullptr;           // it goes along with that one
     int users = 1;                      // whoever will end it, and who waits below
 };
 
@@ -59,7 +63,8 @@ protected:
     virtual void start(Shadow& shadow) = 0;
     // Its part below is done. Ends the shadow, or forwards it once more.
     virtual void after(Shadow& shadow) = 0;
-    void forward(Shadow& shadow);
+    // `others` go along in this shadow's request below; the wrapper ends them before it.
+    void forward(Shadow& shadow, std::vector<Shadow*> others = {});
     // Outcome of the request: what `below` has. The shadow is gone afterwards.
     void end(Shadow& shadow);
 

@@ -11,6 +11,7 @@
 #include "pages.hpp"
 #include "ssi/base/log.hpp"
 #include "ssi/base/random.hpp"
+#include "ssi/io/disk_queue.hpp"
 #include "ssi/io/faulty_disk.hpp"
 #include "ssi/io/libaio_disk.hpp"
 #include "ssi/io/memory_disk.hpp"
@@ -367,6 +368,23 @@ INSTANTIATE_TEST_SUITE_P(
                   return over_memory([](Disk& below) {
                       return make_faulty_disk(below, {.plan = {.slow = 1000, .slow_by = 50'000}});
                   });
+              }},
+        Maker{"queue_of_one_by_elevator", [] {
+                  return over_memory([](Disk& below) {
+                      return make_disk_queue(below, {.in_flight = 1});
+                  });
+              }},
+        Maker{"queue_of_three_by_age", [] {
+                  return over_memory([](Disk& below) {
+                      return make_disk_queue(below, {.in_flight = 3, .policy = make_fifo_policy});
+                  });
+              }},
+        Maker{"queue_over_libaio", [] {
+                  Twin below = libaio({});
+                  std::shared_ptr<Disk> disk = std::move(below.disk);
+                  auto both = std::make_shared<std::pair<std::shared_ptr<void>,
+                                                         std::shared_ptr<Disk>>>(below.below, disk);
+                  return Twin{both, make_disk_queue(*disk, {.in_flight = 4})};
               }},
         Maker{"throttled", [] {
                   return over_memory([](Disk& below) { return make_throttled_disk(below); });
