@@ -53,7 +53,8 @@ HOMES = [
     (r"boost/context/.*", ("runtime/sys",)),
     (r"boost/(archive|serialization)/.*", ("kddm", "apps", "bench", "tests")),
     (r"CLI/.*", ("apps", "bench", "tests")),
-    (r"libaio\.h|fuse.*|liburing\.h", ()),
+    (r"libaio\.h", ("io/aio_queue.cpp", "bench/io")),
+    (r"fuse.*|liburing\.h", ()),
     (r"(gtest|gmock|rapidcheck|benchmark)(/|\.h).*", ("tests", "bench")),
 ]
 HOMES = [(re.compile("^(" + pattern + ")$"), folders) for pattern, folders in HOMES]
@@ -62,7 +63,8 @@ HOMES = [(re.compile("^(" + pattern + ")$"), folders) for pattern, folders in HO
 LAYERS = {"runtime/base": ["base"], "runtime/sys": ["base", "sys"],
           "runtime/net": ["base", "sys", "net"], "runtime/node": ["base", "sys", "net", "node"],
           "kddm": ["base", "sys", "net", "node", "kddm"],
-          "capi": ["base", "sys", "net", "node", "kddm", "capi"]}
+          "io": ["base", "sys", "net", "node", "kddm", "io"],
+          "capi": ["base", "sys", "net", "node", "kddm", "io", "capi"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 FUNCTION_LINES = 70
 
