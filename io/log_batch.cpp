@@ -202,4 +202,14 @@ Result<BatchView> decode_batch(std::span<const std::byte> bytes, const HashKey& 
     return batch;
 }
 
+std::vector<FoundRecord> found_in(const BatchView& batch, std::uint64_t offset) {
+    std::vector<FoundRecord> out;
+    out.reserve(batch.records.size());
+    for (const RecordView& record : batch.records) {
+        out.push_back(record.found);
+        out.back().place.offset += offset;
+    }
+    return out;
+}
+
 }  // namespace ssi::io

@@ -103,6 +103,9 @@ struct BatchView {
 // All of a batch that begins at the first of `bytes`, which may go on behind it.
 Result<BatchView> decode_batch(std::span<const std::byte> bytes, const HashKey& key);
 
+// The records of a batch that begins at byte `offset` of its file.
+std::vector<FoundRecord> found_in(const BatchView& batch, std::uint64_t offset);
+
 // One record, as read from its place.
 Result<RecordView> decode_record(std::span<const std::byte> bytes, const HashKey& key);
 
