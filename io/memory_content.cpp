@@ -105,7 +105,7 @@ void MemoryContent::truncate(std::uint64_t bytes, std::uint64_t operation, Memor
         if (last != blocks_.end() && last->second.now) {
             Bytes cut = *last->second.now;
             std::memset(cut.data() + bytes % block_bytes, 0, block_bytes - bytes % block_bytes);
-            for (std::size_t sector = bytes % block_bytes / sector_bytes; sector < sectors; ++sector)
+            for (auto sector = bytes % block_bytes / sector_bytes; sector < sectors; ++sector)
                 write_sector(last->first, last->second, sector,
                              cut.data() + sector * sector_bytes, operation, false);
         }

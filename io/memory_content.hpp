@@ -36,8 +36,8 @@ public:
     // Bytes read: fewer at the end of the file.
     std::size_t read(std::uint64_t place, std::span<std::byte> bytes) const;
     // Whole blocks. Bytes written: fewer when there is no more room.
-    std::size_t write(std::uint64_t place, std::span<const std::byte> bytes, std::uint64_t operation,
-                      bool durable, MemoryRoom& room);
+    std::size_t write(std::uint64_t place, std::span<const std::byte> bytes,
+                      std::uint64_t operation, bool durable, MemoryRoom& room);
     void truncate(std::uint64_t bytes, std::uint64_t operation, MemoryRoom& room);
     bool allocate(std::uint64_t place, std::uint64_t bytes, std::uint64_t operation,
                   MemoryRoom& room);

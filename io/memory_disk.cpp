@@ -5,211 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <mutex>
 
 #include "disk_parts.hpp"
-#include "memory_names.hpp"
-#include "ssi/sys/fiber.hpp"
-#include "ssi/sys/task.hpp"
+#include "memory_state.hpp"
 
 namespace ssi::io {
 namespace {
 
 using Kind = DiskRequest::Kind;
 
-struct Waiting {
-    DiskRequest* request;
-    Nanoseconds due;
-    std::uint64_t covered;   // by a sync: operations done before it was submitted
-};
-
-// Shared with the fiber that does the requests, which may outlive the disk.
-struct State {
-    explicit State(MemoryDiskOptions o) : options(std::move(o)), random(options.seed) {
-        if (options.capacity_bytes != 0) room.most = options.capacity_bytes / block_bytes;
-    }
-
-    const MemoryDiskOptions options;
-    const MemoryDisk* disk = nullptr;
-    mutable sys::Mutex mutex;
-    sys::Condition changed;          // something was done or submitted, or the disk is gone
-    MemoryRoom room;
-    MemoryNames names;
-    std::uint64_t operations = 0;
-    std::vector<Waiting> waiting;
-    Random random;
-    bool served = false;             // by a fiber
-    bool gone = false;
-
-    bool timed() const { return options.clock || options.scheduler; }
-    Nanoseconds now() const {
-        if (options.scheduler) return options.scheduler->now();
-        return options.clock ? options.clock->now() : 0;
-    }
-    Nanoseconds next_due() const {
-        Nanoseconds earliest = sys::Waiter::forever;
-        for (const Waiting& one : waiting) earliest = std::min(earliest, one.due);
-        return earliest;
-    }
-    // After an operation that changed something, without the lock.
-    void tell(std::uint64_t operation) const {
-        if (options.observe) options.observe(*disk, operation);
-    }
-    std::vector<Waiting> take_due();
-    void perform(const Waiting& one);
-    std::size_t reap();
-    void serve();
-};
-
-class MemoryFile final : public DiskFile {
-public:
-    MemoryFile(std::shared_ptr<State> state, std::string name, MemoryContentPtr content,
-               bool read_only)
-        : content(std::move(content)), read_only(read_only), state_(std::move(state)),
-          name_(std::move(name)) {}
-
-    Result<std::uint64_t> size() const override {
-        std::lock_guard lock(state_->mutex);
-        return content->size();
-    }
-    Result<void> truncate(std::uint64_t bytes) override {
-        return change("truncate", [&](std::uint64_t operation) {
-            content->truncate(bytes, operation, state_->room);
-            return true;
-        });
-    }
-    Result<void> allocate(std::uint64_t place, std::uint64_t bytes) override {
-        return change("allocate", [&](std::uint64_t operation) {
-            return content->allocate(place, bytes, operation, state_->room);
-        });
-    }
-    Result<void> punch(std::uint64_t place, std::uint64_t bytes) override {
-        if (place % block_bytes != 0 || bytes % block_bytes != 0)
-            return fail_errno(Errc::io, EINVAL,
-                              fmt::format("cannot punch parts of blocks of {}", name_));
-        return change("punch", [&](std::uint64_t operation) {
-            content->punch(place, bytes, operation, state_->room);
-            return true;
-        });
-    }
-    const std::string& name() const override { return name_; }
-
-    const MemoryContentPtr content;
-    const bool read_only;
-
-private:
-    template <class Change>
-    Result<void> change(const char* verb, Change change) {
-        if (read_only)
-            return fail_errno(Errc::io, EBADF,
-                              fmt::format("cannot {} {}: it is open for reading", verb, name_));
-        std::uint64_t operation;
-        {
-            std::lock_guard lock(state_->mutex);
-            operation = ++state_->operations;
-            if (!change(operation))
-                return fail_errno(Errc::io, ENOSPC,
-                                  fmt::format("cannot {} {} of {}", verb, name_,
-                                              state_->options.name));
-        }
-        state_->tell(operation);
-        return {};
-    }
-
-    const std::shared_ptr<State> state_;
-    const std::string name_;
-};
-
-MemoryFile& file_of(const DiskRequest& request) { return static_cast<MemoryFile&>(*request.file); }
-
-// Those whose time has come, in the order in which they are to be done.
-std::vector<Waiting> State::take_due() {
-    std::vector<Waiting> due;
-    if (timed()) {
-        const Nanoseconds time = now();
-        std::erase_if(waiting, [&](const Waiting& one) {
-            if (one.due > time) return false;
-            due.push_back(one);
-            return true;
-        });
-        std::stable_sort(due.begin(), due.end(),
-                         [](const Waiting& a, const Waiting& b) { return a.due < b.due; });
-    } else if (!waiting.empty()) {
-        for (std::size_t count = 1 + random.below(waiting.size()); count > 0; --count) {
-            const std::size_t pick = random.below(waiting.size());
-            due.push_back(waiting[pick]);
-            waiting[pick] = waiting.back();
-            waiting.pop_back();
-        }
-    }
-    return due;
-}
-
-void State::perform(const Waiting& one) {
-    DiskRequest& request = *one.request;
-    MemoryContent& content = *file_of(request).content;
-    ++operations;
-    if (request.kind == Kind::sync) {
-        content.sync(one.covered);
-        return;
-    }
-    for_each_piece(request, [&](std::byte* memory, std::size_t length) {
-        if (request.sys_errno != 0) return;
-        const std::uint64_t place = request.place + request.moved;
-        if (request.kind == Kind::read) {
-            request.moved += content.read(place, {memory, length});
-            return;
-        }
-        const std::size_t written =
-            content.write(place, {memory, length}, operations, request.durable, room);
-        request.moved += written;
-        if (written < length) request.sys_errno = ENOSPC;
-    });
-}
-
-// Does the requests that are due; how many.
-std::size_t State::reap() {
-    std::vector<Waiting> due;
-    std::vector<std::uint64_t> numbers;
-    {
-        std::lock_guard lock(mutex);
-        due = take_due();
-        for (const Waiting& one : due) {
-            perform(one);
-            numbers.push_back(operations);
-        }
-    }
-    if (due.empty()) return 0;
-    for (std::size_t i = 0; i < due.size(); ++i) {
-        const bool changing = due[i].request->kind != Kind::read;
-        finish(*due[i].request);
-        if (changing) tell(numbers[i]);
-    }
-    std::lock_guard lock(mutex);
-    changed.notify_all();
-    return due.size();
-}
-
-// The body of the fiber that does requests in virtual time, while there are any.
-void State::serve() {
-    std::unique_lock lock(mutex);
-    while (!waiting.empty() && !gone) {
-        const Nanoseconds left = next_due() - now();
-        if (left > 0) {
-            changed.wait_for(mutex, left);
-            continue;
-        }
-        lock.unlock();
-        reap();
-        lock.lock();
-    }
-    served = false;
-}
-
 class Memory final : public MemoryDisk {
 public:
     explicit Memory(MemoryDiskOptions options)
-        : state_(std::make_shared<State>(std::move(options))) {
+        : state_(std::make_shared<MemoryState>(std::move(options))) {
         state_->disk = this;
     }
     ~Memory() override {
@@ -237,6 +45,10 @@ private:
         return fail_errno(Errc::not_found, ENOENT,
                           fmt::format("cannot {} {} of {}", verb, name, state_->options.name));
     }
+    tl::unexpected<Failure> is_a_directory(const char* verb, const std::string& name) const {
+        return fail_errno(Errc::io, EISDIR,
+                          fmt::format("cannot {} {} of {}", verb, name, state_->options.name));
+    }
     // Directories must be there before their files. With the lock held.
     bool has_directory(const std::string& name) const {
         return state_->names.is_folder(directory_of(name));
@@ -248,7 +60,7 @@ private:
         state_->tell(operation);
     }
 
-    const std::shared_ptr<State> state_;
+    const std::shared_ptr<MemoryState> state_;
 };
 
 Result<std::unique_ptr<DiskFile>> Memory::open(const std::string& name, OpenMode mode) {
@@ -256,8 +68,7 @@ Result<std::unique_ptr<DiskFile>> Memory::open(const std::string& name, OpenMode
         return tl::unexpected<Failure>(std::move(good).error());
     std::unique_lock lock(state_->mutex);
     if (state_->names.is_folder(name))
-        return fail_errno(Errc::io, EISDIR, fmt::format("cannot open {} of {}", name,
-                                                        state_->options.name));
+        return is_a_directory("open", name);
     MemoryContentPtr content = state_->names.find(name);
     if (content && mode == OpenMode::create_new)
         return fail_errno(Errc::exists, EEXIST, fmt::format("cannot create {} of {}", name,
@@ -276,6 +87,7 @@ Result<std::unique_ptr<DiskFile>> Memory::open(const std::string& name, OpenMode
 Result<void> Memory::remove(const std::string& name) {
     SSI_TRY(check_name(name));
     std::unique_lock lock(state_->mutex);
+    if (state_->names.is_folder(name)) return is_a_directory("remove", name);
     const MemoryContentPtr content = state_->names.find(name);
     if (!content) return missing("remove", name);
     state_->names.remove(name);
@@ -288,9 +100,10 @@ Result<void> Memory::rename(const std::string& from, const std::string& to) {
     SSI_TRY(check_name(from));
     SSI_TRY(check_name(to));
     std::unique_lock lock(state_->mutex);
+    if (state_->names.is_folder(from)) return is_a_directory("rename", from);
     if (!state_->names.find(from) || !has_directory(to)) return missing("rename", from);
     if (state_->names.is_folder(to))
-        return fail_errno(Errc::io, EISDIR, fmt::format("cannot rename {} to {}", from, to));
+        return is_a_directory("rename", fmt::format("{} to {}", from, to));
     if (const MemoryContentPtr replaced = state_->names.find(to); replaced && from != to)
         replaced->leave(state_->room);
     state_->names.rename(from, to);
@@ -345,7 +158,7 @@ void Memory::submit(std::span<DiskRequest* const> requests) {
             request->moved = 0;
             request->sys_errno = check_request(*request);
             if (request->sys_errno == 0 && request->kind == Kind::write &&
-                file_of(*request).read_only)
+                memory_file_of(*request).read_only)
                 request->sys_errno = EBADF;
             if (request->sys_errno != 0) {
                 refused.push_back(request);
@@ -388,12 +201,13 @@ std::unique_ptr<MemoryDisk> Memory::after_power_cut(std::uint64_t seed) const {
     options.observe = nullptr;
     options.seed = random.next();
     auto left = std::make_unique<Memory>(std::move(options));
-    State& state = *left->state_;
+    MemoryState& state = *left->state_;
     state.names = state_->names.after_power_cut(random);
     state.names.replace_contents([&](const MemoryContent& content) {
         std::vector<const DiskRequest*> under_way;
-        for (const Waiting& one : state_->waiting)
-            if (one.request->kind == Kind::write && file_of(*one.request).content.get() == &content)
+        for (const MemoryWaiting& one : state_->waiting)
+            if (one.request->kind == Kind::write &&
+                memory_file_of(*one.request).content.get() == &content)
                 under_way.push_back(one.request);
         auto after = std::make_shared<MemoryContent>(content.after_power_cut(random, under_way));
         state.room.used += after->blocks();

@@ -53,7 +53,8 @@ HOMES = [
     (r"boost/context/.*", ("runtime/sys",)),
     (r"boost/(archive|serialization)/.*", ("kddm", "apps", "bench", "tests")),
     (r"CLI/.*", ("apps", "bench", "tests")),
-    (r"libaio\.h|fuse.*|liburing\.h", ()),
+    (r"libaio\.h", ("io/aio_queue.cpp", "bench/io")),
+    (r"fuse.*|liburing\.h", ()),
     (r"(gtest|gmock|rapidcheck|benchmark)(/|\.h).*", ("tests", "bench")),
 ]
 HOMES = [(re.compile("^(" + pattern + ")$"), folders) for pattern, folders in HOMES]

@@ -8,15 +8,19 @@
 #include <thread>
 
 #include "pages.hpp"
+#include "ssi/base/log.hpp"
 #include "ssi/base/random.hpp"
+#include "ssi/io/libaio_disk.hpp"
 #include "ssi/io/memory_disk.hpp"
+#include "temporary.hpp"
 
 namespace ssi::io {
 namespace {
 
+// `below` must outlive the disk.
 struct Twin {
+    std::shared_ptr<void> below;
     std::unique_ptr<Disk> disk;
-    std::shared_ptr<void> below;      // what must outlive the disk
 };
 
 struct Maker {
@@ -164,6 +168,9 @@ TEST_P(EveryDisk, says_what_is_wrong_with_names) {
     EXPECT_EQ(disk().open("a", OpenMode::create_new).error().code, Errc::exists);
     EXPECT_EQ(disk().open("d", OpenMode::write).error().code, Errc::io);
     EXPECT_EQ(disk().remove("b").error().code, Errc::not_found);
+    EXPECT_EQ(disk().remove("d").error().sys_errno, EISDIR);
+    EXPECT_EQ(disk().rename("d", "e").error().sys_errno, EISDIR);
+    EXPECT_EQ(disk().rename("a", "d").error().sys_errno, EISDIR);
     EXPECT_EQ(disk().rename("b", "c").error().code, Errc::not_found);
     EXPECT_EQ(disk().list("x").error().code, Errc::not_found);
     EXPECT_EQ(disk().sync_directory("x").error().code, Errc::not_found);
@@ -321,7 +328,14 @@ TEST_P(EveryDisk, no_waiter_is_forgotten) {
     for (auto& one : all) one.join();
 }
 
-Twin memory(MemoryDiskOptions options) { return {make_memory_disk(std::move(options)), nullptr}; }
+Twin memory(MemoryDiskOptions options) { return {nullptr, make_memory_disk(std::move(options))}; }
+
+Twin libaio(LibaioDiskOptions options) {
+    auto directory = std::make_shared<TemporaryDirectory>();
+    auto disk = make_libaio_disk(directory->path(), options);
+    EXPECT_FINE(disk);
+    return {directory, disk ? std::move(*disk) : nullptr};
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Twins, EveryDisk,
@@ -329,7 +343,12 @@ INSTANTIATE_TEST_SUITE_P(
         Maker{"memory", [] { return memory({}); }},
         Maker{"memory_with_latency", [] {
                   return memory({.clock = &real_clock, .least_latency = 0, .most_latency = 50'000});
-              }}),
+              }},
+        Maker{"libaio", [] { return libaio({}); }},
+        Maker{"libaio_with_a_short_queue", [] { return libaio({.queue_depth = 1}); }},
+        Maker{"libaio_with_an_event_fd", [] { return libaio({.event_fd = true}); }},
+        Maker{"libaio_without_dsync", [] { return libaio({.dsync = false}); }},
+        Maker{"libaio_through_the_cache", [] { return libaio({.direct = false}); }}),
     [](const auto& maker) { return std::string(maker.param.name); });
 
 }  // namespace

@@ -10,8 +10,8 @@
 // Durability is what a disk with a volatile cache gives: a write that was not followed by a sync of
 // its file, and was not `durable` itself, may be lost in part, by 512-byte sectors in any order. A
 // file that was created, renamed or removed may come back as it was until its directory is synced.
-// Thread-safe, except that one DiskFile is not closed while requests of it are under way, nor a Disk
-// before its files and requests are gone.
+// Thread-safe, except that one DiskFile is not closed while requests of it are under way, nor a
+// Disk before its files and requests are gone.
 // Names are relative to the directory, with "/" between parts; "..", "." and "" are refused.
 #pragma once
 
