@@ -14,6 +14,7 @@ Hash128 hash_of(std::span<const std::byte> bytes, std::uint64_t seed) {
 Hash128 hash_of(std::span<const std::byte> first, std::span<const std::byte> second,
                 std::uint64_t seed) {
     XXH3_state_t state;
+    XXH3_INITSTATE(&state);   // else what lay on the stack may pass for a state of this seed
     XXH3_128bits_reset_withSeed(&state, seed);
     XXH3_128bits_update(&state, first.data(), first.size());
     if (!second.empty()) XXH3_128bits_update(&state, second.data(), second.size());

@@ -28,7 +28,7 @@ inline SegmentLogOptions options_for(Disk& disk, std::uint64_t segment_bytes = 6
     return options;
 }
 
-inline std::span<const std::byte> bytes(const std::string& text) {
+inline std::span<const std::byte> bytes(std::string_view text) {
     return std::as_bytes(std::span(text));
 }
 inline std::string text(std::span<const std::byte> data) {
