@@ -93,7 +93,16 @@ def scale_parts(_quick):
     return parts
 
 
-PARTS = {"kddm": kddm_parts, "scale": scale_parts}
+def io_parts(quick):
+    rows = tuple(name for name in SUITES["io"] if "/ranks:" not in name)
+    two = "/ranks:2"
+    return [
+        Part("bench/io/io_disk", 1, rows),
+        Part("bench/io/io_disk", 2, tuple(row + two for row in rows), cores=2, suffix=two),
+    ]
+
+
+PARTS = {"kddm": kddm_parts, "io": io_parts, "scale": scale_parts}
 
 
 def mpirun(ranks):

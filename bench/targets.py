@@ -140,4 +140,14 @@ SCALE = {
     **{f"scale/broadcast/nodes:{n}": collective(1, n) for n in NODES},
 }
 
-SUITES = {"kddm": KDDM, "scale": SCALE}
+# The door to disks may take a tenth more than libaio itself.
+DISK = (("io/disk_write", "floor/disk_write"), ("io/disk_read", "floor/disk_read"),
+        ("io/disk_random_read", "floor/disk_random_read"),
+        ("io/disk_durable_write", "floor/fdatasync"))
+IO = {}
+for suffix in ("", "/ranks:2"):
+    for name, floor in DISK:
+        IO[floor + suffix] = REPORTED
+        IO[name + suffix] = ratio(1.1, floor + suffix)
+
+SUITES = {"kddm": KDDM, "io": IO, "scale": SCALE}

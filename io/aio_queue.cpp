@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the kernel has is told by slots: a request that was given to it holds one until it is done. A
-// slot may go round several times: after a short transfer with the rest, for a durable write without
-// RWF_DSYNC with the sync. System calls and `done` are called without the lock.
+// What the kernel has is told by slots: a request that was given to it holds one until it is done.
+// A slot may go round several times: after a short transfer with the rest, for a durable write
+// without RWF_DSYNC with the sync. System calls and `done` are called without the lock.
 #include "aio_queue.hpp"
 
 #include <fmt/format.h>
@@ -206,7 +206,7 @@ void Queue::hand_over() {
     if (!reaping_ && !sleepers_.empty()) sleepers_.front()->woken.notify_one();
 }
 
-// Waits for events of the kernel, or only looks, and does what follows from them. Nobody else reaps.
+// Waits for events of the kernel, or only looks, and does what follows. Nobody else reaps.
 std::size_t Queue::reap(Lock& lock, bool may_block) {
     io_event events[events_at_once];
     timespec limit = may_block ? longest_stay : timespec{};

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,10 +39,23 @@ Result<void> LibaioFile::truncate(std::uint64_t bytes) {
     return change("truncate", [&] { return ::ftruncate(fd, static_cast<off_t>(bytes)); });
 }
 
+// File systems find out late, and then have filled the disk and keep what they got.
+bool LibaioFile::has_room_for(std::uint64_t bytes) const {
+    struct stat status {};
+    struct statvfs system {};
+    if (::fstat(fd, &status) != 0 || ::fstatvfs(fd, &system) != 0) return true;
+    const std::uint64_t held = static_cast<std::uint64_t>(status.st_blocks) * 512;
+    return bytes <= held || bytes - held <= std::uint64_t{system.f_bavail} * system.f_frsize;
+}
+
 Result<void> LibaioFile::allocate(std::uint64_t place, std::uint64_t bytes) {
     return change("allocate", [&] {
-        return bytes == 0 ? 0 : ::fallocate(fd, 0, static_cast<off_t>(place),
-                                            static_cast<off_t>(bytes));
+        if (bytes == 0) return 0;
+        if (!has_room_for(bytes)) {
+            errno = ENOSPC;
+            return -1;
+        }
+        return ::fallocate(fd, 0, static_cast<off_t>(place), static_cast<off_t>(bytes));
     });
 }
 

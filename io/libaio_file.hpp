@@ -27,6 +27,7 @@ public:
     const bool read_only;
 
 private:
+    bool has_room_for(std::uint64_t bytes) const;
     template <class Call>
     Result<void> change(const char* verb, Call call);
 

@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "pages.hpp"
 #include "ssi/base/log.hpp"
 #include "ssi/base/random.hpp"
+#include "ssi/io/faulty_disk.hpp"
 #include "ssi/io/libaio_disk.hpp"
 #include "ssi/io/memory_disk.hpp"
+#include "ssi/io/throttled_disk.hpp"
 #include "temporary.hpp"
 
 namespace ssi::io {
@@ -337,6 +340,14 @@ Twin libaio(LibaioDiskOptions options) {
     return {directory, disk ? std::move(*disk) : nullptr};
 }
 
+// A wrapper over a disk in memory.
+template <class Wrap>
+Twin over_memory(Wrap wrap) {
+    std::shared_ptr<MemoryDisk> below =
+        make_memory_disk({.clock = &real_clock, .least_latency = 0, .most_latency = 50'000});
+    return {below, wrap(*below)};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Twins, EveryDisk,
     testing::Values(
@@ -348,7 +359,25 @@ INSTANTIATE_TEST_SUITE_P(
         Maker{"libaio_with_a_short_queue", [] { return libaio({.queue_depth = 1}); }},
         Maker{"libaio_with_an_event_fd", [] { return libaio({.event_fd = true}); }},
         Maker{"libaio_without_dsync", [] { return libaio({.dsync = false}); }},
-        Maker{"libaio_through_the_cache", [] { return libaio({.direct = false}); }}),
+        Maker{"libaio_through_the_cache", [] { return libaio({.direct = false}); }},
+        Maker{"faulty_without_faults", [] {
+                  return over_memory([](Disk& below) { return make_faulty_disk(below); });
+              }},
+        Maker{"faulty_that_is_slow_now_and_then", [] {
+                  return over_memory([](Disk& below) {
+                      return make_faulty_disk(below, {.plan = {.slow = 1000, .slow_by = 50'000}});
+                  });
+              }},
+        Maker{"throttled", [] {
+                  return over_memory([](Disk& below) { return make_throttled_disk(below); });
+              }},
+        Maker{"throttled_libaio", [] {
+                  Twin below = libaio({});
+                  std::shared_ptr<Disk> disk = std::move(below.disk);
+                  auto both = std::make_shared<std::pair<std::shared_ptr<void>,
+                                                         std::shared_ptr<Disk>>>(below.below, disk);
+                  return Twin{both, make_throttled_disk(*disk)};
+              }}),
     [](const auto& maker) { return std::string(maker.param.name); });
 
 }  // namespace

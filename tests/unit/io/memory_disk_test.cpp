@@ -219,7 +219,9 @@ TEST(PowerCutOfNames, a_rename_between_directories_needs_both_synced) {
         ASSERT_FINE(disk->sync_directory(""));
         ASSERT_FINE(disk->rename("a", "d/b"));
         ASSERT_FINE(disk->sync_directory("d"));
-        if (both) ASSERT_FINE(disk->sync_directory(""));
+        if (both) {
+            ASSERT_FINE(disk->sync_directory(""));
+        }
         std::set<bool> renamed;
         for (std::uint64_t seed = 0; seed < seeds; ++seed) {
             const auto left = disk->after_power_cut(seed);

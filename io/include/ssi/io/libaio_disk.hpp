@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LibaioDisk: the real twin of Disk: files of a directory, by Linux's asynchronous I/O (libaio) with
-// O_DIRECT. Up to `queue_depth` requests are in the kernel, the others queue here. Whoever waits
-// first reaps for all, in the kernel; the others sleep until their request is done or the role is
-// handed to them.
+// LibaioDisk: the real twin of Disk: files of a directory, by Linux's asynchronous I/O (libaio)
+// with O_DIRECT. Up to `queue_depth` requests are in the kernel, the others queue here. Whoever
+// waits first reaps for all, in the kernel; the others sleep until their request is done or the
+// role is handed to them.
 //
 // A file system that refuses O_DIRECT is warned of once and used through the system's cache: then
 // submit blocks, and what was not synced is lost with the machine only. Files are the user's alone
