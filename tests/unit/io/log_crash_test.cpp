@@ -2,6 +2,7 @@
 // Power cuts at any moment: whatever the disk then has, recovery finds a prefix of the transactions,
 // each whole, with all that were committed; and so again after a cut during recovery or compaction.
 #include <atomic>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
@@ -84,7 +85,7 @@ std::string value_of(Random& random) {
 }
 
 Name name_of(Random& random) { return {SetId{1 + static_cast<std::uint32_t>(random.below(3))},
-                                       ObjectId(random.below(12))}; }
+                                       ObjectId(random.below(random.chance(1, 3) ? 60 : 6))}; }
 
 // Random transactions against a log that many tasks use.
 void work(ObjectLog& log, History& history, std::uint64_t seed, int steps,
@@ -128,7 +129,7 @@ void work(ObjectLog& log, History& history, std::uint64_t seed, int steps,
             if (!log.commit(*applied)) return;
             history.committed(*applied);
         }
-        if (random.chance(1, 40) && !log.compact()) return;
+        if (random.chance(1, 15) && !log.compact()) return;
     }
 }
 
@@ -226,7 +227,7 @@ std::string lives(std::uint64_t seed, const World& world) {
     std::unique_ptr<MemoryDisk> disk =
         make_memory_disk({.seed = seed, .scheduler = world.scheduler});
     for (int life = 0; life < 5; ++life) {
-        const std::uint64_t when = random.below(random.chance(1, 3) ? 30 : 250);
+        const std::uint64_t when = random.below(random.chance(1, 3) ? 30 : 500);
         const std::uint64_t cut_seed = random.next();
         std::unique_ptr<MemoryDisk> left;
         Sequence committed = history.committed();
@@ -252,7 +253,7 @@ std::string lives(std::uint64_t seed, const World& world) {
             std::vector<std::unique_ptr<sys::Tasks::Handle>> running;
             for (unsigned t = 0; t < world.workers; ++t)
                 running.push_back(world.tasks.spawn("worker", [&, t, work_seed = random.next()] {
-                    work(**log, history, work_seed + t, 60, over);
+                    work(**log, history, work_seed + t, 150, over);
                 }));
             for (auto& task : running) task->join();
             if (!over) cut();   // as if killed now
@@ -286,15 +287,21 @@ std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr) {
     return verdict;
 }
 
+// SSI_LOG_SEEDS: so many instead, for a long search.
+std::uint64_t seeds(std::uint64_t usual) {
+    const char* const text = std::getenv("SSI_LOG_SEEDS");
+    return text ? std::strtoull(text, nullptr, 10) : usual;
+}
+
 TEST(LogCrash, loses_nothing_that_was_committed_on_fibers) {
-    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
         const std::string wrong = on_fibers(seed);
         ASSERT_EQ(wrong, "") << "seed " << seed;
     }
 }
 
 TEST(LogCrash, loses_nothing_that_was_committed_on_threads) {
-    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    for (std::uint64_t seed = 1; seed <= seeds(100); ++seed) {
         const std::string wrong = on_threads(seed);
         ASSERT_EQ(wrong, "") << "seed " << seed;
     }
