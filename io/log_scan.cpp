@@ -21,6 +21,11 @@ Candidates candidates(std::uint64_t end) {
     return block == end ? Candidates{{end, 0}, 1} : Candidates{{end, block}, 2};
 }
 
+bool is_zero(std::span<const std::byte> bytes) {
+    return std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 8)),
+                               [](std::byte b) { return b == std::byte{0}; });
+}
+
 class Walk {
 public:
     Walk(std::span<const std::byte> segment, const HashKey& key, const BatchVisitor& visit)
@@ -38,7 +43,11 @@ public:
             const auto here = segment_.subspan(place);
             const auto head = decode_batch_head(here, key_);
             if (!head || head->id != scan.next_batch) {
-                if (!head_seen && i == 0 && !head) failure = head.error().text;
+                // Told of the first place, unless that is padding.
+                if (!head && !head_seen && (i == 0 || is_zero(segment_.subspan(scan.end)))) {
+                    failure = head.error().text;
+                    failed_at = place;
+                }
                 continue;
             }
             failed_at = place;

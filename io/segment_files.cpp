@@ -176,7 +176,7 @@ Result<LogMap> map_log(Disk& disk, const std::string& directory, const LogFiles&
     }
     if (!known)
         return fail(Errc::not_found,
-                    fmt::format("no segment of a log in {} of {}", directory, disk.name()));
+                    fmt::format("no segment of a log in {}", path_in(disk.name(), directory)));
     for (const std::uint64_t generation : files.segments) {
         if (generation >= map.newest.generation) break;
         const bool live = std::ranges::any_of(map.newest.live, [&](const LiveSegment& segment) {

@@ -10,6 +10,7 @@ Result<void> SegmentLog::Impl::open(const RecordVisitor& visit) {
     auto files = list_log(*options.disk, options.directory);
     if (!files && files.error().code == Errc::not_found && options.create) return create();
     if (!files) return tl::unexpected<Failure>(std::move(files).error());
+    SSI_TRY(take_lock());
     auto recovered_log = recover(*files, visit);
     // A crash before the first header left nothing but spares.
     if (!recovered_log && recovered_log.error().code == Errc::not_found && options.create)
@@ -17,8 +18,18 @@ Result<void> SegmentLog::Impl::open(const RecordVisitor& visit) {
     return recovered_log;
 }
 
+Result<void> SegmentLog::Impl::take_lock() {
+    if (!options.lock) return {};
+    auto taken = DirectoryLock::take(path_in(options.disk->name(), options.directory), true);
+    if (!taken) return tl::unexpected<Failure>(std::move(taken).error());
+    directory_lock = std::move(*taken);
+    return {};
+}
+
 Result<void> SegmentLog::Impl::create() {
     SSI_TRY(options.disk->make_directory(options.directory));
+    directory_lock = {};
+    SSI_TRY(take_lock());
     const std::size_t slash = options.directory.rfind('/');
     SSI_TRY(options.disk->sync_directory(
         slash == std::string::npos ? "" : options.directory.substr(0, slash)));

@@ -10,6 +10,7 @@
 
 #include "block_buffer.hpp"
 #include "segment_files.hpp"
+#include "ssi/io/directory_lock.hpp"
 #include "ssi/io/segment_log.hpp"
 #include "ssi/sys/task.hpp"
 
@@ -61,6 +62,7 @@ struct SegmentLog::Impl {
     SegmentLogOptions options;
     LogPlants plants;
     LogRecovery recovered;
+    DirectoryLock directory_lock;
 
     mutable sys::Mutex mutex;
     sys::Condition changed;            // written, failed, a spare was made
@@ -135,6 +137,7 @@ struct SegmentLog::Impl {
 
     // open (segment_open.cpp)
     Result<void> open(const RecordVisitor& visit);
+    Result<void> take_lock();
     Result<void> create();
     Result<void> recover(const LogFiles& files, const RecordVisitor& visit);
     Result<void> recover_segment(std::uint64_t generation, std::optional<std::uint64_t> end,

@@ -28,6 +28,9 @@ struct SegmentLogOptions {
     std::string directory;               // of the disk; made when the log is
     LogIdentity identity;
     bool create = false;                 // a new log when there is none; else not_found
+    // The disk's name is a directory of the operating system: lock the log's own against others
+    // (directory_lock.hpp). would_block when it is open already.
+    bool lock = false;
     std::uint64_t segment_bytes = 4 << 20;
     std::uint64_t limit_bytes = 0;       // of all files of the log; 0: what the disk has
     // Segments that ordinary batches leave for urgent ones: compaction and removals, which make room.
