@@ -104,6 +104,48 @@ TEST(LogDamage, a_segment_that_is_gone_is_named) {
         << opened.failure->text;
 }
 
+// A file that is reused still has whole batches of its first life, with the very numbers that come
+// next: what was torn took them, and they were given again. How many records are found at the end.
+std::size_t found_in_a_reused_file(const LogPlants* plants) {
+    const auto first = make_memory_disk();
+    std::unique_ptr<MemoryDisk> disk;
+    std::vector<LogPlace> places;
+    auto options = options_for(*first);
+    options.plants = plants;
+    {
+        auto opened = open_log(options);
+        put(*opened.log, 1, "first");
+        const std::string block(4096 - batch_head_bytes - commit_mark_bytes - record_head_bytes,
+                                'o');
+        for (std::uint64_t i = 2; i <= 4; ++i)
+            places.push_back(opened.log->append(std::vector{raw(i, block)})->places[0]);
+        EXPECT_TRUE(opened.log->commit_all());
+        disk = first->after_power_cut(1);
+    }
+    EXPECT_EQ(places[1].offset % log_block_bytes, batch_head_bytes);   // they begin at blocks
+    flip(*disk, segment_path(1), places[0].offset + 200);              // 2 is torn, 3 and 4 whole
+    options.disk = disk.get();
+    std::unique_ptr<MemoryDisk> after;
+    {
+        auto opened = open_log(options);
+        EXPECT_EQ(opened.log->last(), 1u);
+        EXPECT_TRUE(opened.log->free_segment(1));
+        EXPECT_TRUE(opened.log->roll());                    // now its file is free
+        EXPECT_TRUE(opened.log->roll());                    // and used again
+        EXPECT_EQ(opened.log->statistics().segments_reused, 1u);
+        put(*opened.log, 9, std::string(6000, 'n'));        // batch 2, up to where the old 3 is
+        after = disk->after_power_cut(1);
+    }
+    options.disk = after.get();
+    return open_log(options).found.size();
+}
+
+TEST(LogDamage, a_reused_file_does_not_replay_its_first_life) {
+    EXPECT_EQ(found_in_a_reused_file(nullptr), 1u);
+    const LogPlants plants{.unseeded_hashes = true};   // so this can fail
+    EXPECT_EQ(found_in_a_reused_file(&plants), 3u);
+}
+
 // Every bit of a log of two segments, the older with a footer, the newer without.
 class Flips : public testing::Test {
 protected:
@@ -148,6 +190,18 @@ TEST_F(Flips, in_footers_cost_a_scan_and_nothing_else) {
         EXPECT_EQ(opened.found.size(), 8u);
         EXPECT_EQ(opened.log->recovery().segments_scanned, 2u) << byte;
     }
+}
+
+TEST_F(Flips, in_footers_would_mislead_if_they_were_trusted) {   // so the test above can fail
+    const LogPlants plants{.footers_trusted = true};
+    const auto file = disk_->open(segment_path(1), OpenMode::read);
+    copy_ = disk_->after_power_cut(1);
+    flip(*copy_, segment_path(1), *(*file)->size() - log_block_bytes + 16);   // an object's id
+    auto options = options_for(*copy_, 32 << 10);
+    options.plants = &plants;
+    const auto opened = open_log(options);
+    ASSERT_TRUE(opened.log) << opened.failure_text();
+    EXPECT_NE(opened.found[0].id.hi, 0u);
 }
 
 TEST_F(Flips, in_committed_batches_are_found_when_they_are_read) {
