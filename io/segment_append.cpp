@@ -76,9 +76,9 @@ std::optional<std::size_t> SegmentLog::Impl::find_spare(std::uint64_t bytes,
         const std::uint64_t has = spares[i].bytes;
         if (has < bytes || (!regular && has == options.segment_bytes)) continue;
         if (regular && has != bytes) continue;
-        // The first that was used before: its blocks need no more work of the file system.
+        // The first that was written before: its blocks need no more work of the file system.
         if (!best || has < spares[*best].bytes ||
-            (has == spares[*best].bytes && spares[i].used_before && !spares[*best].used_before))
+            (has == spares[*best].bytes && spares[i].written && !spares[*best].written))
             best = i;
     }
     return best;

@@ -77,7 +77,7 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
         auto writable = options.disk->open(path, OpenMode::write);
         if (!writable) return tl::unexpected<Failure>(std::move(writable).error());
         if ((*writable)->allocate(0, options.segment_bytes))
-            spares.push_back({path, options.segment_bytes, true});
+            spares.push_back({path, options.segment_bytes, true, true});
         else
             SSI_TRY(options.disk->remove(path));
     }

@@ -8,6 +8,9 @@
 
 namespace ssi::io {
 
+// Writes of less are small: sixteen of them fill a segment of the usual size.
+constexpr std::uint64_t small_write_bytes = 256 << 10;
+
 std::uint64_t SegmentLog::Impl::file_bytes() const {
     std::uint64_t bytes = making_bytes;
     for (const auto& [generation, segment] : segments) bytes += segment->file_bytes;
@@ -16,16 +19,32 @@ std::uint64_t SegmentLog::Impl::file_bytes() const {
     return bytes;
 }
 
-Result<Spare> SegmentLog::Impl::new_spare(const std::string& path, std::uint64_t bytes) {
+// A write into room that was never written makes the file system log that it is written now: the first
+// durable writes of a block take twice as long. So with small writes the whole file is written once
+// beforehand; with large ones that would cost more than it saves.
+Result<void> SegmentLog::Impl::fill(DiskFile& file, std::uint64_t bytes) {
+    BlockBuffer zeroes(std::min<std::uint64_t>(bytes, 1 << 20));
+    std::memset(zeroes.data(), 0, zeroes.capacity());
+    for (std::uint64_t at = 0; at < bytes; at += zeroes.capacity())
+        SSI_TRY(io::write(*options.disk, file,
+                          zeroes.first(std::min<std::uint64_t>(zeroes.capacity(), bytes - at)),
+                          at));
+    return {};
+}
+
+Result<Spare> SegmentLog::Impl::new_spare(const std::string& path, std::uint64_t bytes,
+                                          bool filled) {
     auto file = options.disk->open(path, OpenMode::create_new);
     if (!file) return tl::unexpected<Failure>(std::move(file).error());
-    if (const auto room = (*file)->allocate(0, bytes); !room) {
+    auto room = (*file)->allocate(0, bytes);
+    if (room && filled) room = fill(**file, bytes);
+    if (!room) {
         file->reset();
         if (const auto gone = options.disk->remove(path); !gone)
             return tl::unexpected<Failure>(gone.error());
         return tl::unexpected<Failure>(room.error());
     }
-    return Spare{path, bytes, false};
+    return Spare{path, bytes, filled, false};
 }
 
 // One spare of so many bytes; waits when somebody else makes one.
@@ -42,8 +61,9 @@ Result<void> SegmentLog::Impl::make_spare(Lock& lock, std::uint64_t bytes) {
                                       options.limit_bytes));
     making_bytes = bytes;
     const std::string path = path_of(spare_name(next_spare++));
+    const bool small_writes = statistics.written_bytes <= statistics.writes * small_write_bytes;
     lock.unlock();
-    auto spare = new_spare(path, bytes);
+    auto spare = new_spare(path, bytes, small_writes && bytes == options.segment_bytes);
     lock.lock();
     making_bytes = 0;
     if (spare) spares.push_back(std::move(*spare));
@@ -78,7 +98,7 @@ void SegmentLog::Impl::give_back(Segment& segment) {
     segment.file.reset();
     const bool regular = segment.file_bytes == options.segment_bytes;
     if (regular && regular_spares() < options.reserve_segments + options.keep_spares)
-        spares.push_back({segment.path, segment.file_bytes, true});
+        spares.push_back({segment.path, segment.file_bytes, true, true});
     else
         removals.push_back(segment.path);
 }

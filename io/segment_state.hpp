@@ -38,7 +38,8 @@ using SegmentPtr = std::shared_ptr<Segment>;
 struct Spare {
     std::string path;
     std::uint64_t bytes = 0;
-    bool used_before = false;
+    bool written = false;              // all of it, once: see fill()
+    bool reused = false;
 };
 
 // Batches that one write takes to the disk. Lies in one segment, begins at a block.
@@ -113,7 +114,8 @@ struct SegmentLog::Impl {
     using Lock = std::unique_lock<sys::Mutex>;
     Result<void> make_room(Lock& lock, std::uint64_t bytes, std::size_t records, Urgency urgency);
     Result<void> make_spare(Lock& lock, std::uint64_t bytes);
-    Result<Spare> new_spare(const std::string& path, std::uint64_t bytes);
+    Result<Spare> new_spare(const std::string& path, std::uint64_t bytes, bool filled);
+    Result<void> fill(DiskFile& file, std::uint64_t bytes);
     std::uint64_t file_bytes() const;
     void give_back(Segment& segment);             // its file becomes a spare, or is removed
 

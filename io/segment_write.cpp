@@ -100,7 +100,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     for (auto& [generation, other] : segments)
         if (generation < segment.generation) other->complete = true;
     ++statistics.segments_begun;
-    if (group.spare.used_before) ++statistics.segments_reused;
+    if (group.spare.reused) ++statistics.segments_reused;
     statistics.written_bytes += segment.header_bytes;
     release(lock, gone);
     return {};
