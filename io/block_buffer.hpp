@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// BlockBuffer: memory that direct I/O takes: aligned and in whole blocks. Grows by doubling; what it
-// held stays, what is new is not cleared. Not thread-safe.
+// BlockBuffer: memory that direct I/O takes: aligned and in whole blocks. Grows by doubling; what
+// it held stays, what is new is not cleared. Not thread-safe.
 #pragma once
 
 #include <algorithm>

@@ -176,8 +176,9 @@ Result<BatchView> decode_batch(std::span<const std::byte> bytes, const HashKey& 
         if (record && record->found.batch != head->id)
             record = fail(Errc::io, fmt::format("it belongs to batch {}", record->found.batch));
         if (!record) {
-            verdict = fail(record.error().code, fmt::format("batch {}, record {} at byte {} of it: {}",
-                                                            head->id, i, at, record.error().text));
+            verdict = fail(record.error().code,
+                           fmt::format("batch {}, record {} at byte {} of it: {}", head->id, i, at,
+                                       record.error().text));
             break;
         }
         heads.push_back(load<WireRecord>(bytes.subspan(at)));

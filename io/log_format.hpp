@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The segment log's format (docs/formats/segment-log.md) as pure functions on bytes: no files, no
-// state, no locks. Encoders trust what they are given; decoders trust nothing and say what is wrong.
+// state, no locks. Encoders trust what they are given; decoders trust nothing and say what is
+// wrong.
 // Failures of decoders are io, or unsupported for another version of the format.
 #pragma once
 

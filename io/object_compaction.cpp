@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Compaction: what is still needed of the emptiest segments is appended again, with its version; when
-// that is durable, the segments are free. A record that was replaced meanwhile is not copied: that is
-// decided under the lock under which the copy is appended.
+// Compaction: what is still needed of the emptiest segments is appended again, with its version;
+// when that is durable, the segments are free. A record that was replaced meanwhile is not copied:
+// that is decided under the lock under which the copy is appended.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -133,8 +133,8 @@ Result<void> ObjectLog::Impl::compact_segment(std::uint64_t generation) {
     return log->free_segment(generation);
 }
 
-// Compacts until so many bytes of segments are won, or there is none left that is worth it. How many
-// segments were freed.
+// Compacts until so many bytes of segments are won, or there is none left that is worth it. How
+// many segments were freed.
 Result<std::uint64_t> ObjectLog::Impl::compact_all(unsigned most_live_percent,
                                                    std::uint64_t enough_bytes) {
     Lock lock(mutex);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ObjectIndex: where the newest value of each object lies, and how much of each segment is needed.
-// It is told of every record in the order of the log, by recovery and by append alike, so both build
-// the same. Knows of no files; not thread-safe.
+// It is told of every record in the order of the log, by recovery and by append alike, so both
+// build the same. Knows of no files; not thread-safe.
 //
-// An entry stays as long as any record of its object lies in a segment of the log, because a removal
-// must be kept (and copied by compaction) while an older value could come back at recovery.
+// An entry stays as long as any record of its object lies in a segment of the log, because a
+// removal must be kept (and copied by compaction) while an older value could come back.
 #pragma once
 
 #include <map>

@@ -23,7 +23,9 @@ std::optional<std::uint64_t> number_in(std::string_view name, std::string_view b
 
 }  // namespace
 
-std::string segment_name(std::uint64_t generation) { return fmt::format("{:016x}.seg", generation); }
+std::string segment_name(std::uint64_t generation) {
+    return fmt::format("{:016x}.seg", generation);
+}
 std::string spare_name(std::uint64_t number) { return fmt::format("spare-{:016x}", number); }
 std::optional<std::uint64_t> generation_of(std::string_view name) {
     const auto number = number_in(name, "", ".seg");
@@ -91,17 +93,17 @@ Result<SegmentHeader> read_header(Disk& disk, const SegmentFile& segment) {
     return decode_header(bytes->first(*length));
 }
 
-Result<std::optional<SegmentFooter>> read_footer(Disk& disk, const SegmentFile& segment,
-                                                 const HashKey& key) {
-    if (segment.bytes < 2 * log_block_bytes) return std::nullopt;
-    auto last = read_bytes(disk, *segment.file, segment.bytes - log_block_bytes, log_block_bytes);
+Result<std::optional<SegmentFooter>> read_footer(Disk& disk, DiskFile& file,
+                                                 std::uint64_t file_bytes, const HashKey& key) {
+    if (file_bytes < 2 * log_block_bytes) return std::nullopt;
+    auto last = read_bytes(disk, file, file_bytes - log_block_bytes, log_block_bytes);
     if (!last) return tl::unexpected<Failure>(last.error());
     const auto length = footer_length(last->first(log_block_bytes));
     if (!length && length.error().code == Errc::not_found) return std::nullopt;
     if (!length) return tl::unexpected<Failure>(length.error());
-    if (*length > segment.bytes - log_block_bytes)
-        return fail(Errc::io, fmt::format("a footer of {} bytes in {}", *length, segment.bytes));
-    auto bytes = read_bytes(disk, *segment.file, segment.bytes - *length, *length);
+    if (*length > file_bytes - log_block_bytes)
+        return fail(Errc::io, fmt::format("a footer of {} bytes in {}", *length, file_bytes));
+    auto bytes = read_bytes(disk, file, file_bytes - *length, *length);
     if (!bytes) return tl::unexpected<Failure>(bytes.error());
     auto footer = decode_footer(bytes->first(*length), key);
     if (!footer) return tl::unexpected<Failure>(std::move(footer).error());

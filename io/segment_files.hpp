@@ -33,7 +33,7 @@ struct SegmentFile {
 Result<SegmentFile> open_segment(Disk& disk, const std::string& path);
 Result<SegmentHeader> read_header(Disk& disk, const SegmentFile& segment);
 // Nothing when there is none; a failure of code io when there is a damaged one.
-Result<std::optional<SegmentFooter>> read_footer(Disk& disk, const SegmentFile& segment,
+Result<std::optional<SegmentFooter>> read_footer(Disk& disk, DiskFile& file, std::uint64_t bytes,
                                                  const HashKey& key);
 Result<BlockBuffer> read_bytes(Disk& disk, DiskFile& file, std::uint64_t place,
                                std::uint64_t bytes);
@@ -44,8 +44,7 @@ struct LogMap {
     std::vector<std::uint64_t> not_begun;   // generations above it, free
     std::vector<std::uint64_t> free;        // below it, not part of the log
 };
-// `identity`: what the log must be, if that is known. not_found: no file of a segment at all, or none
-// that was begun.
+// `identity`: what the log must be, if that is known. not_found: no segment was ever begun.
 Result<LogMap> map_log(Disk& disk, const std::string& directory, const LogFiles& files,
                        const std::optional<LogIdentity>& identity, LogPlants plants);
 

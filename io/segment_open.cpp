@@ -97,7 +97,8 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     };
     const auto file = open_segment(*options.disk, segment->path);
     if (!file && file.error().code == Errc::not_found)
-        return at({Errc::io, ENOENT, no_node, "the log has this segment, but its file is not there"});
+        return at({Errc::io, ENOENT, no_node,
+                   "the log has this segment, but its file is not there"});
     if (!file) return tl::unexpected<Failure>(file.error());
     // Before anything builds on what is read: with only the process dead, it may be in a cache yet.
     if (!end) SSI_TRY(sync(*options.disk, *file->file));
@@ -120,7 +121,8 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     segment->begun = segment->complete = true;
     segment->indexed = false;
 
-    const auto footer = read_footer(*options.disk, *file, key(generation));
+    const auto footer = read_footer(*options.disk, *file->file, file->bytes,
+                                    key(generation));
     if (!footer && footer.error().sys_errno != 0) return at(footer.error());
     const bool usable = footer && *footer && (!end || (*footer)->end == *end) &&
                         (*footer)->first_batch == header->first_batch;

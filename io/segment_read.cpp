@@ -106,6 +106,11 @@ Result<void> SegmentLog::Impl::visit(std::uint64_t generation, const RecordVisit
     const std::uint64_t end = segment->end, bytes = segment->file_bytes;
     lock.unlock();
     const auto work = [&]() -> Result<void> {
+        const auto footer = read_footer(*options.disk, *segment->file, bytes, key(generation));
+        if (footer && *footer && (*footer)->has_index && (*footer)->end == end) {
+            for (const FoundRecord& found : (*footer)->index) visitor(found);
+            return {};
+        }
         auto all = read_bytes(*options.disk, *segment->file, 0, bytes);
         if (!all) return tl::unexpected<Failure>(all.error());
         const auto scan = scan_content(all->first(bytes), header, end, key(generation),

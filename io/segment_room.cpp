@@ -19,9 +19,9 @@ std::uint64_t SegmentLog::Impl::file_bytes() const {
     return bytes;
 }
 
-// A write into room that was never written makes the file system log that it is written now: the first
-// durable writes of a block take twice as long. So with small writes the whole file is written once
-// beforehand; with large ones that would cost more than it saves.
+// A write into room that was never written makes the file system log that it is written now: the
+// first durable write of a block takes twice as long. So with small writes the whole file is written
+// once beforehand; with large ones that would cost more than it saves.
 Result<void> SegmentLog::Impl::fill(DiskFile& file, std::uint64_t bytes) {
     BlockBuffer zeroes(std::min<std::uint64_t>(bytes, 1 << 20));
     std::memset(zeroes.data(), 0, zeroes.capacity());

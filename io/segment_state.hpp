@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a SegmentLog is inside. All of it is guarded by `mutex`, which is never held across a call of
-// the disk; what a thread works on without it is marked: `users` keeps a segment's file open,
-// `writing` makes one thread the writer.
+// What a SegmentLog is inside. All of it is guarded by `mutex`, which is never held across a call
+// of the disk that waits; what a thread works on without it is marked: `users` keeps a segment's
+// file open, `writing` makes one thread the writer.
 #pragma once
 
 #include <deque>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writing: one thread at a time, whoever wants a batch durable first, writes for all. Groups go to the
-// disk in order, each durable before the next begins, so what a crash leaves is a prefix.
+// Writing: one thread at a time, whoever wants a batch durable first, writes for all. Groups go to
+// the disk in order, each durable before the next begins, so what a crash leaves is a prefix.
 #include <fmt/format.h>
 
 #include "segment_state.hpp"

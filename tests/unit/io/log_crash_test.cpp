@@ -77,6 +77,7 @@ private:
 };
 
 constexpr std::uint64_t segment_bytes = 32 << 10;
+const SetId intents{100};   // names of this set are intents
 
 std::string value_of(Random& random) {
     std::string value(random.chance(1, 8) ? random.below(6000) : random.below(300), '\0');
@@ -100,7 +101,16 @@ void work(ObjectLog& log, History& history, std::uint64_t seed, int steps,
             transaction.remove_set(*step.removed_set);
         }
         const std::uint64_t count = 1 + random.below(4);
-        step.puts.reserve(count);
+        const Name plan{intents, ObjectId(random.below(10))};
+        const std::string what = value_of(random);
+        step.puts.reserve(count + 1);
+        if (random.chance(1, 10)) {
+            transaction.intent(intents, plan.second, bytes(what));
+            step.puts.push_back({plan, what});
+        } else if (random.chance(1, 10)) {
+            transaction.done(intents, plan.second);
+            step.puts.push_back({plan, std::nullopt});
+        }
         step.changes.reserve(count);
         for (std::uint64_t k = 0; k < count; ++k) {
             const Name name = name_of(random);
@@ -162,6 +172,14 @@ std::string check(ObjectLog& log, History& history) {
                 return fmt::format("set {} object {} has version {}", set.value, facts.id.lo,
                                    facts.version);
         }
+    }
+    const auto found = log.intents();
+    if (!found) return found.error().to_string();
+    for (const Intent& intent : *found) {
+        ++objects;
+        const auto expected = state.find({intents, intent.id});
+        if (expected == state.end() || text(intent.bytes) != expected->second)
+            return fmt::format("intent {} came back or is another", intent.id.lo);
     }
     if (objects == state.size()) return "";
     return fmt::format("{} objects where {} should be", objects, state.size());
