@@ -84,6 +84,7 @@ private:
     void settle(Slot& slot, long result, Work& work);
     bool goes_on(Slot& slot, long result, int& sys_errno);
     void finish_slot(Slot& slot, int sys_errno, Work& work);
+    void conclude(DiskRequest& request, std::size_t moved, int sys_errno, Work& work);
     void hand_over();
     std::size_t reap(Lock& lock, bool may_block);
     // Without:
@@ -180,12 +181,16 @@ bool Queue::goes_on(Slot& slot, long result, int& sys_errno) {
 
 void Queue::finish_slot(Slot& slot, int sys_errno, Work& work) {
     DiskRequest& request = *slot.request;
-    request.moved = slot.moved;
+    slot.request = nullptr;
+    free_.push_back(&slot);
+    conclude(request, slot.moved, sys_errno, work);
+}
+
+void Queue::conclude(DiskRequest& request, std::size_t moved, int sys_errno, Work& work) {
+    request.moved = moved;
     request.sys_errno = sys_errno;
     if (request.done) work.told.push_back({request.done, request.context, &request});
     ++work.finished;
-    slot.request = nullptr;
-    free_.push_back(&slot);
     // Without `done` the request may be gone from here on: only its address is compared.
     request.finished.store(true, std::memory_order_release);
     for (Sleeper* sleeper : sleepers_)
@@ -271,18 +276,14 @@ void Queue::submit(std::span<DiskRequest* const> requests) {
         Lock lock(mutex_);
         for (DiskRequest* request : requests) {
             request->finished.store(false, std::memory_order_relaxed);
-            request->moved = 0;
             int sys_errno = check_request(*request);
             if (sys_errno == 0 && request->kind == Kind::write && file_of(*request).read_only)
                 sys_errno = EBADF;
-            request->sys_errno = sys_errno;
             const bool nothing = request->kind != Kind::sync && request->length == 0;
-            if (sys_errno == 0 && !nothing) {
+            if (sys_errno == 0 && !nothing)
                 queued_.push_back(request);
-                continue;
-            }
-            if (request->done) work.told.push_back({request->done, request->context, request});
-            request->finished.store(true, std::memory_order_release);
+            else
+                conclude(*request, 0, sys_errno, work);
         }
         fill(work);
     }
@@ -327,7 +328,7 @@ Result<std::unique_ptr<AioQueue>> AioQueue::make(Options options) {
     if (const int result = io_setup(static_cast<int>(options.depth), &context); result != 0)
         return fail_errno(Errc::out_of_memory, -result,
                           fmt::format("the kernel refuses a queue of {} requests: see "
-                                      "fs.aio-max-nr and fs.aio-nr, or lower io.queue_depth",
+                                      "fs.aio-max-nr and fs.aio-nr, or use a smaller one",
                                       options.depth));
     return std::make_unique<Queue>(options, context, std::move(event_fd));
 }

@@ -58,9 +58,8 @@ void MemoryContent::write_sector(std::uint64_t index, Block& block, std::size_t 
     block.operation[sector] = operation;
 }
 
-void MemoryContent::resize(std::uint64_t bytes, std::uint64_t operation, bool durable) {
-    if (durable) sizes_.clear();
-    if (durable || bytes != size()) sizes_.push_back({operation, bytes});
+void MemoryContent::resize(std::uint64_t bytes, std::uint64_t operation) {
+    if (bytes != size()) sizes_.push_back({operation, bytes});
 }
 
 std::size_t MemoryContent::write(std::uint64_t place, std::span<const std::byte> bytes,
@@ -78,10 +77,11 @@ std::size_t MemoryContent::write(std::uint64_t place, std::span<const std::byte>
             write_sector(index, block, sector, bytes.data() + done + sector * sector_bytes,
                          operation, durable);
     }
-    // The new size is part of what a durable write makes sure of: the data could not be found else.
     const std::uint64_t end = place + done;
-    if (done > 0 && (end > size() || (durable && sizes_.size() > 1)))
-        resize(std::max(end, size()), operation, durable);
+    if (done > 0 && end > size()) resize(end, operation);
+    // A durable write makes sure that its data is found: no size that comes back is too small.
+    if (done > 0 && durable)
+        for (Size& one : sizes_) one.bytes = std::max(one.bytes, end);
     return done;
 }
 
@@ -113,7 +113,7 @@ void MemoryContent::truncate(std::uint64_t bytes, std::uint64_t operation, Memor
     const std::uint64_t first_gone = (bytes + block_bytes - 1) / block_bytes;
     for (auto at = blocks_.lower_bound(first_gone); at != blocks_.end(); ++at)
         if (at->second.held) make_hole(at->first, at->second, operation, room);
-    resize(bytes, operation, false);
+    resize(bytes, operation);
 }
 
 bool MemoryContent::allocate(std::uint64_t place, std::uint64_t bytes, std::uint64_t operation,
@@ -132,7 +132,7 @@ bool MemoryContent::allocate(std::uint64_t place, std::uint64_t bytes, std::uint
         blocks_[index].held = true;
         ++held_;
     }
-    if (end > size()) resize(end, operation, false);
+    if (end > size()) resize(end, operation);
     return true;
 }
 

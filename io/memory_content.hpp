@@ -75,7 +75,7 @@ private:
     void write_sector(std::uint64_t index, Block& block, std::size_t sector, const std::byte* bytes,
                       std::uint64_t operation, bool durable);
     void make_hole(std::uint64_t index, Block& block, std::uint64_t operation, MemoryRoom& room);
-    void resize(std::uint64_t bytes, std::uint64_t operation, bool durable);
+    void resize(std::uint64_t bytes, std::uint64_t operation);
 
     std::map<std::uint64_t, Block> blocks_;
     std::set<std::uint64_t> unsynced_;   // blocks that have older contents or are holes

@@ -179,6 +179,10 @@ void Memory::submit(std::span<DiskRequest* const> requests) {
         state_->options.scheduler->spawn(state_->options.scheduler->group(),
                                          [state = state_] { state->serve(); });
     for (DiskRequest* request : refused) finish(*request);
+    if (refused.empty()) return;
+    // Another task may already wait for one of them.
+    std::lock_guard lock(state_->mutex);
+    state_->changed.notify_all();
 }
 
 void Memory::wait(DiskRequest& request) {

@@ -36,7 +36,7 @@ void WrappedDisk::submit_shadows(std::span<DiskRequest* const> requests) {
         request->moved = 0;
         request->sys_errno = check_request(*request);
         if (request->sys_errno != 0) {
-            finish(*request);
+            refuse(*request);
             continue;
         }
         auto* const shadow = new Shadow;
@@ -56,6 +56,17 @@ void WrappedDisk::submit_shadows(std::span<DiskRequest* const> requests) {
         request->finished.store(false, std::memory_order_relaxed);
         start(*shadow);
     }
+}
+
+void WrappedDisk::refuse(DiskRequest& request) {
+    auto* const done = request.done;
+    void* const context = request.context;
+    {
+        std::lock_guard lock(mutex_);
+        request.finished.store(true, std::memory_order_release);
+        changed_.notify_all();
+    }
+    if (done) done(request, context);
 }
 
 void WrappedDisk::forward(Shadow& shadow) {
@@ -102,7 +113,7 @@ void WrappedDisk::wait_for(DiskRequest& request) {
     std::unique_lock lock(mutex_);
     while (!request.is_done()) {
         auto* const shadow = static_cast<Shadow*>(request.of_disk);
-        if (!shadow->forwarded || shadow->below.is_done()) {
+        if (!shadow || !shadow->forwarded || shadow->below.is_done()) {
             changed_.wait(mutex_);     // until it is forwarded, or ended by who reaped it
             continue;
         }

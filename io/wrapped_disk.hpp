@@ -64,6 +64,7 @@ protected:
     void end(Shadow& shadow);
 
 private:
+    void refuse(DiskRequest& request);
     static void done_below(DiskRequest& request, void* shadow);
     void leave(Shadow& shadow);         // under the lock
 

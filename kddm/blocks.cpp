@@ -62,13 +62,16 @@ Blocks::Blocks(const Config& config, Log& log, bool simulated)
     // A descriptor of its own, as a duplicate would let others write. Without /proc nobody reads.
     if (!mapped_ || home_.memory_fd() < 0) return;
     const std::string path = fmt::format("/proc/self/fd/{}", home_.memory_fd());
-    shown_fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    shown_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status {};
+    if (shown_.fd < 0 || ::fstat(shown_.fd, &status) != 0) return;
+    shown_.inode = static_cast<std::uint64_t>(status.st_ino);
 }
 
 Blocks::~Blocks() {
     for (const std::uintptr_t slab : simulated_slabs_)
         ::operator delete(reinterpret_cast<void*>(slab), std::align_val_t{page_bytes});
-    if (shown_fd_ >= 0) ::close(shown_fd_);
+    if (shown_.fd >= 0) ::close(shown_.fd);
 }
 
 // Memory is recycled, not returned. So, when the budget is all grown to, what is free in the other
@@ -161,6 +164,11 @@ void Blocks::release(Block* block) {
     --discards_;
 }
 
+net::Payload::Shared Blocks::shared_place(const Block* block) const {
+    if (!(block->state & in_home_arena) || shown_.fd < 0) return {};
+    return {shown_.fd, shown_.inode, home_.offset_of(block) + sizeof(Block)};
+}
+
 void Blocks::warm(std::size_t bytes) {
     home_.touch_ahead(bytes / 2);
     cache_.touch_ahead(bytes - bytes / 2);
@@ -184,12 +192,6 @@ void* Blocks::take_slab() {
         slabs_end_ = next_slab_ + count * slab_bytes;
     }
     return std::exchange(next_slab_, next_slab_ + slab_bytes);
-}
-
-Blocks::Offer Blocks::offer() const {
-    struct stat status {};
-    if (shown_fd_ < 0 || ::fstat(shown_fd_, &status) != 0) return {};
-    return {shown_fd_, static_cast<std::uint64_t>(status.st_ino)};
 }
 
 // What the network has registered stays: it would go on reading pages that were given back. Pieces

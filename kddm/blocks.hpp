@@ -31,6 +31,8 @@ public:
     // Like make, but the bytes are not zeroed. Cache memory is a must: without it the protocol
     // cannot go on, and the process ends with a clear text.
     Block* allocate(SetId set, ObjectId id, std::uint32_t length, bool at_home);
+    // Where the block's bytes are in memory that other processes of the host may map.
+    net::Payload::Shared shared_place(const Block* block) const;
     // Touches memory ahead of its use; by the executor, because it takes a while.
     void warm(std::size_t bytes);
     std::size_t bytes_in_use() const;
@@ -44,7 +46,7 @@ public:
         int fd = -1;
         std::uint64_t inode = 0;
     };
-    Offer offer() const;
+    Offer offer() const { return shown_; }
     // The same for peers that read by the network.
     std::span<const std::byte> piece_at(std::uint64_t address) const override;
 
@@ -70,7 +72,7 @@ private:
     const bool simulated_;
     const bool mapped_;         // peers may map home_
     const bool shared_;         // peers may map it, or read it by the network
-    int shown_fd_ = -1;         // of home_, read-only
+    Offer shown_;               // of home_, read-only
     mutable std::atomic<bool> registered_{false};   // a network may have pages of home_
     std::atomic<int> discards_{0};                  // of home_, under way
     std::atomic<Keeper*> keeper_{nullptr};

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t table_slots = 2 * most_elements;
 constexpr std::size_t recent_slots = 64;   // objects found without hashing
-constexpr std::size_t words_ahead = 12;    // fetched before they are needed
+constexpr std::size_t words_ahead = 32;    // fetched before they are needed
 static_assert((table_slots & (table_slots - 1)) == 0);
 
 // An object of the batch.

@@ -215,6 +215,7 @@ void Impl::send_block(NodeId to, Message& m, Block* block) {
     if (!copied) {
         payload.release = SendReference::drop;
         payload.context = new SendReference{&blocks, block};
+        payload.shared = blocks.shared_place(block);
     }
     log_unsent(to, m, node.send(to, header, payload));
     if (copied) blocks.release(block);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "peer_memory.hpp"
 #include "ssi/net/peer_map.hpp"
 #include "ssi/net/ucx.hpp"
 #include "ssi/sys/task.hpp"
@@ -37,16 +38,18 @@ enum AmId : unsigned {
     am_key,        // by this; a ShownPiece and UCX's packed key follow
 };
 
-// After the prefix of am_offer; the message's header follows. 40 bytes.
+// After the prefix of am_offer; the message's header follows. 56 bytes.
 struct Offer {
     std::uint64_t id = 0;              // of the sender, unique
     std::uint64_t address = 0;         // in the sender's memory
     std::uint64_t length = 0;
     std::uint64_t host_id = 0;         // of the sender; 0: its memory cannot be read by others
     std::int32_t process_id = 0;
-    std::uint32_t reserved = 0;
+    std::int32_t memory_fd = -1;       // of the sender: shared memory with the bytes, or -1
+    std::uint64_t memory_inode = 0;    // of that memory's file, as numbers are used again
+    std::uint64_t memory_offset = 0;
 };
-static_assert(sizeof(Offer) == 40);
+static_assert(sizeof(Offer) == 56);
 // After the prefix of am_pull (bytes from `offset` to `end`, please), am_chunk (the bytes at
 // `offset` follow) and am_done (the offer may be withdrawn).
 struct Piece {
@@ -262,6 +265,7 @@ private:
     void on_done(const Piece& piece);
     bool advance_large();
     bool copy_some(LargeReceive& large);
+    bool copy_mapped(LargeReceive& large, std::uint64_t length);
     void pull_some(LargeReceive& large);
     void finish_large(LargeReceive& large, bool arrived);
     void tell(NodeId to, unsigned am_id, const Piece& piece);
@@ -311,7 +315,8 @@ private:
     alignas(64) std::vector<UcxEndpoint*> broken_;
     std::map<std::uint64_t, Lent> lent_;      // by the id of the offer
     std::uint64_t last_offer_ = 0;
-    std::vector<LargeReceive*> copying_;      // by the kernel, piece by piece, a piece a poll
+    std::vector<LargeReceive*> copying_;      // from this host, piece by piece, a piece a poll
+    PeerMemory peer_memory_;
     Outgoing* free_ = nullptr;
     std::size_t free_count_ = 0;
     std::size_t in_flight_ = 0;               // sends that UCX has not finished

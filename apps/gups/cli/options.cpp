@@ -28,7 +28,7 @@ void add_options(CLI::App& app, Options& options, Raw& raw, bool kddm) {
     app.add_flag("--json", options.json, "print JSON instead of text");
     if (kddm) {
         app.add_option("--object", raw.object,
-                       "bytes of an object: a power of two from 8 to 1M [4K]")
+                       "bytes of an object: a power of two from 8 to 1M [64K]")
             ->type_name("SIZE");
         app.add_flag("--progress", options.progress,
                      "a progress line on standard error even if it is no terminal");

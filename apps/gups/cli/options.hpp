@@ -17,7 +17,7 @@ struct Options {
     std::uint64_t words = std::uint64_t{1} << 20;
     std::uint64_t updates = 0;        // of each rank; 0: four for each word, over all ranks
     std::uint64_t seed = 1;
-    std::uint32_t object_bytes = 4096;
+    std::uint32_t object_bytes = 65536;
     std::uint64_t batch = 1024;       // updates that a peer may hold back
     Mode mode = Mode::accumulate;
     bool verify = false;

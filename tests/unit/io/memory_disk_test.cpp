@@ -115,6 +115,20 @@ TEST_F(PowerCut, keeps_the_size_with_a_durable_write) {
     EXPECT_EQ(Outcomes(*disk_, "b").seen.size(), 1u);
 }
 
+TEST_F(PowerCut, a_durable_write_makes_sure_of_the_size_up_to_its_end_only) {
+    Pages pages(2, 7);
+    ASSERT_FINE(write(*disk_, *file_, pages.span(), 2 * block_bytes));
+    const auto sizes = [&] {
+        std::set<std::size_t> seen;
+        for (const auto& [text, count] : Outcomes(*disk_, "a").seen) seen.insert(text.size() / 8);
+        return seen;
+    };
+    ASSERT_FINE(write(*disk_, *file_, pages.blocks(0, 1), 0, true));
+    EXPECT_EQ(sizes(), (std::set<std::size_t>{2, 4}));
+    ASSERT_FINE(write(*disk_, *file_, pages.blocks(0, 1), 2 * block_bytes, true));
+    EXPECT_EQ(sizes(), (std::set<std::size_t>{3, 4}));
+}
+
 TEST_F(PowerCut, may_lose_the_growth_of_a_file) {
     Pages pages(2, 7);
     ASSERT_FINE(write(*disk_, *file_, pages.span(), 2 * block_bytes));
@@ -155,6 +169,49 @@ TEST_F(PowerCut, sync_covers_only_what_was_done_before_it) {
     disk_->wait(syncing);
     disk_->wait(writing);
     EXPECT_EQ(Outcomes(*disk_, "a").tags, (std::set<char>{'1', '2'}));
+}
+
+TEST(PowerCutOfASync, keeps_the_newest_content_from_before_it_at_least) {
+    std::set<char> of_runs;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const auto disk = make_memory_disk({.seed = seed});
+        auto file = open_file(*disk, "a", OpenMode::create);
+        ASSERT_FINE(disk->sync_directory(""));
+        Pages pages(2);
+        DiskRequest syncing;
+        syncing.kind = DiskRequest::Kind::sync;
+        syncing.file = file.get();
+        DiskRequest* const batch[] = {&syncing};
+        for (std::uint64_t tag = 1; tag <= 4; ++tag) {
+            pages.fill(tag);
+            ASSERT_FINE(write(*disk, *file, pages.span(), 0));
+            if (tag == 2) disk->submit(batch);
+        }
+        disk->wait(syncing);
+        const Outcomes after(*disk, "a");
+        EXPECT_EQ(after.tags, (std::set<char>{'2', '3', '4'})) << "seed " << seed;
+    }
+}
+
+TEST(PowerCutOfNames, keeps_a_file_whose_old_name_was_taken_by_another) {
+    const auto disk = make_memory_disk();
+    Pages pages(1);
+    const auto make = [&](std::uint64_t tag) {
+        auto file = open_file(*disk, "log", OpenMode::create_new);
+        pages.fill(tag);
+        ASSERT_FINE(write(*disk, *file, pages.span(), 0, true));
+    };
+    make(1);
+    ASSERT_FINE(disk->sync_directory(""));
+    ASSERT_FINE(disk->rename("log", "archive"));
+    make(2);
+    std::set<std::string> seen;
+    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+        const auto left = disk->after_power_cut(seed);
+        seen.insert(tags(*left, "log") + "|" + tags(*left, "archive"));
+    }
+    const std::string one(8, '1'), two(8, '2');
+    EXPECT_EQ(seen, (std::set<std::string>{one + "|", "|" + one, two + "|" + one}));
 }
 
 TEST(PowerCutOfNames, undoes_what_was_not_synced_or_not) {

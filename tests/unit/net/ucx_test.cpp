@@ -3,7 +3,11 @@
 #include "ssi/net/ucx.hpp"
 
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -263,6 +267,76 @@ TEST_F(Ucx, forget_gives_back_what_was_lent_and_gives_up_what_was_coming) {
     EXPECT_EQ(late.releases, 1);
     transport[1].reset();   // gives back what it lent, while that is still there
     EXPECT_EQ(from_the_dead.releases, 1);
+}
+
+// Memory that the offer of a large payload names beside the lent bytes. Its bytes differ from
+// those, so that it is seen which were taken.
+class Offered {
+public:
+    explicit Offered(std::size_t length, std::byte value, bool sealed = true)
+        : fd_(::memfd_create("offered", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
+        const std::vector<std::byte> bytes(length, value);
+        EXPECT_EQ(::write(fd_, bytes.data(), length), static_cast<ssize_t>(length));
+        if (sealed) {
+            EXPECT_EQ(::fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+        }
+    }
+    ~Offered() { ::close(fd_); }
+    Payload::Shared at(std::uint64_t offset) const {
+        struct stat status {};
+        EXPECT_EQ(::fstat(fd_, &status), 0);
+        return {fd_, static_cast<std::uint64_t>(status.st_ino), offset};
+    }
+
+private:
+    const int fd_;
+};
+
+TEST_F(Ucx, takes_a_large_payload_out_of_shared_memory_that_it_maps) {
+    introduce();
+    for (const std::size_t length : {100'001u, 5'000'000u}) {
+        SCOPED_TRACE(length);
+        const Offered memory(length + 10, std::byte{7});
+        Lender lender(length);
+        Payload payload = lender.payload();
+        payload.shared = memory.at(10);
+        const std::byte seven{7};
+        ASSERT_TRUE(transport[0]->send(b, header(seven), payload));
+        EXPECT_TRUE(poll_until([&] { return lender.releases == 1; }));
+        EXPECT_EQ(receiver[1].large.back(), std::vector<std::byte>(length, seven));
+    }
+}
+
+// Of many at once each piece is copied past the caches, from and to any alignment.
+TEST_F(Ucx, takes_many_large_payloads_out_of_shared_memory) {
+    introduce();
+    constexpr std::size_t length = 300'003, count = 20;
+    const Offered memory(length + count, std::byte{1});
+    Lender lender(length);
+    for (std::size_t i = 0; i < count; ++i) {
+        Payload payload = lender.payload();
+        payload.shared = memory.at(i);
+        ASSERT_TRUE(transport[0]->send(b, header(one), payload));
+    }
+    EXPECT_TRUE(poll_until([&] { return lender.releases == static_cast<int>(count); }));
+    EXPECT_EQ(receiver[1].bytes, length * count);
+}
+
+TEST_F(Ucx, takes_the_lent_bytes_where_the_shared_memory_is_not_what_was_offered) {
+    introduce();
+    constexpr std::size_t length = 100'000;
+    const Offered memory(length, std::byte{7}), may_shrink(length, std::byte{7}, false);
+    auto other_inode = memory.at(0);
+    ++other_inode.inode;
+    for (const Payload::Shared& shared : {other_inode, may_shrink.at(0), memory.at(1),
+                                          memory.at(~std::uint64_t{0} - 5)}) {
+        Lender lender(length);
+        Payload payload = lender.payload();
+        payload.shared = shared;
+        ASSERT_TRUE(transport[0]->send(b, header(one), payload));
+        EXPECT_TRUE(poll_until([&] { return lender.releases == 1; }));
+        EXPECT_EQ(receiver[1].large.back(), lender.bytes);
+    }
 }
 
 TEST_F(Ucx, a_refused_large_payload_is_released) {

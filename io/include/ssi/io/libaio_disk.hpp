@@ -22,7 +22,7 @@ class Log;
 namespace ssi::io {
 
 struct LibaioDiskOptions {
-    unsigned queue_depth = 32;      // io.queue_depth
+    unsigned queue_depth = 32;      // requests in the kernel at a time
     Log* log = nullptr;             // must outlive the disk
     bool event_fd = false;          // event_fd() gives one; costs a system call for each reaping
     // Off: durable writes are a write and a sync of the file, as on kernels that know no other way.

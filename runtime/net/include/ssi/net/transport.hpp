@@ -21,6 +21,13 @@ struct Payload {
     std::size_t length = 0;
     void (*release)(void* context) = nullptr;
     void* context = nullptr;
+    // Where lent bytes lie in shared memory that other processes of the host may map: a descriptor
+    // of this process, -1: they do not; the inode of its file; the place in it.
+    struct Shared {
+        int fd = -1;
+        std::uint64_t inode = 0;
+        std::uint64_t offset = 0;
+    } shared;
 };
 
 inline constexpr std::size_t max_header_bytes = 1024;
