@@ -110,9 +110,11 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     if (header->identity != options.identity)
         return at({Errc::mismatch, 0, no_node, fmt::format("it belongs to volume {}",
                                                            header->identity.volume.text())});
-    if (header->first_batch < next_batch)
+    // Numbers are consecutive, except where the segment between was freed.
+    const bool adjacent = segments.contains(generation - 1);
+    if (adjacent ? header->first_batch != next_batch : header->first_batch < next_batch)
         return at({Errc::io, 0, no_node,
-                   fmt::format("it begins with batch {}, but batch {} is in the segment before",
+                   fmt::format("it begins with batch {}, the segment before ends with {}",
                                header->first_batch, next_batch - 1)}, 48);
     const bool newest = !end.has_value();
     segment->file_bytes = file->bytes;

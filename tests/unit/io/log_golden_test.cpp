@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "log_format.hpp"
+#include "log_hash.hpp"
 
 namespace ssi::io {
 namespace {
@@ -67,6 +68,24 @@ TEST(LogGolden, sizes_are_as_documented) {
     EXPECT_EQ(footer_trailer_bytes, 80u);
     EXPECT_EQ(version_of(5, 2), 5u * 65536 + 2);
     EXPECT_EQ(max_batch_records, 65536u);
+}
+
+// Leaves the seed where the hash's state will lie next, and garbage around it.
+[[gnu::noinline]] std::uint64_t scribble(std::uint64_t seed) {
+    volatile std::uint64_t stack[120];
+    for (volatile std::uint64_t& word : stack) word = seed;
+    return stack[7];
+}
+
+TEST(LogGolden, a_hash_over_parts_is_that_over_the_whole_whatever_lay_on_the_stack) {
+    std::vector<std::byte> all(5000, std::byte{7});
+    const std::span<const std::byte> whole(all);
+    for (std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}})
+        for (const std::size_t length : {56, 60, 200, 300, 1024, 5000}) {
+            ASSERT_EQ(scribble(seed), seed);
+            const Hash128 parts = hash_of(whole.first(56), whole.first(length).subspan(56), seed);
+            EXPECT_EQ(parts, hash_of(whole.first(length), seed)) << length;
+        }
 }
 
 TEST(LogGolden, what_was_encoded_is_decoded) {

@@ -10,7 +10,7 @@
 //     objects->commit(*sequence);                  // durable
 //
 // Thread-safe, on threads and fibers; no lock is held across a wait. Memory: an index of all objects,
-// about 100 bytes each. Room that old values take is won back by compaction: in the background when
+// about 120 bytes each. Room that old values take is won back by compaction: in the background when
 // the options name Tasks, else by compact().
 #pragma once
 
