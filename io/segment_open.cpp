@@ -116,7 +116,6 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
         return at({Errc::io, 0, no_node,
                    fmt::format("it begins with batch {}, the segment before ends with {}",
                                header->first_batch, next_batch - 1)}, 48);
-    const bool newest = !end.has_value();
     segment->file_bytes = file->bytes;
     segment->header_bytes = header->header_bytes;
     segment->first_batch = header->first_batch;
@@ -128,11 +127,11 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     if (!footer && footer.error().sys_errno != 0) return at(footer.error());
     const bool usable = footer && *footer && (!end || (*footer)->end == *end) &&
                         (*footer)->first_batch == header->first_batch;
-    if (usable && newest) end = (*footer)->end;
+    if (usable) end = (*footer)->end;
     if (!usable && (!footer || *footer))
-        recovered.bad_footers.push_back(fmt::format(
-            "{}: {}", segment->path,
-            footer ? "the footer is not of this segment's content" : footer.error().text));
+        recovered.bad_footers.push_back(segment->path + ": " +
+                                        (footer ? "it is not of this segment's content"
+                                                : footer.error().text));
     ++recovered.segments;
     if (usable && (*footer)->has_index) {
         for (const FoundRecord& found : (*footer)->index) visit(found);

@@ -20,8 +20,8 @@ std::uint64_t SegmentLog::Impl::file_bytes() const {
 }
 
 // A write into room that was never written makes the file system log that it is written now: the
-// first durable write of a block takes twice as long. So with small writes the whole file is written
-// once beforehand; with large ones that would cost more than it saves.
+// first durable write of a block takes twice as long. So with small writes the whole file is
+// written once beforehand; with large ones that would cost more than it saves.
 Result<void> SegmentLog::Impl::fill(DiskFile& file, std::uint64_t bytes) {
     BlockBuffer zeroes(std::min<std::uint64_t>(bytes, 1 << 20));
     std::memset(zeroes.data(), 0, zeroes.capacity());
@@ -38,6 +38,7 @@ Result<Spare> SegmentLog::Impl::new_spare(const std::string& path, std::uint64_t
     if (!file) return tl::unexpected<Failure>(std::move(file).error());
     auto room = (*file)->allocate(0, bytes);
     if (room && filled) room = fill(**file, bytes);
+    if (room) room = sync(*options.disk, **file);   // its length, too, outlasts a crash
     if (!room) {
         file->reset();
         if (const auto gone = options.disk->remove(path); !gone)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Makes a small log for tests of `ssi log`: log_writer DIR closed|killed|open. `open` says so and keeps
-// it open until its input ends.
+// Makes a small log for tests of `ssi log`: log_writer DIR closed|killed|open. `open` says so and
+// keeps it open until its input ends.
 #include <unistd.h>
 
 #include <cstdio>

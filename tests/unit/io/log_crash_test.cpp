@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Power cuts at any moment: whatever the disk then has, recovery finds a prefix of the transactions,
-// each whole, with all that were committed; and so again after a cut during recovery or compaction.
+// Power cuts at any moment: whatever the disk then has, recovery finds a prefix of the
+// transactions, each whole, with all that were committed; and so again after a cut during recovery
+// or compaction.
 #include <atomic>
 #include <cstdlib>
 #include <map>
@@ -185,8 +186,8 @@ std::string check(ObjectLog& log, History& history) {
     return fmt::format("{} objects where {} should be", objects, state.size());
 }
 
-// Passes everything on to a disk in memory and tells after each call; after a submit the requests are
-// still under way.
+// Passes everything on to a disk in memory and tells after each call; after a submit the requests
+// are still under way.
 class WatchedDisk final : public Disk {
 public:
     WatchedDisk(MemoryDisk& disk, std::function<void()> tell)
@@ -237,8 +238,8 @@ struct World {
     const LogPlants* plants = nullptr;
 };
 
-// Several lives: each ends by a cut after a random call of the disk, be it in recovery, in the work or
-// in compaction; the next one recovers what that left. "" or what is wrong.
+// Several lives: each ends by a cut after a random call of the disk, be it in recovery, in the work
+// or in compaction; the next one recovers what that left. "" or what is wrong.
 std::string lives(std::uint64_t seed, const World& world) {
     Random random(seed);
     History history;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A disk that fails at its n-th operation, for every n: the log says so, goes on reading, and what a
-// restart finds is what was committed.
+// A disk that fails at its n-th operation, for every n: the log says so, goes on reading, and what
+// a restart finds is what was committed.
 #include <map>
 
 #include "log_tools.hpp"

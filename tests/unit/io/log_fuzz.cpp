@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The log's decoders under libFuzzer: meson builds it where clang is the compiler. The input is laid
-// over a good segment at a place that its first bytes choose, so that little inputs reach far:
+// The log's decoders under libFuzzer: meson builds it where clang is the compiler. The input is
+// laid over a good segment at a place that its first bytes choose, so that little inputs reach far:
 //     fuzz_log -max_total_time=60
 #include <cstdlib>
 #include <cstring>

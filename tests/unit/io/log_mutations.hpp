@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A good segment, and what all decoders make of bytes that may be any: for the mutation test and for
-// the fuzzer.
+// A good segment, and what all decoders make of bytes that may be any: for the mutation test and
+// for the fuzzer.
 #pragma once
 
 #include <algorithm>

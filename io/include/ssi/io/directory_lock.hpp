@@ -11,8 +11,8 @@ namespace ssi::io {
 
 class DirectoryLock {
 public:
-    // Does not wait. would_block when somebody else has it; io. `create`: makes the file; otherwise a
-    // directory without one is nobody's, and the lock is empty.
+    // Does not wait. would_block when somebody else has it; io. `create`: makes the file; otherwise
+    // a directory without one is nobody's, and the lock is empty.
     static Result<DirectoryLock> take(const std::string& directory, bool create);
     DirectoryLock() = default;
     DirectoryLock(DirectoryLock&& other) noexcept;

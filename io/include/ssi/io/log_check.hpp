@@ -47,8 +47,8 @@ struct LogCheck {
     std::vector<LogFault> faults;
 };
 
-// Fails only when there is no log to look at (not_found), or it cannot be read at all; the rest is in
-// the report's faults.
+// Fails only when there is no log to look at (not_found), or it cannot be read at all; the rest is
+// in the report's faults.
 Result<LogCheck> check_log(const LogCheckOptions& options);
 
 }  // namespace ssi::io

@@ -40,7 +40,7 @@ enum class RecordKind : std::uint8_t {
     lz4 = 4,      // reserved: no program writes or reads it
     delta = 5,    // the payload changes the value before (object_delta.hpp)
     remove = 6,   // the object is no more; with record_whole_set: all objects of the set
-    intent = 7,   // something that spans several logs has begun; ids are apart from those of objects
+    intent = 7,   // something that spans several logs has begun; its ids are no objects'
     done = 8,     // the intent of that name is settled
 };
 const char* record_kind_name(RecordKind kind);

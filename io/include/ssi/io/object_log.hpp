@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ObjectLog: objects that live in a segment log: the newest value of each, by set and id. What several
-// operations of one transaction do is there whole after a crash or not at all, and transactions come
-// back in their order.
+// ObjectLog: objects that live in a segment log: the newest value of each, by set and id. What
+// several operations of one transaction do is there whole after a crash or not at all, and
+// transactions come back in their order.
 //
 //     LogTransaction change;
 //     change.put(set, id, bytes);
@@ -9,9 +9,9 @@
 //     auto sequence = objects->apply(change);      // everybody sees it; not yet durable
 //     objects->commit(*sequence);                  // durable
 //
-// Thread-safe, on threads and fibers; no lock is held across a wait. Memory: an index of all objects,
-// about 120 bytes each. Room that old values take is won back by compaction: in the background when
-// the options name Tasks, else by compact().
+// Thread-safe, on threads and fibers; no lock is held across a wait. Memory: an index of all
+// objects, about 120 bytes each. Room that old values take is won back by compaction: in the
+// background when the options name Tasks, else by compact().
 #pragma once
 
 #include <functional>
@@ -29,7 +29,8 @@ struct ValueChange {
 };
 
 // Operations to be applied together. Values are not copied: they stay until apply() has returned.
-// An object appears in a transaction at most once; remove_set comes before what it shall not remove.
+// An object appears in a transaction at most once; remove_set comes before what it shall not
+// remove.
 class LogTransaction {
 public:
     void put(SetId set, ObjectId id, std::span<const std::byte> value);
@@ -37,13 +38,14 @@ public:
     // Where the value lies is the caller's business; the log keeps these bytes.
     void put_ref(SetId set, ObjectId id, std::span<const std::byte> reference,
                  std::uint32_t value_bytes);
-    // The value becomes `value_bytes` long (cut, or zeroes behind), then gets the changes. Logs them
-    // alone; the object must be there, and no ref.
+    // The value becomes `value_bytes` long (cut, or zeroes behind), then gets the changes. Logs
+    // them alone; the object must be there, and no ref.
     void change(SetId set, ObjectId id, std::uint32_t value_bytes,
                 std::vector<ValueChange> changes);
     void remove(SetId set, ObjectId id);    // fine when it is not there
     void remove_set(SetId set);
-    // Something that spans several logs: remembered until it is done. Names are apart from objects'.
+    // Something that spans several logs: remembered until it is done. Names are apart from
+    // objects'.
     void intent(SetId set, ObjectId id, std::span<const std::byte> what);
     void done(SetId set, ObjectId id);
     bool empty() const { return operations_.empty(); }
@@ -104,9 +106,9 @@ public:
     ObjectLog(const ObjectLog&) = delete;
     ObjectLog& operator=(const ObjectLog&) = delete;
 
-    // All operations or none. Failures: invalid_argument (an object twice, nothing to do), not_found (a
-    // change of what is not there), too_large, io (ENOSPC after compaction gave no room; a disk that
-    // failed). Transactions that only remove may use room that is kept for them.
+    // All operations or none. Failures: invalid_argument (an object twice, nothing to do),
+    // not_found (a change of what is not there), too_large, io (ENOSPC after compaction gave no
+    // room; a disk that failed). Transactions that only remove may use room that is kept for them.
     Result<Sequence> apply(const LogTransaction& transaction);
     Result<void> commit(Sequence sequence);
     Result<void> commit_all();

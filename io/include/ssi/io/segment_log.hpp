@@ -7,9 +7,9 @@
 //     auto appended = (*log)->append(records);          // ordered and readable, not yet durable
 //     (*log)->commit(appended->batch);                  // durable; whoever waits writes for all
 //
-// Thread-safe; works on threads and fibers. Waits for the disk hold no lock. A write that failed ends
-// writing for good: what the disk has is not known any more; append and commit then fail with the
-// first cause, reading goes on. One SegmentLog at a time may have a directory.
+// Thread-safe; works on threads and fibers. Waits for the disk hold no lock. A write that failed
+// ends writing for good: what the disk has is not known any more; append and commit then fail with
+// the first cause, reading goes on. One SegmentLog at a time may have a directory.
 #pragma once
 
 #include <memory>
@@ -33,7 +33,8 @@ struct SegmentLogOptions {
     bool lock = false;
     std::uint64_t segment_bytes = 4 << 20;
     std::uint64_t limit_bytes = 0;       // of all files of the log; 0: what the disk has
-    // Segments that ordinary batches leave for urgent ones: compaction and removals, which make room.
+    // Segments that ordinary batches leave for urgent ones: compaction and removals, which make
+    // room.
     unsigned reserve_segments = 2;
     unsigned keep_spares = 4;            // free segments kept for reuse besides
     std::size_t backlog_bytes = 16 << 20;   // appended, not being written: then append writes first
@@ -113,8 +114,8 @@ public:
     Sequence last() const;      // appended
     Sequence durable() const;
 
-    // A record that was appended or found, durable or not. Verified: io with file and byte when it is
-    // damaged; not_found when its segment is no more.
+    // A record that was appended or found, durable or not. Verified: io with file and byte when it
+    // is damaged; not_found when its segment is no more.
     Result<LogRead> read(const LogPlace& place);
 
     // The segment's records are not needed any more. Its file is reused after the next header.
