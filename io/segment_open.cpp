@@ -84,6 +84,39 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
     return {};
 }
 
+// The records of a segment: by its footer if that lists them, else by reading all of it.
+Result<void> SegmentLog::Impl::replay(Segment& segment, const SegmentFile& file,
+                                      const SegmentHeader& header, const SegmentFooter* footer,
+                                      std::optional<std::uint64_t> end,
+                                      const RecordVisitor& visit) {
+    if (footer && footer->has_index) {
+        for (const FoundRecord& found : footer->index) visit(found);
+        recovered.records += footer->index.size();
+        segment.end = footer->end;
+        segment.last_batch = footer->last_batch;
+        return {};
+    }
+    const std::string name = fmt::format("{} of {}", segment.path, options.disk->name());
+    auto bytes = read_bytes(*options.disk, *file.file, 0, file.bytes);
+    if (!bytes) return tl::unexpected(log_failure(bytes.error(), name));
+    const auto scan = scan_content(bytes->first(file.bytes), header, end, key(segment.generation),
+                                   [&](const BatchView& batch, std::uint64_t offset) {
+                                       for (const FoundRecord& found : found_in(batch, offset))
+                                           visit(found);
+                                       recovered.records += batch.records.size();
+                                   });
+    ++recovered.segments_scanned;
+    recovered.batches += scan.batches;
+    if (scan.damage)
+        return tl::unexpected(
+            log_failure({Errc::io, 0, no_node, *scan.damage}, name, scan.damage_offset));
+    if (scan.torn)
+        recovered.torn = fmt::format("{}, byte {}: {}", segment.path, scan.end, *scan.torn);
+    segment.end = scan.end;
+    segment.last_batch = scan.next_batch - 1;
+    return {};
+}
+
 // `end`: of the content, for all but the newest.
 Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
                                                std::optional<std::uint64_t> end,
@@ -133,28 +166,7 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
                                         (footer ? "it is not of this segment's content"
                                                 : footer.error().text));
     ++recovered.segments;
-    if (usable && (*footer)->has_index) {
-        for (const FoundRecord& found : (*footer)->index) visit(found);
-        recovered.records += (*footer)->index.size();
-        segment->end = (*footer)->end;
-        segment->last_batch = (*footer)->last_batch;
-    } else {
-        auto bytes = read_bytes(*options.disk, *file->file, 0, file->bytes);
-        if (!bytes) return at(bytes.error());
-        const auto scan = scan_content(bytes->first(file->bytes), *header, end, key(generation),
-                                       [&](const BatchView& batch, std::uint64_t offset) {
-                                           for (const FoundRecord& found : found_in(batch, offset))
-                                               visit(found);
-                                           recovered.records += batch.records.size();
-                                       });
-        ++recovered.segments_scanned;
-        recovered.batches += scan.batches;
-        if (scan.damage) return at({Errc::io, 0, no_node, *scan.damage}, scan.damage_offset);
-        if (scan.torn)
-            recovered.torn = fmt::format("{}, byte {}: {}", segment->path, scan.end, *scan.torn);
-        segment->end = scan.end;
-        segment->last_batch = scan.next_batch - 1;
-    }
+    SSI_TRY(replay(*segment, *file, *header, usable ? &**footer : nullptr, end, visit));
     next_batch = segment->last_batch + 1;
     segments.emplace(generation, std::move(segment));
     return {};

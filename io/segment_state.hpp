@@ -144,6 +144,9 @@ struct SegmentLog::Impl {
     Result<void> recover(const LogFiles& files, const RecordVisitor& visit);
     Result<void> recover_segment(std::uint64_t generation, std::optional<std::uint64_t> end,
                                  const RecordVisitor& visit);
+    Result<void> replay(Segment& segment, const SegmentFile& file, const SegmentHeader& header,
+                        const SegmentFooter* footer, std::optional<std::uint64_t> end,
+                        const RecordVisitor& visit);
 };
 
 }  // namespace ssi::io
