@@ -26,6 +26,8 @@ struct Choices {
     StatOptions stat;
     std::optional<double> watch_seconds;
     std::string page = "ssi";
+    std::string log_verb;
+    std::string log_directory;
 };
 
 struct Verbs {
@@ -33,6 +35,7 @@ struct Verbs {
     CLI::App* doctor;
     CLI::App* stat;
     CLI::App* nodes;
+    CLI::App* log;
     CLI::App* config;
     CLI::App* man;
 };
@@ -78,6 +81,20 @@ void describe_stat(CLI::App& app, Choices& choices, Verbs& verbs) {
     add_session(verbs.nodes, choices);
 }
 
+void describe_log(CLI::App& app, Choices& choices, Verbs& verbs) {
+    verbs.log = add_verb(app, choices, "log",
+                         "Look into a segment log that no session has open: `ssi log dump DIR` "
+                         "prints a line for each record (with --json an object for each), `ssi log "
+                         "verify DIR` reads all and names every fault. Changes nothing.");
+    verbs.log->add_option("dump|verify", choices.log_verb, "What to do.")
+        ->type_name("")
+        ->required()
+        ->check(CLI::IsMember({"dump", "verify"}));
+    verbs.log->add_option("DIR", choices.log_directory, "The directory of the log's segments.")
+        ->type_name("")
+        ->required();
+}
+
 Verbs describe(CLI::App& app, Choices& choices) {
     app.set_help_flag("-h,--help", "Print this help and leave.");
     app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
@@ -99,6 +116,7 @@ Verbs describe(CLI::App& app, Choices& choices) {
                              "cannot fit. Default: arena.limit_bytes.")
         ->type_name("SIZE");
     describe_stat(app, choices, verbs);
+    describe_log(app, choices, verbs);
     verbs.config = add_verb(app, choices, "config",
                             "Print all settings: as TOML with the values in force, or as the "
                             "reference in Markdown.");
@@ -121,7 +139,8 @@ std::vector<VerbHelp> verb_help(CLI::App& app) {
         for (const CLI::Option* option : verb->get_options()) {
             std::string name = option->get_name(false, true);
             if (option->get_positional()) {
-                help.operands = name + (option->get_items_expected_max() > 1 ? "..." : "");
+                if (!help.operands.empty()) help.operands += " ";
+                help.operands += name + (option->get_items_expected_max() > 1 ? "..." : "");
                 name = option->get_single_name();
             } else if (!option->get_type_name().empty()) {
                 name += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));
@@ -172,6 +191,10 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
                               ? run_nodes(*loaded, choices.stat.session, choices.json)
                           : choices.files.empty() ? run_stat_session(*loaded, choices.stat)
                                                   : run_stat(choices.files, choices.json);
+        return done ? 0 : report(done.error());
+    }
+    if (verbs.log->parsed()) {
+        const auto done = run_log(choices.log_verb, choices.log_directory, choices.json);
         return done ? 0 : report(done.error());
     }
     run_config(*loaded, choices.markdown ? ConfigFormat::markdown

@@ -37,6 +37,9 @@ struct StatOptions {
 Result<void> run_stat_session(const Config& config, const StatOptions& options);
 Result<void> run_nodes(const Config& config, const std::string& session, bool json);
 
+// `verb`: dump (each record a line) or verify. A fault found is the failure, after all is printed.
+Result<void> run_log(const std::string& verb, const std::string& directory, bool json);
+
 enum class ConfigFormat : std::uint8_t { toml, markdown, json };
 void run_config(const Config& config, ConfigFormat format);
 

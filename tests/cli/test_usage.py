@@ -5,7 +5,7 @@ import subprocess
 
 from support import PROGRAM, ProgramTest, main
 
-VERBS = ("info", "doctor", "stat", "nodes", "config", "man")
+VERBS = ("info", "doctor", "stat", "nodes", "log", "config", "man")
 
 
 class Usage(ProgramTest):

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// BlockBuffer: memory that direct I/O takes: aligned and in whole blocks. Grows by doubling; what
+// it held stays, what is new is not cleared. Not thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "log_format.hpp"
+
+namespace ssi::io {
+
+class BlockBuffer {
+public:
+    BlockBuffer() = default;
+    explicit BlockBuffer(std::size_t bytes) { reserve(bytes); }
+    BlockBuffer(BlockBuffer&& other) noexcept
+        : memory_(std::move(other.memory_)), capacity_(std::exchange(other.capacity_, 0)) {}
+    BlockBuffer& operator=(BlockBuffer&& other) noexcept {
+        memory_ = std::move(other.memory_);
+        capacity_ = std::exchange(other.capacity_, 0);
+        return *this;
+    }
+
+    // Room for so many bytes; the first `kept` stay.
+    void reserve(std::size_t bytes, std::size_t kept = 0) {
+        if (bytes <= capacity_) return;
+        const std::size_t capacity = whole_blocks(std::max(bytes, 2 * capacity_));
+        void* const memory = std::aligned_alloc(log_block_bytes, capacity);
+        if (!memory) throw std::bad_alloc();
+        if (kept) std::memcpy(memory, memory_.get(), kept);
+        memory_.reset(static_cast<std::byte*>(memory));
+        capacity_ = capacity;
+    }
+    std::byte* data() { return memory_.get(); }
+    std::size_t capacity() const { return capacity_; }
+    std::span<std::byte> first(std::size_t bytes) { return {memory_.get(), bytes}; }
+
+private:
+    struct Free {
+        void operator()(std::byte* memory) const { std::free(memory); }
+    };
+    std::unique_ptr<std::byte, Free> memory_;
+    std::size_t capacity_ = 0;
+};
+
+}  // namespace ssi::io

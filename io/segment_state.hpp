@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a SegmentLog is inside. All of it is guarded by `mutex`, which is never held across a call
+// of the disk that waits; what a thread works on without it is marked: `users` keeps a segment's
+// file open, `writing` makes one thread the writer.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "block_buffer.hpp"
+#include "segment_files.hpp"
+#include "ssi/io/directory_lock.hpp"
+#include "ssi/io/segment_log.hpp"
+#include "ssi/sys/task.hpp"
+
+namespace ssi::io {
+
+struct Segment {
+    std::uint64_t generation = 0;
+    std::string path;
+    std::uint64_t file_bytes = 0;
+    std::uint64_t header_bytes = 0;
+    std::uint64_t end = 0;             // of the content, appended or durable
+    Sequence first_batch = 0;
+    Sequence last_batch = 0;
+    bool begun = false;                // its header is durable
+    bool complete = false;             // a later header is durable
+    bool freed = false;
+    bool indexed = true;               // `index` has all records
+    std::vector<FoundRecord> index;    // for the footer; while it is the newest
+    unsigned users = 0;                // readers and the writer
+    std::unique_ptr<DiskFile> file;    // opened when needed, closed only without users
+    std::uint64_t last_use = 0;
+};
+using SegmentPtr = std::shared_ptr<Segment>;
+
+struct Spare {
+    std::string path;
+    std::uint64_t bytes = 0;
+    bool written = false;              // all of it, once: see fill()
+    bool reused = false;
+};
+
+// Batches that one write takes to the disk. Lies in one segment, begins at a block.
+struct Group {
+    SegmentPtr segment;
+    std::uint64_t start = 0;
+    BlockBuffer bytes;
+    std::uint64_t used = 0;
+    Sequence last = 0;                 // 0: no batch, only a new segment
+    bool begins = false;               // the segment: header first, the one before is sealed
+    SegmentPtr seals;                  // may be null
+    Spare spare;                       // what the segment is made of
+};
+using GroupPtr = std::shared_ptr<Group>;
+
+struct SegmentLog::Impl {
+    explicit Impl(SegmentLogOptions o) : options(std::move(o)) {
+        if (options.plants) plants = *options.plants;
+    }
+
+    SegmentLogOptions options;
+    LogPlants plants;
+    LogRecovery recovered;
+    DirectoryLock directory_lock;
+
+    mutable sys::Mutex mutex;
+    sys::Condition changed;            // written, failed, a spare was made
+    std::map<std::uint64_t, SegmentPtr> segments;   // that a header lists or will list
+    std::vector<SegmentPtr> zombies;   // released, still being read
+    SegmentPtr head;                   // the newest; null until the first append after open
+    std::deque<GroupPtr> pending;
+    std::deque<GroupPtr> in_flight;    // the writer's; buffers unchanged
+    std::vector<BlockBuffer> buffers;  // for the next groups
+    std::vector<Spare> spares;
+    std::vector<std::string> removals;   // files for the writer to remove
+    std::uint64_t next_generation = 1;
+    std::uint64_t next_spare = 1;
+    std::uint64_t making_bytes = 0;    // of the spare that somebody makes now; 0: nobody does
+    Sequence next_batch = 1;
+    Sequence durable = 0;
+    bool writing = false;
+    bool closed = false;
+    std::optional<Failure> failure;
+    std::uint64_t uses = 0;
+    SegmentLogStatistics statistics;
+
+    HashKey key(std::uint64_t generation) const {
+        return {options.identity, generation, plants};
+    }
+    std::string path_of(const std::string& name) const {
+        return path_in(options.directory, name);
+    }
+    tl::unexpected<Failure> refused() const;      // why nothing can be appended any more
+
+    // append (segment_append.cpp), with the lock
+    struct Fit {
+        bool in_head = false;
+        std::uint64_t new_segment_bytes = 0;      // otherwise
+    };
+    Fit fit(std::uint64_t bytes, std::size_t records) const;
+    std::uint64_t place_in_head() const;
+    // The place in `spares` for a segment of so many bytes, or nothing.
+    std::optional<std::size_t> find_spare(std::uint64_t bytes, Urgency urgency) const;
+    std::size_t regular_spares() const;
+    void begin_segment(std::size_t spare, std::uint64_t bytes);
+    Group& group_for(std::uint64_t place);
+    std::uint64_t backlog() const;
+    void keep_index(Segment& segment, std::span<const LogRecord> records,
+                    const Appended& appended);
+
+    // room (segment_room.cpp)
+    using Lock = std::unique_lock<sys::Mutex>;
+    Result<void> make_room(Lock& lock, std::uint64_t bytes, std::size_t records, Urgency urgency);
+    Result<void> make_spare(Lock& lock, std::uint64_t bytes);
+    Result<Spare> new_spare(const std::string& path, std::uint64_t bytes, bool filled);
+    Result<void> fill(DiskFile& file, std::uint64_t bytes);
+    std::uint64_t file_bytes() const;
+    void give_back(Segment& segment);             // its file becomes a spare, or is removed
+
+    // writing (segment_write.cpp)
+    // Until `done()` or a failure: writes what is pending, or waits for whoever does.
+    Result<void> drive(Lock& lock, const std::function<bool()>& done);
+    void write_pending(Lock& lock);
+    Result<void> write_group(Lock& lock, Group& group);
+    Result<void> begin(Lock& lock, Group& group);
+    Result<void> seal(Segment& segment);
+    void release(Lock& lock, const std::vector<SegmentPtr>& gone);
+
+    // reading (segment_read.cpp)
+    Result<LogRead> read(const LogPlace& place);
+    std::optional<Result<LogRead>> read_buffered(const LogPlace& place) const;
+    Result<LogRead> decode(std::span<const std::byte> bytes, const LogPlace& place,
+                           const std::string& path) const;
+    Result<SegmentPtr> pin(Lock& lock, std::uint64_t generation);
+    void unpin(Lock& lock, Segment& segment);
+    Result<void> visit(std::uint64_t generation, const RecordVisitor& visitor);
+
+    // open (segment_open.cpp)
+    Result<void> open(const RecordVisitor& visit);
+    Result<void> take_lock();
+    Result<void> create();
+    Result<void> recover(const LogFiles& files, const RecordVisitor& visit);
+    Result<void> recover_segment(std::uint64_t generation, std::optional<std::uint64_t> end,
+                                 const RecordVisitor& visit);
+    Result<void> replay(Segment& segment, const SegmentFile& file, const SegmentHeader& header,
+                        const SegmentFooter* footer, std::optional<std::uint64_t> end,
+                        const RecordVisitor& visit);
+};
+
+}  // namespace ssi::io
