@@ -74,6 +74,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     if (group.seals) ++group.seals->users;
     lock.unlock();
 
+    std::unique_ptr<DiskFile> begun;   // the segment's, once the lock is held again
     const auto work = [&]() -> Result<void> {
         for (const std::string& path : unwanted)
             if (auto removed = options.disk->remove(path);
@@ -88,7 +89,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
         std::memset(bytes.data(), 0, segment.header_bytes);
         encode_header(header, bytes.first(segment.header_bytes));
         SSI_TRY(io::write(*options.disk, **file, bytes.first(segment.header_bytes), 0, true));
-        segment.file = std::move(*file);
+        begun = std::move(*file);
         return {};
     };
     auto worked = work();
@@ -96,6 +97,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     lock.lock();
     if (group.seals) --group.seals->users;
     if (!worked) return worked;
+    segment.file = std::move(begun);
     segment.begun = true;
     for (auto& [generation, other] : segments)
         if (generation < segment.generation) other->complete = true;
