@@ -204,6 +204,7 @@ const Config& Session::config() const { return impl_->process->config(); }
 Stats& Session::stats() { return impl_->process->stats(); }
 kddm::sync::Hub& Session::internal_hub() { return *impl_->sync; }
 node::Node& Session::internal_node() { return impl_->process->node(); }
+kddm::Engine& Session::internal_engine() { return *impl_->engine; }
 
 void Session::exit(int code) {
     if (!ended_alone) std::exit(code);

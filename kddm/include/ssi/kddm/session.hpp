@@ -152,6 +152,7 @@ public:
     const Config& config() const;
     Stats& stats();
     node::Node& internal_node();
+    kddm::Engine& internal_engine();
     kddm::sync::Hub& internal_hub();
 
     // Collective; must be last. Objects not saved elsewhere are gone.

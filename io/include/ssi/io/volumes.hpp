@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Volumes: directories on the nodes' own disks, and what a session keeps there. Sets that are kept
+// on volumes are found again by the next session, with as many nodes as it has.
+//
+//     auto volumes = value_or_throw(io::Volumes::mount(session, {.directories = {"/scratch/v0"}}));
+//     auto options = value_or_throw(volumes->keep("table", {.object_bytes = 64}));
+//     auto table = value_or_throw(session.raw_set("table", options));
+//     { auto row = table.grab(7); ... }
+//     value_or_throw(table.sync());         // on every node: what it homes is on its disks
+//
+// An object belongs to a slot, a slot to a volume, and its home is the node that mounted that
+// volume: only that node writes the object's log. The map of slots is part of every volume, and
+// fixed when they are made. A node may mount several volumes, or none. A session starts with all
+// volumes of the newest map, or not at all. docs/formats/volume.md is what lies in a directory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ssi/base/result.hpp"
+#include "ssi/io/disk.hpp"
+#include "ssi/io/log_record.hpp"
+#include "ssi/kddm/types.hpp"
+
+namespace ssi {
+class Session;
+namespace kddm {
+class Engine;
+}
+namespace node {
+class Node;
+}
+}  // namespace ssi
+
+namespace ssi::io {
+
+struct VolumesOptions {
+    // Of this node, each a volume; one that is not there is made (its parent must be there). The
+    // order does not matter. Empty: a diskless node.
+    std::vector<std::string> directories;
+    std::uint32_t slots = 1024;              // of new volumes: a power of two up to 65536
+    std::uint64_t segment_bytes = 4u << 20;  // of their logs
+    std::uint64_t limit_bytes = 0;           // most that a log may take; 0: what the disk has
+    // How a directory becomes a Disk; by default LibaioDisk. Tests bring disks of their own.
+    std::function<Result<std::unique_ptr<Disk>>(const std::string& directory)> open_disk;
+};
+
+struct VolumeInfo {
+    VolumeId id;
+    NodeId node;                   // that mounted it
+    std::string label;             // host and directory
+    std::uint32_t slots = 0;       // of its own
+};
+
+// Thread-safe but for mount, close and destruction. Outlives the sets that it keeps, but not the
+// session.
+class Volumes {
+public:
+    // Collective. New directories become volumes when all of them are new. Failures are the same on
+    // every node, and name the one at fault: not_found (a volume of the map is mounted by nobody,
+    // or there is none at all), exists (one is mounted twice), mismatch (volumes of several
+    // sessions, or some new beside others that are not), would_block (in use), parse (damaged),
+    // unsupported (of a newer format), io.
+    static Result<std::unique_ptr<Volumes>> mount(Session& session, VolumesOptions options);
+    static Result<std::unique_ptr<Volumes>> mount(node::Node& node, kddm::Engine& engine,
+                                                  VolumesOptions options);
+    ~Volumes();   // close(), its failure ignored
+    Volumes(const Volumes&) = delete;
+    Volumes& operator=(const Volumes&) = delete;
+
+    // Options with which a set is kept here under `name`, on every node before it opens the set:
+    // `options` with linker and placement of ours. mismatch when the name is kept already with
+    // objects of another kind or size.
+    Result<kddm::SetOptions> keep(std::string_view name, kddm::SetOptions options);
+    // What this node's logs have taken is durable. RawSet::sync does that, too, after it has
+    // written the set's objects back.
+    Result<void> sync();
+
+    VolumeId id() const;                              // of all together
+    const std::vector<VolumeInfo>& volumes() const;   // of the session, in the order of the map
+    // Not collective. Sets that are kept here must not be used any more.
+    Result<void> close();
+
+    struct State;
+
+private:
+    explicit Volumes(std::shared_ptr<State> state);
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace ssi::io

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The linker of sets that are kept on volumes: each object in the log of its slot's volume, which is
+// this node's, as linkers are asked at home. A write-back is in the log when it returns, and
+// durable when sync does: many are written together.
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "volumes_state.hpp"
+
+namespace ssi::io {
+namespace {
+
+class LogLinker final : public kddm::Linker {
+public:
+    LogLinker(std::shared_ptr<Volumes::State> state, SetId number)
+        : state_(std::move(state)), number_(number) {}
+
+    Result<std::size_t> fetch(kddm::ObjectView& object) override {
+        auto log = state_->log_of(object.id());
+        if (!log) return tl::unexpected<Failure>(std::move(log).error());
+        auto value = (*log)->get(number_, object.id());
+        if (!value && value.error().code == Errc::not_found) return none;
+        if (!value) return tl::unexpected<Failure>(std::move(value).error());
+        SSI_TRY(object.resize(value->bytes.size()));
+        std::ranges::copy(value->bytes, object.bytes().begin());
+        return value->bytes.size();
+    }
+    Result<void> write_back(ObjectId id, std::span<const std::byte> bytes) override {
+        LogTransaction change;
+        change.put(number_, id, bytes);
+        return apply(id, change);
+    }
+    Result<void> sync() override { return state_->sync(); }
+    Result<void> remove(ObjectId id) override {
+        LogTransaction change;
+        change.remove(number_, id);
+        return apply(id, change);
+    }
+    // The set is gone: this node's part of it, and what describes it.
+    Result<void> destroy() override {
+        LogTransaction change;
+        change.remove_set(number_);
+        change.remove(catalogue, ObjectId(number_.value));
+        for (ObjectLog* log : state_->logs) {
+            if (!log) continue;
+            if (auto applied = log->apply(change); !applied)
+                return tl::unexpected<Failure>(std::move(applied).error());
+        }
+        return state_->sync();
+    }
+
+private:
+    Result<void> apply(ObjectId id, const LogTransaction& change) {
+        auto log = state_->log_of(id);
+        if (!log) return tl::unexpected<Failure>(std::move(log).error());
+        if (auto applied = (*log)->apply(change); !applied)
+            return tl::unexpected<Failure>(std::move(applied).error());
+        return {};
+    }
+
+    const std::shared_ptr<Volumes::State> state_;
+    const SetId number_;
+};
+
+}  // namespace
+
+Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
+    const auto slots = static_cast<std::uint32_t>(map.slots.size());
+    const std::uint16_t volume = map.slots[kddm::stable_slot(id, slots).value];
+    if (volume < logs.size() && logs[volume]) return logs[volume];
+    return fail(logs.empty() ? Errc::cancelled : Errc::internal,
+                logs.empty() ? "the volumes were closed"
+                             : fmt::format("object {}:{} is of volume {}, which is not mounted here",
+                                           id.hi, id.lo, volume));
+}
+
+Result<void> Volumes::State::sync() {
+    Result<void> result;
+    for (ObjectLog* log : logs) {
+        if (!log) continue;
+        auto done = log->commit_all();
+        if (result) result = std::move(done);
+    }
+    return result;
+}
+
+SetId kept_number(std::string_view name) {
+    const auto hash = static_cast<std::uint32_t>(XXH3_64bits(name.data(), name.size()));
+    return SetId(hash == catalogue.value ? 1 : hash);
+}
+
+std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state,
+                                              SetId number) {
+    return std::make_shared<LogLinker>(std::move(state), number);
+}
+
+}  // namespace ssi::io

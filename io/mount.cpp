@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mounting is collective, in rounds: each node does its part, then all tell how it went, and go on
+// only if it went well everywhere. So nothing starts half, and all fail with the same words.
+//
+//   look       open the directories, read the superblocks; tell what was found
+//   form       of new directories: superblocks that say "forming"
+//   open logs  recovery
+//   formed     superblocks of new volumes say so: from now on they are asked for
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <filesystem>
+
+#include "mount_plan.hpp"
+#include "ssi/base/random.hpp"
+#include "ssi/io/libaio_disk.hpp"
+#include "ssi/kddm/engine.hpp"
+#include "ssi/node/node.hpp"
+#include "volumes_state.hpp"
+
+namespace ssi::io {
+namespace {
+
+using State = Volumes::State;
+
+constexpr std::uint64_t volume_log = 1;
+
+// How a round went on a node, or what went wrong.
+struct Outcome {
+    std::uint32_t code = 0;
+    std::int32_t sys_errno = 0;
+    char text[480] = {};
+};
+
+// The same failure everywhere: that of the first node that has one.
+Result<void> agree(node::Node& node, const Result<void>& mine) {
+    Outcome own;
+    if (!mine) {
+        own.code = static_cast<std::uint32_t>(mine.error().code);
+        own.sys_errno = mine.error().sys_errno;
+        const std::size_t shown = std::min(mine.error().text.size(), sizeof own.text - 1);
+        std::memcpy(own.text, mine.error().text.data(), shown);
+    }
+    std::vector<Outcome> all(static_cast<std::size_t>(node.size()));
+    SSI_TRY(node.gather(no_node, std::as_bytes(std::span(&own, 1)),
+                        std::as_writable_bytes(std::span(all))));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (all[i].code == 0) continue;
+        const NodeId at = node.membership()->members[i].node;
+        return tl::unexpected<Failure>(Failure{static_cast<Errc>(all[i].code), all[i].sys_errno,
+                                               at, fmt::format("volumes of node {}: {}", at.value,
+                                                               all[i].text)});
+    }
+    return {};
+}
+
+Result<std::unique_ptr<Disk>> open_directory(State& state, LocalVolume& volume) {
+    if (state.options.open_disk) return state.options.open_disk(volume.directory);
+    std::error_code made;
+    std::filesystem::create_directory(volume.directory, made);
+    if (made)
+        return fail_errno(Errc::io, made.value(), "make directory " + volume.directory);
+    auto lock = DirectoryLock::take(volume.directory, true);
+    if (!lock) return tl::unexpected<Failure>(std::move(lock).error());
+    volume.lock = std::move(*lock);
+    return make_libaio_disk(volume.directory, {.log = &state.node->doors().log});
+}
+
+Failure in_directory(const LocalVolume& volume, Failure failure) {
+    const bool named = volume.directory.find('/') != std::string::npos &&
+                       failure.text.find(volume.directory) != std::string::npos;
+    if (!named)
+        failure.text = fmt::format("{}: {}", volume.directory, failure.text);
+    return failure;
+}
+
+Result<void> look(State& state) {
+    for (const std::string& directory : state.options.directories) {
+        auto volume = std::make_unique<LocalVolume>();
+        volume->directory = directory;
+        auto disk = open_directory(state, *volume);
+        if (!disk) return tl::unexpected<Failure>(in_directory(*volume, disk.error()));
+        volume->disk = std::move(*disk);
+        auto superblock = read_superblock(*volume->disk);
+        if (!superblock) return tl::unexpected<Failure>(in_directory(*volume, superblock.error()));
+        volume->superblock = std::move(*superblock);
+        state.mine.push_back(std::move(volume));
+    }
+    return {};
+}
+
+std::string label_of(const State& state, const LocalVolume& volume) {
+    const node::Member* self = state.node->membership()->find(state.node->id());
+    return fmt::format("{}:{}", self ? self->host_name : "", volume.directory);
+}
+
+FoundVolume found_of(const State& state, const LocalVolume& volume) {
+    FoundVolume found;
+    found.node = state.node->id();
+    const std::string label = label_of(state, volume);
+    std::memcpy(found.label, label.data(), std::min(label.size(), label_bytes - 1));
+    if (!volume.superblock) return found;
+    const Superblock& s = *volume.superblock;
+    found.state = s.state == Superblock::State::formed ? FoundVolume::State::formed
+                                                       : FoundVolume::State::forming;
+    found.id = s.id();
+    found.whole = s.whole;
+    found.map_version = s.map_version;
+    found.index = s.index;
+    found.volumes = static_cast<std::uint32_t>(s.volumes.size());
+    return found;
+}
+
+// What all nodes found, by node. Nodes have different numbers of volumes: as many rows as the most.
+Result<std::vector<FoundVolume>> exchange(State& state) {
+    node::Node& node = *state.node;
+    std::uint64_t most = state.mine.size();
+    SSI_TRY(node.all_reduce(std::span(&most, 1), node::ReduceOp::max));
+    FoundVolume nothing;
+    nothing.node = no_node;
+    std::vector<FoundVolume> own(most, nothing);
+    for (std::size_t i = 0; i < state.mine.size(); ++i) own[i] = found_of(state, *state.mine[i]);
+    std::vector<FoundVolume> all(most * static_cast<std::size_t>(node.size()));
+    if (most != 0)
+        SSI_TRY(node.gather(no_node, std::as_bytes(std::span(own)),
+                            std::as_writable_bytes(std::span(all))));
+    std::erase_if(all, [](const FoundVolume& v) { return v.node == no_node; });
+    return all;
+}
+
+VolumeId random_id() {
+    Random random(Random::seed_from_system());
+    return {random.next(), random.next()};
+}
+
+// A first start that did not come to its end leaves volumes that are forming: they keep their
+// names, by which their logs know them.
+Result<Superblock> make_map(State& state, std::vector<FoundVolume>& found) {
+    for (FoundVolume& volume : found)
+        if (volume.state == FoundVolume::State::blank) volume.id = random_id();
+    // Every node drew names: those of the first node that has volumes count.
+    VolumeId whole = random_id();
+    SSI_TRY(state.node->broadcast(found[0].node, std::as_writable_bytes(std::span(&whole, 1))));
+    SSI_TRY(state.node->broadcast(found[0].node, std::as_writable_bytes(std::span(found))));
+    const std::uint32_t slots = state.options.slots;
+    if (slots < found.size())
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} slots are too few for {} volumes", slots, found.size()));
+    Superblock map;
+    map.whole = whole;
+    for (const FoundVolume& volume : found) map.volumes.push_back({volume.id, volume.label});
+    for (std::uint32_t slot = 0; slot < slots; ++slot)
+        map.slots.push_back(static_cast<std::uint16_t>(slot % found.size()));
+    return map;
+}
+
+Result<void> check_options(const State& state) {
+    const std::uint32_t slots = state.options.slots;
+    if (!std::has_single_bit(slots) || slots > most_slots)
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} slots: a power of two up to {} is needed", slots, most_slots));
+    return {};
+}
+
+// The local volume that stands at this place of `found`.
+std::size_t first_of(const State& state, const std::vector<FoundVolume>& found) {
+    const auto at = std::ranges::find(found, state.node->id(), &FoundVolume::node);
+    return static_cast<std::size_t>(at - found.begin());
+}
+
+Result<void> write_all(State& state, const std::vector<FoundVolume>& found,
+                       Superblock::State as) {
+    const std::size_t first = first_of(state, found);
+    for (std::size_t i = 0; i < state.mine.size(); ++i) {
+        LocalVolume& volume = *state.mine[i];
+        Superblock superblock = state.map;
+        superblock.state = as;
+        superblock.index = static_cast<std::uint32_t>(first + i);
+        if (auto written = write_superblock(*volume.disk, superblock); !written)
+            return tl::unexpected<Failure>(in_directory(volume, written.error()));
+        volume.superblock = std::move(superblock);
+    }
+    return {};
+}
+
+// From the node that has it to those that have another, or none.
+Result<Superblock> newest_map(State& state, const std::vector<FoundVolume>& found,
+                              std::size_t newest) {
+    const NodeId source = found[newest].node;
+    std::vector<std::byte> bytes;
+    if (source == state.node->id())
+        bytes = encode(*state.mine[newest - first_of(state, found)]->superblock);
+    SSI_TRY(state.node->broadcast(source, bytes));
+    return decode_superblock(bytes);
+}
+
+Result<void> open_logs(State& state, bool forming) {
+    for (auto& volume : state.mine) {
+        ObjectLogOptions options;
+        options.log.disk = volume->disk.get();
+        options.log.directory = "log";
+        options.log.identity = {volume->superblock->id(), volume_log};
+        options.log.create = forming;
+        options.log.segment_bytes = state.options.segment_bytes;
+        options.log.limit_bytes = state.options.limit_bytes;
+        options.tasks = &state.node->doors().tasks;
+        auto log = ObjectLog::open(std::move(options));
+        if (!log) return tl::unexpected<Failure>(in_directory(*volume, log.error()));
+        volume->log = std::move(*log);
+    }
+    return {};
+}
+
+// A map that some volumes missed: written again there, under the number that it gives them.
+Result<void> renew(State& state) {
+    for (auto& volume : state.mine) {
+        Superblock superblock = state.map;
+        const auto at = std::ranges::find(superblock.volumes, volume->superblock->id(),
+                                          &Superblock::Entry::id);
+        superblock.index = static_cast<std::uint32_t>(at - superblock.volumes.begin());
+        superblock.state = Superblock::State::formed;
+        if (superblock == *volume->superblock) continue;
+        if (auto written = write_superblock(*volume->disk, superblock); !written)
+            return tl::unexpected<Failure>(in_directory(*volume, written.error()));
+        volume->superblock = std::move(superblock);
+    }
+    return {};
+}
+
+Result<void> place(State& state, const std::vector<FoundVolume>& found) {
+    const Superblock& map = state.map;
+    state.logs.assign(map.volumes.size(), nullptr);
+    for (auto& volume : state.mine)
+        state.logs[volume->superblock->index] = volume->log.get();
+    for (const Superblock::Entry& entry : map.volumes) {
+        const auto at = std::ranges::find(found, entry.id, &FoundVolume::id);
+        state.volumes.push_back({entry.id, at->node, at->label});
+    }
+    std::vector<NodeId> homes;
+    for (const std::uint16_t volume : map.slots) {
+        homes.push_back(state.volumes[volume].node);
+        ++state.volumes[volume].slots;
+    }
+    return state.engine->register_homes(volume_placement, std::move(homes));
+}
+
+}  // namespace
+
+Result<void> mount_volumes(State& state) {
+    node::Node& node = *state.node;
+    Result<void> looked = check_options(state);
+    if (looked) looked = look(state);
+    SSI_TRY(agree(node, looked));
+    auto found = exchange(state);
+    if (!found) return tl::unexpected<Failure>(std::move(found).error());
+    auto plan = plan_mount(*found);
+    if (!plan) return tl::unexpected<Failure>(std::move(plan).error());
+    auto map = plan->forming ? make_map(state, *found) : newest_map(state, *found, plan->newest);
+    if (!map) return tl::unexpected<Failure>(std::move(map).error());
+    state.map = std::move(*map);
+    if (plan->forming)
+        SSI_TRY(agree(node, write_all(state, *found, Superblock::State::forming)));
+    else
+        SSI_TRY(check_complete(*found, state.map));
+    SSI_TRY(agree(node, open_logs(state, plan->forming)));
+    SSI_TRY(agree(node, plan->forming
+                            ? write_all(state, *found, Superblock::State::formed)
+                            : renew(state)));
+    SSI_TRY(agree(node, place(state, *found)));
+    return {};
+}
+
+}  // namespace ssi::io

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sets that are kept on volumes: between sessions of engines in one process, on disks in memory that
+// outlive them.
+#include "ssi/io/volumes.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <thread>
+
+#include "cluster.hpp"
+#include "mount_plan.hpp"
+#include "ssi/base/random.hpp"
+#include "ssi/io/faulty_disk.hpp"
+#include "ssi/io/memory_disk.hpp"
+#include "superblock.hpp"
+
+namespace ssi::io {
+namespace {
+
+using ssi::test::Cluster;
+using ssi::test::number;
+using ssi::test::set_number;
+
+// A Disk that is somebody else's: the test's, which outlives the session.
+class Borrowed final : public Disk {
+public:
+    explicit Borrowed(Disk& disk) : disk_(disk) {}
+    Result<std::unique_ptr<DiskFile>> open(const std::string& name, OpenMode mode) override {
+        return disk_.open(name, mode);
+    }
+    Result<void> remove(const std::string& name) override { return disk_.remove(name); }
+    Result<void> rename(const std::string& from, const std::string& to) override {
+        return disk_.rename(from, to);
+    }
+    Result<void> make_directory(const std::string& name) override {
+        return disk_.make_directory(name);
+    }
+    Result<std::vector<std::string>> list(const std::string& directory) override {
+        return disk_.list(directory);
+    }
+    Result<void> sync_directory(const std::string& directory) override {
+        return disk_.sync_directory(directory);
+    }
+    Result<DiskSpace> space() override { return disk_.space(); }
+    void submit(std::span<DiskRequest* const> requests) override { disk_.submit(requests); }
+    std::size_t poll() override { return disk_.poll(); }
+    void wait(DiskRequest& request) override { disk_.wait(request); }
+    const std::string& name() const override { return disk_.name(); }
+
+private:
+    Disk& disk_;
+};
+
+// Disks by name, from one session to the next.
+struct Shelf {
+    std::map<std::string, std::unique_ptr<MemoryDisk>> disks;
+    std::function<Result<std::unique_ptr<Disk>>(const std::string&)> wrap;
+
+    MemoryDisk& disk(const std::string& name) {
+        auto& disk = disks[name];
+        if (!disk) disk = make_memory_disk({.name = name});
+        return *disk;
+    }
+    void cut_power(std::uint64_t seed) {
+        for (auto& [name, disk] : disks) disk = disk->after_power_cut(seed++);
+    }
+    VolumesOptions options(std::vector<std::string> directories) {
+        for (const std::string& name : directories) disk(name);
+        return {.directories = std::move(directories), .slots = 64, .segment_bytes = 64 << 10,
+                .limit_bytes = 0, .open_disk = [this](const std::string& name) {
+                    if (wrap) return wrap(name);
+                    return Result<std::unique_ptr<Disk>>(std::make_unique<Borrowed>(disk(name)));
+                }};
+    }
+};
+
+using Layout = std::vector<std::vector<std::string>>;   // directories by node
+
+// A session whose nodes mount what the layout says.
+struct Running {
+    Cluster cluster;
+    std::vector<std::unique_ptr<Volumes>> volumes;
+    std::vector<Failure> failures;
+
+    Running(Shelf& shelf, const Layout& layout)
+        : cluster(static_cast<int>(layout.size())), volumes(layout.size()) {
+        std::vector<std::optional<Failure>> failed(layout.size());
+        cluster.run([&](int i) {
+            const auto at = static_cast<std::size_t>(i);
+            auto mounted = Volumes::mount(cluster.nodes()[i], cluster[i], shelf.options(layout[at]));
+            if (mounted)
+                volumes[at] = std::move(*mounted);
+            else
+                failed[at] = mounted.error();
+        });
+        for (auto& failure : failed)
+            if (failure) failures.push_back(std::move(*failure));
+    }
+    // The same failure on every node.
+    Failure failure() {
+        EXPECT_EQ(failures.size(), volumes.size());
+        for (const Failure& failure : failures) {
+            EXPECT_EQ(failure.code, failures[0].code);
+            EXPECT_EQ(failure.text, failures[0].text);
+        }
+        return failures.empty() ? Failure{Errc::ok, 0, no_node, "mounted"} : failures[0];
+    }
+    std::vector<kddm::RawSet> keep(const std::string& name, kddm::SetOptions options) {
+        std::vector<kddm::RawSet> sets;
+        for (std::size_t i = 0; i < volumes.size(); ++i) {
+            auto kept = volumes[i]->keep(name, options);
+            EXPECT_TRUE(kept) << kept.error().to_string();
+            auto set = cluster[static_cast<int>(i)].create_or_open(name, *kept);
+            EXPECT_TRUE(set) << set.error().to_string();
+            sets.push_back(*set);
+        }
+        return sets;
+    }
+    static void sync(std::vector<kddm::RawSet>& sets) {
+        for (auto& set : sets) {
+            auto done = set.sync();
+            ASSERT_TRUE(done) << done.error().to_string();
+        }
+    }
+    // Volumes end before the engines do, as linkers must not be asked any more.
+    ~Running() {
+        for (auto& one : volumes) {
+            EXPECT_TRUE(!one || one->close());
+        }
+    }
+};
+
+kddm::SetOptions numbers() {
+    kddm::SetOptions o;
+    o.object_bytes = 8;
+    return o;
+}
+kddm::SetOptions texts() {
+    kddm::SetOptions o;
+    o.kind = kddm::ObjectKind::variable;
+    return o;
+}
+
+void put(kddm::RawSet& set, ObjectId id, const std::string& text) {
+    auto guard = set.grab(id);
+    ASSERT_TRUE(guard) << guard.error().to_string();
+    ASSERT_TRUE(guard->resize(text.size()));
+    std::memcpy(guard->writable().data(), text.data(), text.size());
+}
+std::string text(kddm::RawSet& set, ObjectId id) {
+    auto guard = set.get(id);
+    EXPECT_TRUE(guard) << guard.error().to_string();
+    if (!guard) return "?";
+    const auto bytes = guard->bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+const Layout three{{"a"}, {"b"}, {"c"}};
+
+TEST(Volumes, what_one_session_kept_the_next_finds_on_any_number_of_nodes) {
+    Shelf shelf;
+    {
+        Running run(shelf, three);
+        auto sets = run.keep("table", numbers());
+        auto words = run.keep("words", texts());
+        for (std::uint64_t i = 0; i < 300; ++i) {
+            set_number(*sets[i % 3].grab(i), i * i);
+            put(words[i % 3], {i, 7}, fmt::format("word {}", std::string(i % 50, 'x')));
+        }
+        Running::sync(sets);
+        Running::sync(words);
+    }
+    for (const Layout& layout : {Layout{{"c", "a", "b"}}, Layout{{"b", "c"}, {"a"}},
+                                 Layout{{}, {"a"}, {"b"}, {}, {"c"}}}) {
+        SCOPED_TRACE(layout.size());
+        Running run(shelf, layout);
+        // Other sets before it: the number of a set in its session does not matter.
+        run.cluster.open("other", numbers());
+        auto words = run.keep("words", texts());
+        auto sets = run.keep("table", numbers());
+        const std::size_t last = sets.size() - 1;
+        for (std::uint64_t i = 0; i < 300; ++i) {
+            EXPECT_EQ(number(*sets[i % sets.size()].get(i)), i * i);
+            EXPECT_EQ(text(words[last], {i, 7}),
+                      fmt::format("word {}", std::string(i % 50, 'x')));
+        }
+        std::set<std::uint32_t> homes;
+        for (std::uint64_t i = 0; i < 300; ++i) homes.insert(sets[0].home(i).value);
+        EXPECT_EQ(homes.size(), static_cast<std::size_t>(std::ranges::count_if(
+                                    layout, [](const auto& one) { return !one.empty(); })));
+    }
+}
+
+TEST(Volumes, every_node_knows_all_of_them_and_slots_are_spread) {
+    Shelf shelf;
+    Running run(shelf, {{"a", "b"}, {}, {"c"}});
+    for (const auto& volumes : run.volumes) {
+        ASSERT_TRUE(volumes);
+        ASSERT_EQ(volumes->volumes().size(), 3u);
+        EXPECT_EQ(volumes->id(), run.volumes[0]->id());
+        for (const VolumeInfo& info : volumes->volumes()) EXPECT_GE(info.slots, 21u);
+        EXPECT_EQ(volumes->volumes()[1].node, NodeId{0});
+        EXPECT_EQ(volumes->volumes()[2].node, NodeId{2});
+        EXPECT_TRUE(volumes->volumes()[2].label.ends_with(":c")) << volumes->volumes()[2].label;
+    }
+}
+
+TEST(Volumes, a_missing_volume_is_named_and_nothing_starts) {
+    Shelf shelf;
+    VolumeId missing;
+    {
+        Running run(shelf, three);
+        missing = run.volumes[0]->volumes()[1].id;
+    }
+    Running run(shelf, {{"a"}, {"c"}});
+    const Failure failure = run.failure();
+    EXPECT_EQ(failure.code, Errc::not_found) << failure.text;
+    EXPECT_NE(failure.text.find(missing.text()), std::string::npos) << failure.text;
+    EXPECT_NE(failure.text.find(":b"), std::string::npos) << failure.text;
+}
+
+TEST(Volumes, refuses_what_does_not_belong_together) {
+    Shelf shelf;
+    { Running run(shelf, {{"a"}, {"b"}}); }
+    { Running run(shelf, {{"x"}}); }
+    EXPECT_EQ(Running(shelf, {{"a"}, {"b"}, {"x"}}).failure().code, Errc::mismatch);
+    EXPECT_EQ(Running(shelf, {{"a"}, {"b"}, {"new"}}).failure().code, Errc::mismatch);
+    EXPECT_EQ(Running(shelf, {{"a"}, {"b", "a"}}).failure().code, Errc::exists);
+    EXPECT_EQ(Running(shelf, {{}, {}}).failure().code, Errc::not_found);
+    { EXPECT_TRUE(Running(shelf, {{"a", "b"}}).volumes[0]) << "and it harms nobody"; }
+}
+
+TEST(Volumes, a_damaged_superblock_is_named_on_every_node) {
+    Shelf shelf;
+    { Running run(shelf, {{"a"}, {"b"}}); }
+    {
+        auto file = shelf.disk("b").open("superblock", OpenMode::write);
+        ASSERT_TRUE(file);
+        alignas(4096) static std::byte block[4096];
+        ASSERT_TRUE(read(shelf.disk("b"), **file, block, 0));
+        block[50] ^= std::byte{4};
+        ASSERT_TRUE(write(shelf.disk("b"), **file, block, 0));
+    }
+    const Failure failure = Running(shelf, {{"a"}, {"b"}}).failure();
+    EXPECT_EQ(failure.code, Errc::parse);
+    EXPECT_EQ(failure.node, NodeId{1});
+    EXPECT_NE(failure.text.find("b: the superblock is damaged"), std::string::npos)
+        << failure.text;
+}
+
+TEST(Volumes, the_same_name_with_other_objects_is_refused) {
+    Shelf shelf;
+    {
+        Running run(shelf, {{"a"}});
+        auto sets = run.keep("s", numbers());
+        set_number(*sets[0].grab(1), 1);
+        Running::sync(sets);
+    }
+    Running run(shelf, {{"a"}});
+    const auto refused = run.volumes[0]->keep("s", texts());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::mismatch);
+    kddm::SetOptions placed = numbers();
+    placed.placement = "node:0";
+    EXPECT_EQ(run.volumes[0]->keep("t", placed).error().code, Errc::invalid_argument);
+    EXPECT_TRUE(run.volumes[0]->keep("s", numbers()));
+}
+
+TEST(Volumes, removed_objects_and_destroyed_sets_stay_away) {
+    Shelf shelf;
+    for (const int session : {0, 1}) {
+        Running run(shelf, {{"a"}, {"b"}});
+        auto sets = run.keep("s", numbers());
+        auto doomed = run.keep("doomed", numbers());
+        if (session == 0) {
+            for (std::uint64_t i = 0; i < 50; ++i) {
+                set_number(*sets[0].grab(i), i + 1);
+                set_number(*doomed[0].grab(i), i + 1);
+            }
+            Running::sync(sets);
+            Running::sync(doomed);
+            for (std::uint64_t i = 0; i < 50; i += 2) ASSERT_TRUE(sets[1].remove(i));
+            ASSERT_TRUE(run.cluster[1].destroy("doomed"));
+            Running::sync(sets);
+            // Destruction is carried out by threads of its own.
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            for (auto& volumes : run.volumes) ASSERT_TRUE(volumes->sync());
+            continue;
+        }
+        for (std::uint64_t i = 0; i < 50; ++i) {
+            EXPECT_EQ(number(*sets[0].get(i)), i % 2 ? i + 1 : 0u);
+            EXPECT_EQ(number(*doomed[1].get(i)), 0u);
+        }
+    }
+}
+
+// The power goes at any time: what was synced before is there, and nothing that was never written.
+TEST(Volumes, what_was_synced_survives_power_cuts) {
+    for (std::uint64_t seed = 1; seed <= 15; ++seed) {
+        SCOPED_TRACE(seed);
+        Shelf shelf;
+        Random random(seed);
+        std::map<std::uint64_t, std::uint64_t> synced;
+        std::uint64_t stamp = 0;
+        for (int session = 0; session < 4; ++session) {
+            Layout layout = session % 2 == 0 ? Layout{{"a"}, {"b"}} : Layout{{"b", "a"}};
+            Running run(shelf, layout);
+            ASSERT_TRUE(run.failures.empty()) << run.failures[0].to_string();
+            auto sets = run.keep("s", numbers());
+            for (const auto& [id, value] : synced)
+                ASSERT_GE(number(*sets[0].get(id)), value) << id;
+            for (std::uint64_t i = 0; i < 60; ++i) {
+                const std::uint64_t id = random.below(40);
+                set_number(*sets[random.below(sets.size())].grab(id), ++stamp);
+                if (random.chance(1, 20)) {
+                    Running::sync(sets);
+                    for (std::uint64_t each = 0; each < 40; ++each)
+                        synced[each] = number(*sets[0].get(each));
+                }
+            }
+            // As the disks are now, before the volumes close in order.
+            std::map<std::string, std::unique_ptr<MemoryDisk>> cut;
+            for (auto& [name, disk] : shelf.disks) cut[name] = disk->after_power_cut(random.next());
+            for (auto& volumes : run.volumes) volumes.reset();
+            shelf.disks = std::move(cut);
+        }
+    }
+}
+
+// A start that was cut off begins anew, wherever it was; once it is complete nothing is lost.
+TEST(Volumes, a_first_start_that_is_cut_off_can_be_repeated) {
+    for (std::uint64_t operation = 1;; ++operation) {
+        SCOPED_TRACE(operation);
+        Shelf shelf;
+        std::map<std::string, std::unique_ptr<FaultyDisk>> faulty;
+        shelf.wrap = [&](const std::string& name) -> Result<std::unique_ptr<Disk>> {
+            const FaultPlan plan{.fail_at = name == "b" ? operation : 0, .fail_after = true};
+            auto& disk = faulty[name] = make_faulty_disk(shelf.disk(name), {.plan = plan});
+            return std::make_unique<Borrowed>(*disk);
+        };
+        bool failed = false;
+        {
+            Running run(shelf, {{"a"}, {"b"}});
+            run.cluster.expect_errors = true;
+            failed = !run.failures.empty();
+            for (auto& volumes : run.volumes) {
+                if (volumes) (void)volumes->close();
+                volumes.reset();
+            }
+        }
+        faulty.clear();
+        shelf.wrap = nullptr;
+        shelf.cut_power(operation);
+        Running again(shelf, {{"a"}, {"b"}});
+        ASSERT_TRUE(again.failures.empty()) << again.failures[0].to_string();
+        auto sets = again.keep("s", numbers());
+        set_number(*sets[0].grab(3), 4);
+        Running::sync(sets);
+        if (!failed) {
+            EXPECT_GT(operation, 10u) << "no operation was made to fail";
+            return;
+        }
+        ASSERT_LT(operation, 200u);
+    }
+}
+
+}  // namespace
+}  // namespace ssi::io
