@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The linker of sets that are kept on volumes: each object in the log of its slot's volume, which is
-// this node's, as linkers are asked at home. A write-back is in the log when it returns, and
+// The linker of sets that are kept on volumes: each object in the log of its slot's volume, which
+// is this node's, as linkers are asked at home. A write-back is in the log when it returns, and
 // durable when sync does: many are written together.
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -73,8 +73,8 @@ Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
     if (volume < logs.size() && logs[volume]) return logs[volume];
     return fail(logs.empty() ? Errc::cancelled : Errc::internal,
                 logs.empty() ? "the volumes were closed"
-                             : fmt::format("object {}:{} is of volume {}, which is not mounted here",
-                                           id.hi, id.lo, volume));
+                             : fmt::format("object {}:{} is of volume {}, which is not mounted "
+                                           "here", id.hi, id.lo, volume));
 }
 
 Result<void> Volumes::State::sync() {

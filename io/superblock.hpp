@@ -27,7 +27,7 @@ struct Superblock {
     };
     struct Entry {
         VolumeId id;
-        std::string label;                    // where it was when the map was made; cut to 111 bytes
+        std::string label;      // where it was when the map was made; cut to 111 bytes
         friend bool operator==(const Entry&, const Entry&) = default;
     };
     State state = State::forming;

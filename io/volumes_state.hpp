@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What Volumes and the linkers of its sets share: this node's volumes, with their logs, and the map.
+// What Volumes and the linkers of its sets share: this node's volumes with their logs, and the map.
 #pragma once
 
 #include <memory>

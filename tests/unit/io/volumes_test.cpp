@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sets that are kept on volumes: between sessions of engines in one process, on disks in memory that
-// outlive them.
+// Sets that are kept on volumes: between sessions of engines in one process, on disks in memory
+// that outlive them.
 #include "ssi/io/volumes.hpp"
 
 #include <fmt/format.h>
@@ -92,7 +92,8 @@ struct Running {
         std::vector<std::optional<Failure>> failed(layout.size());
         cluster.run([&](int i) {
             const auto at = static_cast<std::size_t>(i);
-            auto mounted = Volumes::mount(cluster.nodes()[i], cluster[i], shelf.options(layout[at]));
+            auto mounted =
+                Volumes::mount(cluster.nodes()[i], cluster[i], shelf.options(layout[at]));
             if (mounted)
                 volumes[at] = std::move(*mounted);
             else

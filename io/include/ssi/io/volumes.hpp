@@ -2,7 +2,7 @@
 // Volumes: directories on the nodes' own disks, and what a session keeps there. Sets that are kept
 // on volumes are found again by the next session, with as many nodes as it has.
 //
-//     auto volumes = value_or_throw(io::Volumes::mount(session, {.directories = {"/scratch/v0"}}));
+//     auto volumes = value_or_throw(io::Volumes::mount(session, {.directories = {path}}));
 //     auto options = value_or_throw(volumes->keep("table", {.object_bytes = 64}));
 //     auto table = value_or_throw(session.raw_set("table", options));
 //     { auto row = table.grab(7); ... }
