@@ -70,11 +70,11 @@ struct Shelf {
         for (auto& [name, disk] : disks) disk = disk->after_power_cut(seed++);
     }
     VolumesOptions options(std::vector<std::string> directories) {
-        for (const std::string& name : directories) disk(name);
         return {.directories = std::move(directories), .slots = 64, .segment_bytes = 64 << 10,
                 .limit_bytes = 0, .open_disk = [this](const std::string& name) {
                     if (wrap) return wrap(name);
-                    return Result<std::unique_ptr<Disk>>(std::make_unique<Borrowed>(disk(name)));
+                    return Result<std::unique_ptr<Disk>>(
+                        std::make_unique<Borrowed>(*disks.at(name)));
                 }};
     }
 };
@@ -89,6 +89,8 @@ struct Running {
 
     Running(Shelf& shelf, const Layout& layout)
         : cluster(static_cast<int>(layout.size())), volumes(layout.size()) {
+        for (const auto& directories : layout)
+            for (const std::string& name : directories) shelf.disk(name);
         std::vector<std::optional<Failure>> failed(layout.size());
         cluster.run([&](int i) {
             const auto at = static_cast<std::size_t>(i);
@@ -340,10 +342,12 @@ TEST(Volumes, a_first_start_that_is_cut_off_can_be_repeated) {
         Shelf shelf;
         std::map<std::string, std::unique_ptr<FaultyDisk>> faulty;
         shelf.wrap = [&](const std::string& name) -> Result<std::unique_ptr<Disk>> {
-            const FaultPlan plan{.fail_at = name == "b" ? operation : 0, .fail_after = true};
-            auto& disk = faulty[name] = make_faulty_disk(shelf.disk(name), {.plan = plan});
-            return std::make_unique<Borrowed>(*disk);
+            return std::make_unique<Borrowed>(*faulty.at(name));
         };
+        for (const std::string name : {"a", "b"}) {
+            const FaultPlan plan{.fail_at = name == "b" ? operation : 0, .fail_after = true};
+            faulty[name] = make_faulty_disk(shelf.disk(name), {.plan = plan});
+        }
         bool failed = false;
         {
             Running run(shelf, {{"a"}, {"b"}});
