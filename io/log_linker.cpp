@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "volumes_state.hpp"
 
@@ -19,6 +20,8 @@ public:
         : state_(std::move(state)), number_(number) {}
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
+        const Volumes::State::Use use(*state_);
+        SSI_TRY(use.allowed());
         auto log = state_->log_of(object.id());
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         auto value = (*log)->get(number_, object.id());
@@ -33,7 +36,11 @@ public:
         change.put(number_, id, bytes);
         return apply(id, change);
     }
-    Result<void> sync() override { return state_->sync(); }
+    Result<void> sync() override {
+        const Volumes::State::Use use(*state_);
+        SSI_TRY(use.allowed());
+        return state_->sync();
+    }
     Result<void> remove(ObjectId id) override {
         LogTransaction change;
         change.remove(number_, id);
@@ -41,6 +48,8 @@ public:
     }
     // The set is gone: this node's part of it, and what describes it.
     Result<void> destroy() override {
+        const Volumes::State::Use use(*state_);
+        SSI_TRY(use.allowed());
         LogTransaction change;
         change.remove_set(number_);
         change.remove(catalogue, ObjectId(number_.value));
@@ -54,6 +63,8 @@ public:
 
 private:
     Result<void> apply(ObjectId id, const LogTransaction& change) {
+        const Volumes::State::Use use(*state_);
+        SSI_TRY(use.allowed());
         auto log = state_->log_of(id);
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         if (auto applied = (*log)->apply(change); !applied)
@@ -71,10 +82,29 @@ Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
     const auto slots = static_cast<std::uint32_t>(map.slots.size());
     const std::uint16_t volume = map.slots[kddm::stable_slot(id, slots).value];
     if (volume < logs.size() && logs[volume]) return logs[volume];
-    return fail(logs.empty() ? Errc::cancelled : Errc::internal,
-                logs.empty() ? "the volumes were closed"
-                             : fmt::format("object {}:{} is of volume {}, which is not mounted "
-                                           "here", id.hi, id.lo, volume));
+    return fail(Errc::internal, fmt::format("object {}:{} is of volume {}, which is not mounted "
+                                            "here", id.hi, id.lo, volume));
+}
+
+Volumes::State::Use::Use(State& state) : state_(state) {
+    const std::lock_guard hold(state.mutex_);
+    inside_ = !state.closed_;
+    state.users_ += inside_;
+}
+Volumes::State::Use::~Use() {
+    if (!inside_) return;
+    const std::lock_guard hold(state_.mutex_);
+    if (--state_.users_ == 0) state_.left_.notify_all();
+}
+Result<void> Volumes::State::Use::allowed() const {
+    if (inside_) return {};
+    return fail(Errc::cancelled, "the volumes were closed");
+}
+
+void Volumes::State::shut() {
+    std::unique_lock hold(mutex_);
+    closed_ = true;
+    while (users_ != 0) left_.wait(mutex_);
 }
 
 Result<void> Volumes::State::sync() {

@@ -56,12 +56,22 @@ Result<void> agree(node::Node& node, const Result<void>& mine) {
     return {};
 }
 
+// A directory that was made outlasts a power cut only then.
+Result<void> sync_parent(const std::filesystem::path& path) {
+    const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
+    auto disk = make_libaio_disk(parent);
+    if (!disk) return tl::unexpected<Failure>(std::move(disk).error());
+    return (*disk)->sync_directory("");
+}
+
 Result<std::unique_ptr<Disk>> open_directory(State& state, LocalVolume& volume) {
     if (state.options.open_disk) return state.options.open_disk(volume.directory);
     std::error_code made;
-    std::filesystem::create_directory(volume.directory, made);
+    const std::filesystem::path path(volume.directory);
+    const bool is_new = std::filesystem::create_directory(path, made);
     if (made)
         return fail_errno(Errc::io, made.value(), "make directory " + volume.directory);
+    if (is_new) SSI_TRY(sync_parent(path));
     auto lock = DirectoryLock::take(volume.directory, true);
     if (!lock) return tl::unexpected<Failure>(std::move(lock).error());
     volume.lock = std::move(*lock);
@@ -137,22 +147,33 @@ VolumeId random_id() {
 
 // A first start that did not come to its end leaves volumes that are forming: they keep their
 // names, by which their logs know them.
-Result<Superblock> make_map(State& state, std::vector<FoundVolume>& found) {
-    for (FoundVolume& volume : found)
-        if (volume.state == FoundVolume::State::blank) volume.id = random_id();
-    // Every node drew names: those of the first node that has volumes count.
-    VolumeId whole = random_id();
-    SSI_TRY(state.node->broadcast(found[0].node, std::as_writable_bytes(std::span(&whole, 1))));
-    SSI_TRY(state.node->broadcast(found[0].node, std::as_writable_bytes(std::span(found))));
+Result<void> draw_map(const State& state, const std::vector<FoundVolume>& found, Superblock& map) {
     const std::uint32_t slots = state.options.slots;
     if (slots < found.size())
         return fail(Errc::invalid_argument,
                     fmt::format("{} slots are too few for {} volumes", slots, found.size()));
-    Superblock map;
-    map.whole = whole;
-    for (const FoundVolume& volume : found) map.volumes.push_back({volume.id, volume.label});
+    map.whole = random_id();
+    for (const FoundVolume& volume : found)
+        map.volumes.push_back({volume.state == FoundVolume::State::blank ? random_id() : volume.id,
+                               volume.label});
     for (std::uint32_t slot = 0; slot < slots; ++slot)
         map.slots.push_back(static_cast<std::uint16_t>(slot % found.size()));
+    return {};
+}
+
+// One node makes the map, by its own options: that of the first volume.
+Result<Superblock> make_map(State& state, std::vector<FoundVolume>& found) {
+    Superblock drawn;
+    Result<void> made;
+    const bool ours = found[0].node == state.node->id();
+    if (ours) made = draw_map(state, found, drawn);
+    SSI_TRY(agree(*state.node, made));
+    std::vector<std::byte> bytes;
+    if (ours) bytes = encode(drawn);
+    SSI_TRY(state.node->broadcast(found[0].node, bytes));
+    auto map = decode_superblock(bytes);
+    if (map)
+        for (std::size_t i = 0; i < found.size(); ++i) found[i].id = map->volumes[i].id;
     return map;
 }
 
@@ -243,7 +264,7 @@ Result<void> place(State& state, const std::vector<FoundVolume>& found) {
         homes.push_back(state.volumes[volume].node);
         ++state.volumes[volume].slots;
     }
-    return state.engine->register_homes(volume_placement, std::move(homes));
+    return state.engine->register_homes(state.placement(), std::move(homes));
 }
 
 }  // namespace

@@ -197,7 +197,9 @@ void ObjectLog::Impl::run() {
         lock.unlock();
         const auto freed = compact_all(100 - options.dead_percent, UINT64_MAX);
         lock.lock();
-        if (!freed) background = tl::unexpected<Failure>(freed.error());
+        // A full disk may have room again when more is not needed; other failures stay.
+        if (!freed && freed.error().sys_errno != ENOSPC)
+            background = tl::unexpected<Failure>(freed.error());
     }
 }
 

@@ -50,7 +50,11 @@ Result<ObjectValue> ObjectLog::Impl::get(SetId set, const ObjectKey& key) {
         lock.lock();
         entry = index.find_there(set, key);
         if (!entry || entry->version != version || entry->place != place) continue;
-        if (!value) return named(value.error());
+        if (!value) {
+            Failure lost = value.error();   // not_found is for what the index does not name
+            if (lost.code == Errc::not_found) lost.code = Errc::io;
+            return named(std::move(lost));
+        }
         return named({Errc::io, 0, no_node,
                       fmt::format("version {} where version {} was expected", value->version,
                                   version)});

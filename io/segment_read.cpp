@@ -61,7 +61,9 @@ Result<SegmentPtr> SegmentLog::Impl::pin(Lock& lock, std::uint64_t generation) {
     lock.lock();
     if (!file) {
         unpin(lock, *segment);
-        return tl::unexpected<Failure>(std::move(file).error());
+        Failure gone = std::move(file).error();   // also when it is not there: it has to be
+        gone.code = Errc::io;
+        return tl::unexpected<Failure>(std::move(gone));
     }
     if (!segment->file) segment->file = std::move(*file);
     return segment;

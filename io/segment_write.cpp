@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "segment_state.hpp"
+#include "ssi/base/assert.hpp"
 
 namespace ssi::io {
 
@@ -110,6 +111,9 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
 
 // The footer. Durable, so that recovery is as quick after a power cut; nothing else relies on it.
 Result<void> SegmentLog::Impl::seal(Segment& segment) {
+    // A batch that only just fits a segment of its own leaves room for a footer without an index.
+    if (whole_blocks(segment.end) + footer_bytes_for(segment.index.size()) > segment.file_bytes)
+        segment.indexed = false;
     if (!segment.indexed) segment.index.clear();
     const SegmentFooter footer{segment.first_batch, segment.last_batch, segment.end,
                                segment.indexed, std::move(segment.index)};
@@ -119,6 +123,7 @@ Result<void> SegmentLog::Impl::seal(Segment& segment) {
     std::memset(bytes.data(), 0, length);
     encode_footer(footer, key(segment.generation), bytes.first(length));
     const std::uint64_t least = whole_blocks(segment.end) + length;
+    SSI_ASSERT(least <= segment.file_bytes, "a segment keeps room for its footer");
     // A batch that did not fit left much unused: the file is cut.
     const bool cut = segment.file_bytes - least > segment.file_bytes / 8;
     const std::uint64_t end = cut ? least : segment.file_bytes;

@@ -63,6 +63,8 @@ Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions o
         return fail(Errc::invalid_argument,
                     fmt::format("set '{}' cannot be kept on volumes with a linker or placement of "
                                 "its own", name));
+    const State::Use use(*state_);
+    SSI_TRY(use.allowed());
     const SetId number = kept_number(name);
     const std::vector<std::byte> description = describe(name, options);
     for (ObjectLog* log : state_->logs) {
@@ -81,16 +83,21 @@ Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions o
             return tl::unexpected<Failure>(std::move(applied).error());
     }
     options.linker = fmt::format("volumes/{}", name);
-    options.placement = volume_placement;
+    options.placement = state_->placement();
     state_->engine->register_linker(options.linker, make_log_linker(state_, number));
     return options;
 }
 
-Result<void> Volumes::sync() { return state_->sync(); }
+Result<void> Volumes::sync() {
+    const State::Use use(*state_);
+    SSI_TRY(use.allowed());
+    return state_->sync();
+}
 VolumeId Volumes::id() const { return state_->map.whole; }
 const std::vector<VolumeInfo>& Volumes::volumes() const { return state_->volumes; }
 
 Result<void> Volumes::close() {
+    state_->shut();
     Result<void> result;
     for (auto& volume : state_->mine) {
         if (!volume->log) continue;

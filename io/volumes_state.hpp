@@ -11,14 +11,12 @@
 #include "ssi/io/object_log.hpp"
 #include "ssi/io/volumes.hpp"
 #include "ssi/kddm/linker.hpp"
+#include "ssi/sys/task.hpp"
 
 namespace ssi::io {
 
 // The set whose objects describe the sets that are kept: its ids are their numbers.
 inline constexpr SetId catalogue{0};
-// By which sets are placed here.
-inline constexpr const char* volume_placement = "volumes";
-
 struct LocalVolume {
     std::string directory;
     DirectoryLock lock;
@@ -36,9 +34,33 @@ struct Volumes::State {
     std::vector<VolumeInfo> volumes;         // in the order of the map
     std::vector<ObjectLog*> logs;            // by index in the map; null: another node's
 
-    // The log of the object's volume; internal when that is another node's.
+    // By which sets are placed here.
+    std::string placement() const { return "volumes/" + map.whole.text(); }
+    // The log of the object's volume; internal when that is another node's. In a Use.
     Result<ObjectLog*> log_of(ObjectId id) const;
-    Result<void> sync();
+    Result<void> sync();                     // in a Use
+
+    // Linkers come when they like, on threads of theirs: close waits for those that are inside, and
+    // whoever comes later is refused (cancelled).
+    class Use {
+    public:
+        explicit Use(State& state);
+        ~Use();
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+        Result<void> allowed() const;
+
+    private:
+        State& state_;
+        bool inside_ = false;
+    };
+    void shut();
+
+private:
+    sys::Mutex mutex_;
+    sys::Condition left_;
+    std::size_t users_ = 0;
+    bool closed_ = false;
 };
 
 // A set's number on volumes: the same wherever and whenever it is kept under that name. Never 0.

@@ -636,9 +636,9 @@ void destroy(Entry& entry, Transition& t) {
     entry.next_version();
     const Home* home = entry.home();
     const bool alone = !home || home->alone(t.self);
-    pin::drop(entry.word, Access::write);
-    if (alone && (!entry.busy || entry.busy->idle()) && pin::try_take_all(entry.word, pin::dirty))
+    if (alone && (!entry.busy || entry.busy->idle()) && pin::try_drop_and_take_all(entry.word))
         return put_away(entry, t);
+    pin::drop(entry.word, Access::write);
     unpinned(entry, t);
 }
 

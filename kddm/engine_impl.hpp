@@ -223,7 +223,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     void wait_stores(StoreTicket& ticket, unsigned most);
     Result<void> sync_linked(SetState& set);
     Result<void> unlink(SetState& set, Entry& entry);   // removes it at the linker
-    void destroy_linked(SetState& set);
+    void destroy_linked(SetState* set, Linker& linker, const std::string& name);
     void note_linker_failure(SetState& set, std::span<const std::byte> text);
     std::string linker_failure(SetState& set) const;
     void send_linker_failure(SetState& set, NodeId to, Message& m);
@@ -327,9 +327,9 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     SetState* park(NodeId from, const Message& m, std::span<const std::byte> payload);
     Result<void> destroy_set(std::string_view name);
     void start_destroy(std::string_view name, NodeId from, std::uint64_t txn);
-    void receive_set_gone(NodeId from, const Message& m);
+    void receive_set_gone(NodeId from, const Message& m, std::span<const std::byte> payload);
     void set_gone_acknowledged(NodeId from, std::uint64_t number);
-    void forget_set(SetId id);
+    void forget_set(SetId id, std::string_view linker_name, std::function<void()> then);
     void clear_set(SetState& set);
 
     // -- loss.cpp

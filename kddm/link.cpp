@@ -216,10 +216,13 @@ void Impl::store(Operation* operation) {
         entry.version.load(std::memory_order_relaxed) & version_writes_mask;
     if (operation->clean && operation->version == writes) dirty = false;
     Result<void> result;
+    set.storing.fetch_add(1);
+    if (set.destroyed.load()) dirty = false;   // see destroy_linked
     if (dirty)
         result = ask_linker(set, "write back " + name_of(id), [&]() -> Result<void> {
             return set.linker->write_back(id, entry.bytes());
         });
+    set.storing.fetch_sub(1);
     {
         Step step(*this, set, id, hash_object(set.id, id));
         step.use(&entry);
@@ -313,8 +316,20 @@ Result<void> Impl::unlink(SetState& set, Entry& entry) {
     });
 }
 
-void Impl::destroy_linked(SetState& set) {
-    (void)ask_linker(set, "destroy the set", [&] { return set.linker->destroy(); });
+// After the last write-back: nothing of the set comes back behind it.
+void Impl::destroy_linked(SetState* set, Linker& linker, const std::string& name) {
+    while (set && set->storing.load() != 0) node.doors().tasks.sleep_for(load_pause);
+    if (set) {
+        (void)ask_linker(*set, "destroy the set", [&] { return linker.destroy(); });
+        return;
+    }
+    try {
+        if (auto done = linker.destroy(); !done)
+            SSI_LOG(log, warn, "kddm", "linker '{}' could not destroy its set: {}", name,
+                    done.error().to_string());
+    } catch (const std::exception& e) {
+        SSI_LOG(log, warn, "kddm", "linker '{}' could not destroy its set: {}", name, e.what());
+    }
 }
 
 }  // namespace ssi::kddm

@@ -34,7 +34,8 @@ std::optional<Result<void>> Impl::operate_in_place(SetState& set, ObjectId id, N
     const Window* window = nullptr;
     Entry* entry = mapped_entry(set, id, home, window);
     const std::uint64_t mark = pin_mark(self);
-    if (!entry || !pin::try_write_from_outside(entry->word, mark)) return {};
+    if (!entry || sys::racing_load(entry->id.lo) != id.lo) return {};   // likely another's by now
+    if (!pin::try_write_from_outside(entry->word, mark)) return {};
     // Pinned, so neither recycled nor moved; whose it is, is known only now.
     const ObjectId found = entry->id;
     const SetId found_set(entry->set);

@@ -126,6 +126,17 @@ inline bool try_take_all(Word& word, std::uint64_t also = 0) {
     return true;
 }
 
+// Lets the write pin go and takes all access away in one, so that nobody comes in between; changes
+// nothing when there are other pins, or somebody waits.
+inline bool try_drop_and_take_all(Word& word) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    do {
+        if (count(v) != 1 || (v & blocked)) return false;
+    } while (!word.compare_exchange(v, (v - one) & ~(readable | writable | writer_held | dirty),
+                                    std::memory_order_acq_rel, std::memory_order_acquire));
+    return true;
+}
+
 // Takes write access away if no writer has a pin; else changes nothing.
 inline bool try_take_write(Word& word) {
     std::uint64_t v = word.load(std::memory_order_acquire);

@@ -299,7 +299,7 @@ void Impl::receive_control(NodeId from, const Message& m, std::span<std::byte> p
             return start_destroy(name, from, m.txn);
         }
         default:
-            if (m.has(flag::want_done)) return receive_set_gone(from, m);
+            if (m.has(flag::want_done)) return receive_set_gone(from, m, payload);
             return set_gone_acknowledged(from, m.txn);
     }
 }

@@ -14,6 +14,7 @@ using Impl = Engine::Impl;
 // At the manager. `from` may be this node.
 void Impl::start_destroy(std::string_view name, NodeId from, std::uint64_t txn) {
     Destruction d;
+    std::string linker;
     d.requester = from;
     d.txn = txn;
     {
@@ -21,11 +22,11 @@ void Impl::start_destroy(std::string_view name, NodeId from, std::uint64_t txn) 
         const auto it = managed.find(name);
         if (it != managed.end()) {
             d.set = it->second.id;
+            linker = it->second.options.linker;
             managed.erase(it);
             d.number = next_txn();
             for (const auto& member : membership.members)
-                if (member.node != self && !node.lost(member.node))
-                    d.missing.push_back(member.node);
+                if (!node.lost(member.node)) d.missing.push_back(member.node);
             destructions.push_back(d);
         }
     }
@@ -35,18 +36,20 @@ void Impl::start_destroy(std::string_view name, NodeId from, std::uint64_t txn) 
         return from == self ? complete_rpc(e, {}) : send_block(from, e, nullptr);
     }
     for (const NodeId member : d.missing) {
+        if (member == self) continue;
         Message m = make_message(Kind::set_gone, d.set, 0, TxnId(d.number), self);
         m.header.flags = flag::want_done;
-        send_block(member, m, nullptr);
+        send_bytes(member, m, std::as_bytes(std::span(linker)));
     }
-    forget_set(d.set);
-    set_gone_acknowledged(no_node, d.number);
+    forget_set(d.set, linker, [this, number = d.number] { set_gone_acknowledged(self, number); });
 }
 
-void Impl::receive_set_gone(NodeId from, const Message& m) {
-    forget_set(m.set_id());
-    Message ack = make_message(Kind::set_gone, m.set_id(), 0, TxnId(m.txn), self);
-    send_block(from, ack, nullptr);
+void Impl::receive_set_gone(NodeId from, const Message& m, std::span<const std::byte> payload) {
+    const std::string_view linker(reinterpret_cast<const char*>(payload.data()), payload.size());
+    forget_set(m.set_id(), linker, [this, from, set = m.set_id(), txn = m.txn] {
+        Message ack = make_message(Kind::set_gone, set, 0, TxnId(txn), self);
+        send_block(from, ack, nullptr);
+    });
 }
 
 // `number` 0: a node died, it will not answer any destruction.
@@ -71,15 +74,25 @@ void Impl::set_gone_acknowledged(NodeId from, std::uint64_t number) {
     }
 }
 
-// Whether or not the set is known here: an answer that tells of it may still be on its way.
-void Impl::forget_set(SetId id) {
+// Whether or not the set is known here: an answer that tells of it may still be on its way, and its
+// linker may have something of it from another session. `then`: all that is over.
+void Impl::forget_set(SetId id, std::string_view linker_name, std::function<void()> then) {
     SetState* set = nullptr;
+    std::shared_ptr<Linker> linker;
     {
         std::lock_guard lock(sets_mutex);
         gone.insert(id.value);
         set = find_set(id);
+        if (const auto known = linkers.find(linker_name); known != linkers.end())
+            linker = known->second;
     }
     if (set) clear_set(*set);
+    if (set) linker = set->linker;
+    if (!linker) return then();
+    linker_pool.post([this, set, linker, name = std::string(linker_name), then] {
+        destroy_linked(set, *linker, name);
+        then();
+    });
 }
 
 // Fails who waits and frees what nobody holds; guards still held stay valid until let go. Whoever
@@ -101,7 +114,6 @@ void Impl::clear_set(SetState& set) {
             if (Entry* entry = step.find()) cache::forget(*entry, step.t());
         }
     }
-    if (set.linker) linker_pool.post([this, &set] { destroy_linked(set); });
 }
 
 Result<void> Impl::destroy_set(std::string_view name) {

@@ -90,6 +90,7 @@ struct SetState {
     std::unique_ptr<Touched> touched;    // of placement first_touch
     std::uint8_t moves_to_visit = 0;     // see Bounce; 0: never
     std::shared_ptr<Linker> linker;      // null: memory
+    std::atomic<std::uint32_t> storing{0};   // write-backs under way at the linker
     MemoryUse use;
 
     struct Hand {                        // of the clock; under Impl::sweep_mutex

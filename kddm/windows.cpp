@@ -44,9 +44,9 @@ Result<std::unique_ptr<sys::ArenaView>> ask_for(const node::Member& member, cons
 // By the descriptor in the other process, which the kernel shows to processes of the same user:
 // where there are no control sockets, or a stopped process does not answer.
 Result<std::unique_ptr<sys::ArenaView>> look_for(const node::Member& member, int fd,
-                                                 std::uint64_t inode) {
+                                                 std::uint64_t inode, bool to_write) {
     const std::string path = fmt::format("/proc/{}/fd/{}", member.process_id, fd);
-    node::OwnedFd opened(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    node::OwnedFd opened(to_write ? ::open(path.c_str(), O_RDWR | O_CLOEXEC) : -1);
     if (!opened) opened = node::OwnedFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!opened) return fail_errno(Errc::io, errno, "open " + path);
     return view_of(std::move(opened), inode);
@@ -97,7 +97,8 @@ void Windows::open(NodeId node, Blocks::Offer offer) {
     const node::Member& member = *node_.members().find(node);
     auto view = ask_for(member, node_.control().key(), offer.inode);
     const std::string refusal = view ? "" : view.error().to_string();
-    if (!view) view = look_for(member, offer.fd, offer.inode);
+    const bool to_write = node_.doors().config.boolean("kddm.atomics_in_place");
+    if (!view) view = look_for(member, offer.fd, offer.inode, to_write);
     if (!view) {
         SSI_LOG(log_, info, "kddm", "the memory of node {} cannot be mapped, so its objects are "
                 "read by messages: {}; {}", node.value, refusal, view.error().to_string());

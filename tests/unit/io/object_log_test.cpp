@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ObjectLog on a disk in memory: values, transactions, deltas, removals, intents, compaction.
+#include <algorithm>
 #include <map>
 
 #include "log_tools.hpp"
@@ -308,6 +309,47 @@ TEST(ObjectLog, compacts_in_the_background_while_it_is_written) {
     EXPECT_TRUE(log->health());
     EXPECT_GT(log->statistics().compacted_segments, 0u);
     for (int i = 3950; i < 4000; ++i) EXPECT_EQ(get(*log, i % 50), fmt::format("{:0800}", i));
+}
+
+// Segments are opened when they are read: one that has gone since is no missing object.
+TEST(ObjectLog, a_segment_that_somebody_removed_is_an_error_and_no_absence) {
+    const auto disk = make_memory_disk();
+    {
+        const auto log = open_objects(*disk);
+        for (std::uint64_t id = 0; id < 100; ++id) put(*log, id, std::string(3000, 'v'));
+        ASSERT_TRUE(log->close());
+    }
+    const auto log = open_objects(*disk);
+    const auto files = *disk->list("log");
+    const auto first = std::ranges::find_if(files, [](const std::string& name) {
+        return name.ends_with(".seg");
+    });
+    ASSERT_NE(first, files.end());
+    ASSERT_TRUE(disk->remove("log/" + *first));
+    const auto value = log->get(set, 0);
+    ASSERT_FALSE(value);
+    EXPECT_EQ(value.error().code, Errc::io) << value.error().to_string();
+    EXPECT_NE(value.error().text.find(*first), std::string::npos) << value.error().text;
+    EXPECT_EQ(log->get(set, 100).error().code, Errc::not_found);
+}
+
+// So many that an index of them would not fit behind a value that takes the rest of its segment.
+TEST(ObjectLog, a_batch_of_many_small_values_and_one_large_one_is_sealed_in_its_room) {
+    const auto disk = make_memory_disk();
+    {
+        const auto log = open_objects(*disk);
+        const std::string large(300 << 10, 'l');
+        LogTransaction transaction;
+        for (std::uint64_t id = 0; id < 500; ++id) transaction.put(set, id, bytes("small"));
+        transaction.put(set, 1000, bytes(large));
+        for (int i = 0; i < 3; ++i) ASSERT_TRUE(log->apply(transaction));
+        put(*log, 1001, "after");
+        ASSERT_TRUE(log->commit_all());
+    }
+    const auto log = open_objects(*disk);
+    EXPECT_EQ(get(*log, 499), "small");
+    EXPECT_EQ(get(*log, 1000).size(), 300u << 10);
+    EXPECT_EQ(get(*log, 1001), "after");
 }
 
 TEST(ObjectLog, damage_to_a_value_is_named_by_set_object_file_and_byte) {

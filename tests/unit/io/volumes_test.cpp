@@ -290,14 +290,98 @@ TEST(Volumes, removed_objects_and_destroyed_sets_stay_away) {
             for (std::uint64_t i = 0; i < 50; i += 2) ASSERT_TRUE(sets[1].remove(i));
             ASSERT_TRUE(run.cluster[1].destroy("doomed"));
             Running::sync(sets);
-            // Destruction is carried out by threads of its own.
-            std::this_thread::sleep_for(std::chrono::milliseconds(100));
-            for (auto& volumes : run.volumes) ASSERT_TRUE(volumes->sync());
             continue;
         }
         for (std::uint64_t i = 0; i < 50; ++i) {
             EXPECT_EQ(number(*sets[0].get(i)), i % 2 ? i + 1 : 0u);
             EXPECT_EQ(number(*doomed[1].get(i)), 0u);
+        }
+    }
+}
+
+// The same name again, at once: nothing of the old set comes back, and nothing of the new one goes.
+TEST(Volumes, a_set_that_is_destroyed_makes_room_for_another_of_its_name) {
+    Shelf shelf;
+    constexpr std::uint64_t objects = 40;
+    for (int round = 0; round < 5; ++round) {
+        Running run(shelf, three);
+        auto sets = run.keep("s", texts());
+        for (std::uint64_t i = 0; i < objects; ++i) put(sets[i % 3], i, fmt::format("old {}", i));
+        if (round % 2 == 0) Running::sync(sets);
+        ASSERT_TRUE(run.cluster[round % 3].destroy("s"));
+        auto again = run.keep("s", numbers());
+        for (std::uint64_t i = 0; i < objects; ++i) {
+            EXPECT_EQ(number(*again[0].get(i)), 0u);
+            set_number(*again[i % 3].grab(i), i + 1);
+        }
+        Running::sync(again);
+        for (auto& volumes : run.volumes) ASSERT_TRUE(volumes->close());
+        run.volumes.clear();
+        Running next(shelf, {{"a", "b", "c"}});
+        auto kept = next.keep("s", numbers());
+        for (std::uint64_t i = 0; i < objects; ++i) EXPECT_EQ(number(*kept[0].get(i)), i + 1);
+        ASSERT_TRUE(next.cluster[0].destroy("s"));
+    }
+}
+
+TEST(Volumes, nodes_that_never_opened_a_set_lose_their_part_of_it_too) {
+    Shelf shelf;
+    {
+        Running run(shelf, three);
+        auto sets = run.keep("s", numbers());
+        for (std::uint64_t i = 0; i < 40; ++i) set_number(*sets[0].grab(i), i + 1);
+        Running::sync(sets);
+    }
+    {
+        Running run(shelf, three);
+        for (auto& volumes : run.volumes) ASSERT_TRUE(volumes->keep("s", numbers()));
+        const auto options = *run.volumes[0]->keep("s", numbers());
+        ASSERT_TRUE(run.cluster[0].create_or_open("s", options));   // no other node does
+        ASSERT_TRUE(run.cluster[0].destroy("s"));
+    }
+    Running run(shelf, three);
+    auto sets = run.keep("s", numbers());
+    for (std::uint64_t i = 0; i < 40; ++i) EXPECT_EQ(number(*sets[1].get(i)), 0u) << i;
+}
+
+TEST(Volumes, whoever_comes_after_close_is_refused) {
+    Shelf shelf;
+    Running run(shelf, {{"a"}});
+    run.cluster.expect_errors = true;
+    auto sets = run.keep("s", numbers());
+    set_number(*sets[0].grab(1), 1);
+    ASSERT_TRUE(run.volumes[0]->close());
+    const auto synced = sets[0].sync();
+    ASSERT_FALSE(synced);
+    EXPECT_NE(synced.error().text.find("the volumes were closed"), std::string::npos);
+    EXPECT_EQ(run.volumes[0]->sync().error().code, Errc::cancelled);
+    EXPECT_EQ(run.volumes[0]->keep("t", numbers()).error().code, Errc::cancelled);
+}
+
+// One node's options make the map of new volumes; others' bad ones hang nobody.
+TEST(Volumes, nodes_that_differ_about_slots_agree) {
+    for (const std::uint32_t first : {64u, 1u, 3u}) {
+        SCOPED_TRACE(first);
+        Shelf shelf;
+        shelf.disk("a");
+        shelf.disk("b");
+        Cluster cluster(2);
+        std::vector<Result<std::unique_ptr<Volumes>>> mounted(2);
+        cluster.run([&](int i) {
+            auto options = shelf.options({i == 0 ? "a" : "b"});
+            options.slots = i == 0 ? first : 2;
+            mounted[static_cast<std::size_t>(i)] =
+                Volumes::mount(cluster.nodes()[i], cluster[i], std::move(options));
+        });
+        for (auto& one : mounted) {
+            ASSERT_EQ(one.has_value(), first == 64);
+            if (one) {
+                EXPECT_EQ((*one)->volumes()[0].slots, 32u);
+                EXPECT_TRUE((*one)->close());
+            } else {
+                EXPECT_EQ(one.error().code, Errc::invalid_argument);
+                EXPECT_EQ(one.error().text, mounted[0].error().text);
+            }
         }
     }
 }

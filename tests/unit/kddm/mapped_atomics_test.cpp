@@ -193,6 +193,34 @@ TEST_P(MappedAtomics, wake_who_waits_for_their_pin) {
     EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(60));
 }
 
+// Whichever comes first: an atomic that found what was there before the removal went with it, and
+// one that found nothing stays.
+TEST_P(MappedAtomics, are_lost_by_no_removal_that_they_came_after) {
+    auto c = cluster(2);
+    auto s = c.open("s", numbers());
+    constexpr std::uint64_t rounds = 10'000;
+    std::atomic<std::uint64_t> started{0}, ended{0};
+    std::uint64_t found = 0;
+    std::thread outside([&] {
+        for (std::uint64_t round = 1; round <= rounds; ++round) {
+            while (started < round) {
+            }
+            found = *change(s[1], 1, add(5));
+            ended = round;
+        }
+    });
+    for (std::uint64_t round = 1; round <= rounds; ++round) {
+        ASSERT_TRUE(change(s[0], 1, {AtomicOp::exchange, NumberKind::uint64, 10, 0}));
+        if (round % 2) become_mapped(s[1], 1);
+        started = round;
+        ASSERT_TRUE(s[0].remove(1));
+        while (ended < round) {
+        }
+        ASSERT_EQ(word(s[0], 1), found == 10 ? 0u : 5u) << "round " << round;
+    }
+    outside.join();
+}
+
 TEST_P(MappedAtomics, find_the_object_that_was_born_again_elsewhere) {
     auto c = cluster(2);
     auto s = c.open("s", numbers());

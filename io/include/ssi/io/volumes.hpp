@@ -3,10 +3,9 @@
 // on volumes are found again by the next session, with as many nodes as it has.
 //
 //     auto volumes = value_or_throw(io::Volumes::mount(session, {.directories = {path}}));
-//     auto options = value_or_throw(volumes->keep("table", {.object_bytes = 64}));
-//     auto table = value_or_throw(session.raw_set("table", options));
+//     auto table = session.set<Row>("table", volumes->keep<Row>("table"));
 //     { auto row = table.grab(7); ... }
-//     value_or_throw(table.sync());         // on every node: what it homes is on its disks
+//     table.sync();                         // on every node: what it homes is on its disks
 //
 // An object belongs to a slot, a slot to a volume, and its home is the node that mounted that
 // volume: only that node writes the object's log. The map of slots is part of every volume, and
@@ -24,7 +23,7 @@
 #include "ssi/base/result.hpp"
 #include "ssi/io/disk.hpp"
 #include "ssi/io/log_record.hpp"
-#include "ssi/kddm/types.hpp"
+#include "ssi/kddm/set.hpp"
 
 namespace ssi {
 class Session;
@@ -76,6 +75,11 @@ public:
     // `options` with linker and placement of ours. mismatch when the name is kept already with
     // objects of another kind or size.
     Result<kddm::SetOptions> keep(std::string_view name, kddm::SetOptions options);
+    // The same for Session::set<T>; throws.
+    template <class T>
+    kddm::SetOptions keep(std::string_view name, kddm::SetOptions options = {}) {
+        return value_or_throw(keep(name, kddm::options_of<T>(std::move(options))));
+    }
     // What this node's logs have taken is durable. RawSet::sync does that, too, after it has
     // written the set's objects back.
     Result<void> sync();

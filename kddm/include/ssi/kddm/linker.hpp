@@ -41,7 +41,9 @@ public:
     virtual Result<void> sync() { return {}; }
     // The object is removed: fetch answers `none` from now on.
     virtual Result<void> remove(ObjectId id) = 0;
-    // The set was destroyed: nothing of this node's part is needed any more.
+    // The set was destroyed: nothing of this node's part is needed any more. No write_back comes
+    // after it has begun, and `destroy` of the set returns after it has ended, on every node where
+    // the linker is registered.
     virtual Result<void> destroy() { return {}; }
 
     // Whether calls may take long: then they run on threads of their own (the default). A linker

@@ -56,14 +56,7 @@ public:
     // when it needs it. mismatch when it exists with other options.
     template <class T>
     kddm::Set<T> set(std::string_view name, kddm::SetOptions options = {}) {
-        if constexpr (kddm::is_raw_object<T>) {
-            options.kind = kddm::ObjectKind::fixed;
-            options.object_bytes = sizeof(T);
-        } else {
-            options.kind = kddm::ObjectKind::typed;
-            options.object_bytes = 0;
-        }
-        return kddm::Set<T>(value_or_throw(raw_set(name, options)));
+        return kddm::Set<T>(value_or_throw(raw_set(name, kddm::options_of<T>(options))));
     }
     Result<kddm::RawSet> raw_set(std::string_view name, const kddm::SetOptions& options);
     Result<kddm::RawSet> open(std::string_view name);   // not_found when nobody created it

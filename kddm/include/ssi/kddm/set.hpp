@@ -22,6 +22,15 @@ struct Serialized;  // in ssi/kddm/serialized.hpp
 template <class T>
 inline constexpr bool is_raw_object = std::is_trivially_copyable_v<T>;
 
+// The options of a set of T: kind and size of its objects.
+template <class T>
+SetOptions options_of(SetOptions options) {
+    options.kind = is_raw_object<T> ? ObjectKind::fixed : ObjectKind::typed;
+    options.object_bytes = 0;
+    if constexpr (is_raw_object<T>) options.object_bytes = sizeof(T);
+    return options;
+}
+
 // A shared (const T) or exclusive (T) view of an object, until the scope ends.
 template <class T>
 class Guard {
