@@ -48,7 +48,7 @@ def check_code(tap, root, page, text):
 
 
 def check_kept(tap, program, shown):
-    """The one that goes on where the last run ended: first on 4 ranks, then on fewer and on more."""
+    """The one that goes on where the last run ended: on 4 ranks, then on fewer and on more."""
     name = os.path.basename(program)
     with tempfile.TemporaryDirectory(prefix="ssi-kept-") as work:
         for run, ranks in enumerate((4, 1, 2, 3), 1):
