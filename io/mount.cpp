@@ -34,7 +34,8 @@ struct Outcome {
     char text[480] = {};
 };
 
-// The same failure everywhere: that of the first node that has one.
+}  // namespace
+
 Result<void> agree(node::Node& node, const Result<void>& mine) {
     Outcome own;
     if (!mine) {
@@ -55,6 +56,8 @@ Result<void> agree(node::Node& node, const Result<void>& mine) {
     }
     return {};
 }
+
+namespace {
 
 Result<std::unique_ptr<Disk>> open_directory(State& state, LocalVolume& volume) {
     if (state.options.open_disk) return state.options.open_disk(volume.directory);
