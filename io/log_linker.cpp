@@ -78,8 +78,9 @@ Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
     const auto slots = static_cast<std::uint32_t>(map.slots.size());
     const std::uint16_t volume = map.slots[kddm::stable_slot(id, slots).value];
     if (volume < logs.size() && logs[volume]) return logs[volume];
-    return fail(Errc::internal, fmt::format("object {}:{} is of volume {}, which is not mounted here",
-                                            id.hi, id.lo, volume));
+    return fail(Errc::internal,
+                fmt::format("object {}:{} is of volume {}, which is not mounted here", id.hi, id.lo,
+                            volume));
 }
 
 Volumes::State::Use::~Use() {

@@ -137,8 +137,8 @@ private:
             if (!before || *before >= stamp)
                 events_.wrong("object " + std::to_string(id) + " is not whole, or of the future");
             events_.say('W', {id, stamp});
-            SSI_TRY(guard->resize(sizeof(Head) + random_.below(random_.chance(1, 20) ? large_bytes
-                                                                                     : most_bytes)));
+            const std::size_t most = random_.chance(1, 20) ? large_bytes : most_bytes;
+            SSI_TRY(guard->resize(sizeof(Head) + random_.below(most)));
             fill(guard->writable(), id, stamp);
             SSI_TRY(guard->put());
         }
@@ -193,7 +193,8 @@ ssi::Result<void> write_on_threads(ssi::Session& session, RawSet& set, const Eve
     std::vector<std::thread> threads;
     for (unsigned t = 0; t < threads_per_rank; ++t)
         threads.emplace_back([&, t] {
-            const auto mixed = ssi::mix64(seed * 64 + static_cast<unsigned>(session.rank()) * 8 + t);
+            const auto rank = static_cast<unsigned>(session.rank());
+            const auto mixed = ssi::mix64(seed * 64 + rank * 8 + t);
             auto done = Writer(set, events, mixed).run(stop, t == 0);
             stop = true;
             std::lock_guard lock(mutex);

@@ -179,7 +179,8 @@ int main(int argc, char** argv) {
     try {
         ssi::Session session(argc, argv);
         if (argc != 3) {
-            if (session.rank() == 0) std::fprintf(stderr, "usage: volumes GENERATION DIRECTORIES\n");
+            if (session.rank() == 0)
+                std::fprintf(stderr, "usage: volumes GENERATION DIRECTORIES\n");
             return 2;
         }
         const std::uint64_t generation = std::strtoull(argv[1], nullptr, 10);
