@@ -154,7 +154,7 @@ void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end
 
     std::optional<SegmentFooter> found;
     const auto length = facts_.file_bytes > header->header_bytes
-                            ? footer_length(bytes)
+                            ? footer_length(bytes, generation)
                             : Result<std::uint64_t>(fail(Errc::not_found, "no room"));
     if (length || length.error().code != Errc::not_found) {
         auto decoded = decode_footer(bytes, key_);

@@ -91,11 +91,14 @@ void encode_footer(const SegmentFooter& footer, const HashKey& key, std::span<st
     std::memcpy(place, &trailer, sizeof trailer);
 }
 
-Result<std::uint64_t> footer_length(std::span<const std::byte> last_block) {
+Result<std::uint64_t> footer_length(std::span<const std::byte> last_block,
+                                    std::uint64_t generation) {
     if (last_block.size() < sizeof(WireTrailer))
         return fail(Errc::io, "too short for a footer");
     const WireTrailer wire = trailer_of(last_block);
     if (wire.magic != footer_magic) return fail(Errc::not_found, "no footer (magic)");
+    if (wire.generation < generation)
+        return fail(Errc::not_found, "no footer (the file's, of an earlier use)");
     if (wire.footer_bytes != footer_bytes_for(wire.entries) ||
         wire.footer_bytes > max_footer_bytes)
         return fail(Errc::io, fmt::format("footer of {} bytes for {} records", wire.footer_bytes,
@@ -104,7 +107,7 @@ Result<std::uint64_t> footer_length(std::span<const std::byte> last_block) {
 }
 
 Result<SegmentFooter> decode_footer(std::span<const std::byte> bytes, const HashKey& key) {
-    const auto length = footer_length(bytes);
+    const auto length = footer_length(bytes, key.generation);
     if (!length) return tl::unexpected<Failure>(length.error());
     if (*length > bytes.size())
         return fail(Errc::io, fmt::format("footer of {} bytes in {}", *length, bytes.size()));

@@ -126,8 +126,10 @@ struct SegmentFooter {
 std::uint64_t footer_bytes_for(std::size_t index_entries);
 // `out`: footer_bytes_for(index.size()), zeroed: the last bytes of the file.
 void encode_footer(const SegmentFooter& footer, const HashKey& key, std::span<std::byte> out);
-// How long the footer is, from the last block of the file; not yet verified.
-Result<std::uint64_t> footer_length(std::span<const std::byte> last_block);
+// How long the footer is, from the last block of the file; not yet verified. not_found: there is
+// none of this generation; a file that is used again has an older one until it is sealed.
+Result<std::uint64_t> footer_length(std::span<const std::byte> last_block,
+                                    std::uint64_t generation);
 // `bytes`: the whole footer, to the file's last byte.
 Result<SegmentFooter> decode_footer(std::span<const std::byte> bytes, const HashKey& key);
 

@@ -20,8 +20,8 @@ public:
         : state_(std::move(state)), number_(number) {}
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
-        const Volumes::State::Use use(*state_);
-        SSI_TRY(use.allowed());
+        auto use = state_->use();
+        if (!use) return tl::unexpected<Failure>(std::move(use).error());
         auto log = state_->log_of(object.id());
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         auto value = (*log)->get(number_, object.id());
@@ -48,8 +48,8 @@ public:
     }
     // The set is gone: this node's part of it, and what describes it.
     Result<void> destroy() override {
-        const Volumes::State::Use use(*state_);
-        SSI_TRY(use.allowed());
+        auto use = state_->use();
+        if (!use) return tl::unexpected<Failure>(std::move(use).error());
         LogTransaction change;
         change.remove_set(number_);
         change.remove(catalogue, ObjectId(number_.value));
@@ -63,8 +63,8 @@ public:
 
 private:
     Result<void> apply(ObjectId id, const LogTransaction& change) {
-        const Volumes::State::Use use(*state_);
-        SSI_TRY(use.allowed());
+        auto use = state_->use();
+        if (!use) return tl::unexpected<Failure>(std::move(use).error());
         auto log = state_->log_of(id);
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         if (auto applied = (*log)->apply(change); !applied)
@@ -82,32 +82,33 @@ Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
     const auto slots = static_cast<std::uint32_t>(map.slots.size());
     const std::uint16_t volume = map.slots[kddm::stable_slot(id, slots).value];
     if (volume < logs.size() && logs[volume]) return logs[volume];
-    return fail(Errc::internal, fmt::format("object {}:{} is of volume {}, which is not mounted "
-                                            "here", id.hi, id.lo, volume));
+    return fail(Errc::internal,
+                fmt::format("object {}:{} is of volume {}, which is not mounted here", id.hi, id.lo,
+                            volume));
 }
 
-Volumes::State::Use::Use(State& state) : state_(state) {
-    const std::lock_guard hold(state.mutex_);
-    inside_ = !state.closed_;
-    state.users_ += inside_;
-}
 Volumes::State::Use::~Use() {
-    if (!inside_) return;
-    const std::lock_guard hold(state_.mutex_);
-    if (--state_.users_ == 0) state_.left_.notify_all();
-}
-Result<void> Volumes::State::Use::allowed() const {
-    if (inside_) return {};
-    return fail(Errc::cancelled, "the volumes were closed");
+    if (!state_) return;
+    std::lock_guard lock(state_->mutex);
+    if (--state_->uses == 0) state_->unused.notify_all();
 }
 
-void Volumes::State::shut() {
-    std::unique_lock hold(mutex_);
-    closed_ = true;
-    while (users_ != 0) left_.wait(mutex_);
+Result<Volumes::State::Use> Volumes::State::use() {
+    std::lock_guard lock(mutex);
+    if (closed) return fail(Errc::cancelled, "the volumes were closed");
+    ++uses;
+    return Use(*this);
+}
+
+void Volumes::State::end_uses() {
+    std::lock_guard lock(mutex);
+    closed = true;
+    while (uses != 0) unused.wait(mutex);
 }
 
 Result<void> Volumes::State::sync() {
+    auto used = use();
+    if (!used) return tl::unexpected<Failure>(std::move(used).error());
     Result<void> result;
     for (ObjectLog* log : logs) {
         if (!log) continue;

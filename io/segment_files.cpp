@@ -98,7 +98,7 @@ Result<std::optional<SegmentFooter>> read_footer(Disk& disk, DiskFile& file,
     if (file_bytes < 2 * log_block_bytes) return std::nullopt;
     auto last = read_bytes(disk, file, file_bytes - log_block_bytes, log_block_bytes);
     if (!last) return tl::unexpected<Failure>(last.error());
-    const auto length = footer_length(last->first(log_block_bytes));
+    const auto length = footer_length(last->first(log_block_bytes), key.generation);
     if (!length && length.error().code == Errc::not_found) return std::nullopt;
     if (!length) return tl::unexpected<Failure>(length.error());
     if (*length > file_bytes - log_block_bytes)

@@ -37,6 +37,43 @@ std::string named(const std::vector<std::byte>& bytes) {
                        head.object_bytes);
 }
 
+Result<void> check_kept(Volumes::State& state, std::string_view name,
+                        const kddm::SetOptions& options, std::span<const std::byte> description) {
+    if (options.linker != "memory" || options.placement != "hashed")
+        return fail(Errc::invalid_argument,
+                    fmt::format("set '{}' cannot be kept on volumes with a linker or placement of "
+                                "its own", name));
+    auto use = state.use();
+    if (!use) return tl::unexpected<Failure>(std::move(use).error());
+    for (ObjectLog* log : state.logs) {
+        if (!log) continue;
+        auto there = log->get(catalogue, ObjectId(kept_number(name).value));
+        if (!there && there.error().code == Errc::not_found) continue;
+        if (!there) return tl::unexpected<Failure>(std::move(there).error());
+        if (!std::ranges::equal(there->bytes, description))
+            return fail(Errc::mismatch,
+                        fmt::format("set '{}' cannot be kept: the volumes have {}", name,
+                                    named(there->bytes)));
+    }
+    return {};
+}
+
+// Each log has the description of each set that has objects there, so that a volume by itself can
+// be read.
+Result<void> add_description(Volumes::State& state, SetId number,
+                             std::span<const std::byte> description) {
+    auto use = state.use();
+    if (!use) return tl::unexpected<Failure>(std::move(use).error());
+    for (ObjectLog* log : state.logs) {
+        if (!log || log->contains(catalogue, ObjectId(number.value))) continue;
+        LogTransaction change;
+        change.put(catalogue, ObjectId(number.value), description);
+        if (auto applied = log->apply(change); !applied)
+            return tl::unexpected<Failure>(std::move(applied).error());
+    }
+    return {};
+}
+
 }  // namespace
 
 Volumes::Volumes(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -56,35 +93,16 @@ Result<std::unique_ptr<Volumes>> Volumes::mount(node::Node& node, kddm::Engine& 
     return std::unique_ptr<Volumes>(new Volumes(std::move(state)));
 }
 
-// Each log has the description of each set that has objects there, so that a volume by itself can
-// be read.
 Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions options) {
-    if (options.linker != "memory" || options.placement != "hashed")
-        return fail(Errc::invalid_argument,
-                    fmt::format("set '{}' cannot be kept on volumes with a linker or placement of "
-                                "its own", name));
-    const State::Use use(*state_);
-    SSI_TRY(use.allowed());
     const SetId number = kept_number(name);
     const std::vector<std::byte> description = describe(name, options);
-    for (ObjectLog* log : state_->logs) {
-        if (!log) continue;
-        auto there = log->get(catalogue, ObjectId(number.value));
-        if (!there && there.error().code != Errc::not_found)
-            return tl::unexpected<Failure>(std::move(there).error());
-        if (there && there->bytes != description)
-            return fail(Errc::mismatch,
-                        fmt::format("set '{}' cannot be kept: the volumes have {}", name,
-                                    named(there->bytes)));
-        if (there) continue;
-        LogTransaction change;
-        change.put(catalogue, ObjectId(number.value), description);
-        if (auto applied = log->apply(change); !applied)
-            return tl::unexpected<Failure>(std::move(applied).error());
-    }
+    SSI_TRY(agree(*state_->node, check_kept(*state_, name, options, description)));
+    Result<void> described = add_description(*state_, number, description);
     options.linker = fmt::format("volumes/{}", name);
     options.placement = state_->placement();
     state_->engine->register_linker(options.linker, make_log_linker(state_, number));
+    // From here on any node may ask any other for an object.
+    SSI_TRY(agree(*state_->node, described));
     return options;
 }
 
@@ -97,7 +115,7 @@ VolumeId Volumes::id() const { return state_->map.whole; }
 const std::vector<VolumeInfo>& Volumes::volumes() const { return state_->volumes; }
 
 Result<void> Volumes::close() {
-    state_->shut();
+    state_->end_uses();
     Result<void> result;
     for (auto& volume : state_->mine) {
         if (!volume->log) continue;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "superblock.hpp"
@@ -34,39 +36,35 @@ struct Volumes::State {
     std::vector<VolumeInfo> volumes;         // in the order of the map
     std::vector<ObjectLog*> logs;            // by index in the map; null: another node's
 
-    // By which sets are placed here.
-    std::string placement() const { return "volumes/" + map.whole.text(); }
-    // The log of the object's volume; internal when that is another node's. In a Use.
-    Result<ObjectLog*> log_of(ObjectId id) const;
-    Result<void> sync();                     // in a Use
-
-    // Linkers come when they like, on threads of theirs: close waits for those that are inside, and
-    // whoever comes later is refused (cancelled).
+    // Keeps the logs open while it is there: write-backs go on when nobody knows of them.
     class Use {
     public:
-        explicit Use(State& state);
+        explicit Use(State& state) : state_(&state) {}
+        Use(Use&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+        Use& operator=(Use&&) = delete;
         ~Use();
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
-        Result<void> allowed() const;
 
     private:
-        State& state_;
-        bool inside_ = false;
+        State* state_;
     };
-    void shut();
+    Result<Use> use();             // cancelled when the volumes were closed
+    void end_uses();               // nobody begins one any more, nobody is in one
+    // With a use. The log of the object's volume; internal when that is another node's.
+    Result<ObjectLog*> log_of(ObjectId id) const;
+    Result<void> sync();           // takes a use of its own
 
-private:
-    sys::Mutex mutex_;
-    sys::Condition left_;
-    std::size_t users_ = 0;
-    bool closed_ = false;
+    sys::Mutex mutex;              // of the two below
+    sys::Condition unused;
+    std::uint64_t uses = 0;
+    bool closed = false;
 };
 
 // A set's number on volumes: the same wherever and whenever it is kept under that name. Never 0.
 SetId kept_number(std::string_view name);
 std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state, SetId number);
 // mount.cpp
+// Collective: the same failure everywhere, that of the first node that has one.
+Result<void> agree(node::Node& node, const Result<void>& mine);
 Result<void> mount_volumes(Volumes::State& state);
 
 }  // namespace ssi::io

@@ -30,9 +30,11 @@ def read(path):
 
 
 class Job:
-    """One mpirun of RUNTIME_RANK; ends all it started. `per_rank`: variables of each rank."""
+    """One mpirun of RUNTIME_RANK; ends all it started. `scenario`: an argument, or a list of
+    them; `per_rank`: variables of each rank."""
 
     def __init__(self, program, scenario, ranks, variables=None, per_rank=None, recovery=True):
+        arguments = [scenario] if isinstance(scenario, str) else scenario
         self.folder = tempfile.TemporaryDirectory(prefix="runtime_fault.")
         self.ranks = ranks
         command = MPIRUN + (["--enable-recovery"] if recovery else [])
@@ -40,7 +42,8 @@ class Job:
             own = (per_rank or {}).get(rank, {})
             command += ([":"] if rank else []) + ["-n", "1", "env"]
             command += [f"{name}={value}" for name, value in own.items()]
-            command += [sys.executable, WRAPPER, self.folder.name, program, scenario]
+            command += [sys.executable, WRAPPER, self.folder.name, program,
+                        *arguments]
         self.mpirun = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env={**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is torn is dropped; what was committed and is damaged is named, never cut off.
 #include "log_tools.hpp"
+#include "ssi/io/log_check.hpp"
 
 namespace ssi::io {
 namespace {
@@ -144,6 +145,26 @@ TEST(LogDamage, a_reused_file_does_not_replay_its_first_life) {
     EXPECT_EQ(found_in_a_reused_file(nullptr), 1u);
     const LogPlants plants{.unseeded_hashes = true};   // so this can fail
     EXPECT_EQ(found_in_a_reused_file(&plants), 3u);
+}
+
+TEST(LogDamage, the_footer_of_a_reused_files_first_life_is_no_fault) {
+    const auto disk = make_memory_disk();
+    auto opened = open_log(options_for(*disk));
+    put(*opened.log, 1, std::string(55'000, 'o'));
+    put(*opened.log, 2, std::string(55'000, 'o'));   // the first segment gets its footer
+    ASSERT_TRUE(opened.log->free_segment(1));
+    for (int i = 0; i < 10 && opened.log->statistics().segments_reused == 0; ++i)
+        ASSERT_TRUE(opened.log->roll());
+    ASSERT_EQ(opened.log->statistics().segments_reused, 1u);
+    put(*opened.log, 3, "new");
+    const auto after = disk->after_power_cut(1);
+    const auto report = check_log({.disk = after.get(), .directory = "log"});
+    ASSERT_TRUE(report) << report.error().to_string();
+    for (const LogFault& fault : report->faults) ADD_FAILURE() << fault.to_string();
+    const auto again = open_log(options_for(*after));
+    ASSERT_TRUE(again.log) << again.failure_text();
+    EXPECT_EQ(again.found.size(), 2u);
+    EXPECT_TRUE(again.log->recovery().bad_footers.empty()) << again.log->recovery().bad_footers[0];
 }
 
 // Every bit of a log of two segments, the older with a footer, the newer without.

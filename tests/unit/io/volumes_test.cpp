@@ -87,8 +87,9 @@ struct Running {
     std::vector<std::unique_ptr<Volumes>> volumes;
     std::vector<Failure> failures;
 
-    Running(Shelf& shelf, const Layout& layout)
-        : cluster(static_cast<int>(layout.size())), volumes(layout.size()) {
+    Running(Shelf& shelf, const Layout& layout, test::LoopNodes::Options nodes = {})
+        : cluster(static_cast<int>(layout.size()), kddm::Plant::none, std::move(nodes)),
+          volumes(layout.size()) {
         for (const auto& directories : layout)
             for (const std::string& name : directories) shelf.disk(name);
         std::vector<std::optional<Failure>> failed(layout.size());
@@ -114,14 +115,15 @@ struct Running {
         return failures.empty() ? Failure{Errc::ok, 0, no_node, "mounted"} : failures[0];
     }
     std::vector<kddm::RawSet> keep(const std::string& name, kddm::SetOptions options) {
-        std::vector<kddm::RawSet> sets;
-        for (std::size_t i = 0; i < volumes.size(); ++i) {
-            auto kept = volumes[i]->keep(name, options);
-            EXPECT_TRUE(kept) << kept.error().to_string();
-            auto set = cluster[static_cast<int>(i)].create_or_open(name, *kept);
-            EXPECT_TRUE(set) << set.error().to_string();
-            sets.push_back(*set);
-        }
+        std::vector<kddm::RawSet> sets(volumes.size());
+        cluster.run([&](int i) {
+            const auto at = static_cast<std::size_t>(i);
+            auto kept = volumes[at]->keep(name, options);
+            ASSERT_TRUE(kept) << kept.error().to_string();
+            auto set = cluster[i].create_or_open(name, *kept);
+            ASSERT_TRUE(set) << set.error().to_string();
+            sets[at] = *set;
+        });
         return sets;
     }
     static void sync(std::vector<kddm::RawSet>& sets) {
@@ -272,6 +274,71 @@ TEST(Volumes, the_same_name_with_other_objects_is_refused) {
     placed.placement = "node:0";
     EXPECT_EQ(run.volumes[0]->keep("t", placed).error().code, Errc::invalid_argument);
     EXPECT_TRUE(run.volumes[0]->keep("s", numbers()));
+}
+
+TEST(Volumes, keeping_a_set_goes_wrong_everywhere_or_nowhere) {
+    Shelf shelf;
+    {
+        Running run(shelf, {{"a"}, {}});
+        auto sets = run.keep("s", numbers());
+        set_number(*sets[0].grab(1), 1);
+        Running::sync(sets);
+    }
+    Running run(shelf, {{}, {"a"}});
+    std::vector<Result<kddm::SetOptions>> kept(2);
+    run.cluster.run([&](int i) {
+        const auto at = static_cast<std::size_t>(i);
+        kept[at] = run.volumes[at]->keep("s", texts());
+    });
+    for (const auto& one : kept) {
+        ASSERT_FALSE(one);
+        EXPECT_EQ(one.error().code, Errc::mismatch);
+        EXPECT_EQ(one.error().text, kept[0].error().text);
+        EXPECT_EQ(one.error().node, NodeId{1});
+    }
+}
+
+// The first node that comes asks the others for objects at once.
+TEST(Volumes, a_set_can_be_used_as_soon_as_it_is_kept) {
+    Shelf shelf;
+    for (int round = 0; round < 20; ++round) {
+        Running run(shelf, three);
+        run.cluster.run([&](int i) {
+            if (i == round % 3) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            auto kept = run.volumes[static_cast<std::size_t>(i)]->keep("s", numbers());
+            ASSERT_TRUE(kept) << kept.error().to_string();
+            auto set = run.cluster[i].create_or_open("s", *kept);
+            ASSERT_TRUE(set) << set.error().to_string();
+            for (std::uint64_t id = 0; id < 20; ++id) {
+                auto guard = set->get(id);
+                ASSERT_TRUE(guard) << guard.error().to_string();
+            }
+        });
+    }
+}
+
+// Eviction goes on by itself while the volumes end: it is told so, and harms nobody.
+TEST(Volumes, ends_while_objects_are_being_written_back) {
+    for (int round = 0; round < 2; ++round) {
+        Shelf shelf;
+        test::LoopNodes::Options nodes;   // who waits for memory gives up soon
+        value_or_throw(nodes.config.set("kddm.evict_timeout_ms", "50", "test"));
+        Running run(shelf, {{"a"}, {"b"}}, std::move(nodes));
+        run.cluster.expect_errors = true;
+        kddm::SetOptions options = texts();
+        options.memory_bytes = 256 << 10;
+        auto sets = run.keep("s", options);
+        run.cluster.run([&](int i) {
+            for (std::uint64_t id = 0; id < 5000; ++id) {
+                auto guard = sets[static_cast<std::size_t>(i)].grab(id);
+                if (!guard || !guard->resize(4000)) return;   // the volumes were closed
+                if (i == 0 && id == 200) {
+                    (void)guard->put();
+                    for (auto& volumes : run.volumes) EXPECT_TRUE(volumes->close());
+                }
+            }
+        });
+    }
 }
 
 TEST(Volumes, removed_objects_and_destroyed_sets_stay_away) {

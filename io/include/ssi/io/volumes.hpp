@@ -71,9 +71,10 @@ public:
     Volumes(const Volumes&) = delete;
     Volumes& operator=(const Volumes&) = delete;
 
-    // Options with which a set is kept here under `name`, on every node before it opens the set:
-    // `options` with linker and placement of ours. mismatch when the name is kept already with
-    // objects of another kind or size.
+    // Options with which a set is kept here under `name`: `options` with linker and placement of
+    // ours. Collective, so that every home knows the set before anybody opens it; failures are the
+    // same on every node. mismatch when the name is kept already with objects of another kind or
+    // size.
     Result<kddm::SetOptions> keep(std::string_view name, kddm::SetOptions options);
     // The same for Session::set<T>; throws.
     template <class T>
@@ -86,7 +87,8 @@ public:
 
     VolumeId id() const;                              // of all together
     const std::vector<VolumeInfo>& volumes() const;   // of the session, in the order of the map
-    // Not collective. Sets that are kept here must not be used any more.
+    // Not collective; waits for what is being read and written. Sets that are kept here must not
+    // be used any more, by any node: what this one homes is out of reach.
     Result<void> close();
 
     struct State;
