@@ -36,11 +36,7 @@ public:
         change.put(number_, id, bytes);
         return apply(id, change);
     }
-    Result<void> sync() override {
-        const Volumes::State::Use use(*state_);
-        SSI_TRY(use.allowed());
-        return state_->sync();
-    }
+    Result<void> sync() override { return state_->sync(); }
     Result<void> remove(ObjectId id) override {
         LogTransaction change;
         change.remove(number_, id);

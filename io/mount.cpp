@@ -59,6 +59,14 @@ Result<void> agree(node::Node& node, const Result<void>& mine) {
 
 namespace {
 
+// A directory that was made outlasts a power cut only then.
+Result<void> sync_parent(const std::filesystem::path& path) {
+    const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
+    auto disk = make_libaio_disk(parent);
+    if (!disk) return tl::unexpected<Failure>(std::move(disk).error());
+    return (*disk)->sync_directory("");
+}
+
 Result<std::unique_ptr<Disk>> open_directory(State& state, LocalVolume& volume) {
     if (state.options.open_disk) return state.options.open_disk(volume.directory);
     std::error_code made;

@@ -107,8 +107,6 @@ Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions o
 }
 
 Result<void> Volumes::sync() {
-    const State::Use use(*state_);
-    SSI_TRY(use.allowed());
     return state_->sync();
 }
 VolumeId Volumes::id() const { return state_->map.whole; }

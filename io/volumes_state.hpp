@@ -36,6 +36,8 @@ struct Volumes::State {
     std::vector<VolumeInfo> volumes;         // in the order of the map
     std::vector<ObjectLog*> logs;            // by index in the map; null: another node's
 
+    // By which sets are placed here.
+    std::string placement() const { return "volumes/" + map.whole.text(); }
     // Keeps the logs open while it is there: write-backs go on when nobody knows of them.
     class Use {
     public:

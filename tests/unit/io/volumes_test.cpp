@@ -401,9 +401,11 @@ TEST(Volumes, nodes_that_never_opened_a_set_lose_their_part_of_it_too) {
     }
     {
         Running run(shelf, three);
-        for (auto& volumes : run.volumes) ASSERT_TRUE(volumes->keep("s", numbers()));
-        const auto options = *run.volumes[0]->keep("s", numbers());
-        ASSERT_TRUE(run.cluster[0].create_or_open("s", options));   // no other node does
+        run.cluster.run([&](int i) {
+            const auto kept = run.volumes[static_cast<std::size_t>(i)]->keep("s", numbers());
+            ASSERT_TRUE(kept);
+            ASSERT_TRUE(i != 0 || run.cluster[0].create_or_open("s", *kept));
+        });   // no other node opens it
         ASSERT_TRUE(run.cluster[0].destroy("s"));
     }
     Running run(shelf, three);
