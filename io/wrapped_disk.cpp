@@ -80,6 +80,7 @@ void WrappedDisk::forward(Shadow& shadow, std::vector<Shadow*> others) {
         }
         shadow.below.finished.store(false, std::memory_order_relaxed);
         ++shadow.users;                // it may be done, and ended, before submit returns
+        enter(shadow);
         changed_.notify_all();
     }
     DiskRequest* const one[] = {&shadow.below};
@@ -90,7 +91,32 @@ void WrappedDisk::forward(Shadow& shadow, std::vector<Shadow*> others) {
 
 void WrappedDisk::done_below(DiskRequest&, void* context) {
     Shadow& shadow = *static_cast<Shadow*>(context);
-    shadow.disk->after(shadow);
+    WrappedDisk& disk = *shadow.disk;
+    {
+        std::lock_guard lock(disk.mutex_);
+        disk.take_out(shadow);
+    }
+    disk.after(shadow);
+}
+
+void WrappedDisk::enter(Shadow& shadow) {
+    shadow.before = last_;
+    shadow.behind = nullptr;
+    if (last_) last_->behind = &shadow;
+    last_ = &shadow;
+}
+
+void WrappedDisk::take_out(Shadow& shadow) {
+    if (shadow.before) shadow.before->behind = shadow.behind;
+    if (shadow.behind) shadow.behind->before = shadow.before;
+    if (last_ == &shadow) last_ = shadow.before;
+}
+
+// One that may be waited for below; null when all that are there are being ended.
+Shadow* WrappedDisk::one_below() const {
+    Shadow* one = last_;
+    while (one && one->below.is_done()) one = one->before;
+    return one;
 }
 
 void WrappedDisk::end(Shadow& shadow) {
@@ -119,7 +145,9 @@ void WrappedDisk::wait_for(DiskRequest& request) {
     while (!request.is_done()) {
         auto* shadow = static_cast<Shadow*>(request.of_disk);
         if (shadow && shadow->leader) shadow = shadow->leader;
-        if (!shadow || !shadow->forwarded || shadow->below.is_done()) {
+        // One that was not forwarded may have to wait for others that nobody else reaps.
+        if (shadow && !shadow->forwarded) shadow = one_below();
+        if (!shadow || shadow->below.is_done()) {
             changed_.wait(mutex_);     // until it is forwarded, or ended by who reaped it
             continue;
         }

@@ -27,6 +27,8 @@ struct Shadow {
     bool forwarded = false;
     Shadow* leader = nullptr;           // it goes along with that one
     int users = 1;                      // whoever will end it, and who waits below
+    Shadow* before = nullptr;           // in the list of those that are below
+    Shadow* behind = nullptr;
 };
 
 class WrappedFile final : public DiskFile {
@@ -71,11 +73,16 @@ protected:
 private:
     void refuse(DiskRequest& request);
     static void done_below(DiskRequest& request, void* shadow);
-    void leave(Shadow& shadow);         // under the lock
+    // Under the lock:
+    void leave(Shadow& shadow);
+    void enter(Shadow& shadow);         // the list of those that are below
+    void take_out(Shadow& shadow);
+    Shadow* one_below() const;
 
     Disk& below_;
     sys::Mutex mutex_;
     sys::Condition changed_;            // a request was forwarded or ended
+    Shadow* last_ = nullptr;            // of those that are below
 };
 
 // The verbs of Disk by those of a WrappedDisk, for a class that is both.

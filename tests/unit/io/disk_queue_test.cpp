@@ -106,5 +106,20 @@ TEST_F(Merged, an_error_is_of_those_that_were_not_moved) {
     for (const DiskRequest& one : writes.requests) EXPECT_EQ(one.sys_errno, EIO);
 }
 
+// Nobody else waits for the ones before it, and a disk is moved by those who wait.
+TEST(DiskQueue, whoever_waits_for_the_last_one_moves_those_before_it) {
+    const auto below = make_memory_disk();
+    const auto disk = make_disk_queue(*below, {.in_flight = 1, .policy = make_fifo_policy});
+    auto file = open_file(*disk, "a", OpenMode::create);
+    Pages pages(8);
+    Batch writes(*file, pages, DiskRequest::Kind::write, {6, 0, 4, 2});
+    disk->submit(writes.pointers);
+    disk->wait(writes.requests[3]);
+    for (const DiskRequest& one : writes.requests) {
+        EXPECT_TRUE(one.is_done());
+        EXPECT_EQ(one.moved, block_bytes);
+    }
+}
+
 }  // namespace
 }  // namespace ssi::io

@@ -369,6 +369,16 @@ INSTANTIATE_TEST_SUITE_P(
                       return make_faulty_disk(below, {.plan = {.slow = 1000, .slow_by = 50'000}});
                   });
               }},
+        Maker{"queue_of_one_by_elevator", [] {
+                  return over_memory([](Disk& below) {
+                      return make_disk_queue(below, {.in_flight = 1});
+                  });
+              }},
+        Maker{"queue_of_three_by_age", [] {
+                  return over_memory([](Disk& below) {
+                      return make_disk_queue(below, {.in_flight = 3, .policy = make_fifo_policy});
+                  });
+              }},
         Maker{"queue_over_libaio", [] {
                   Twin below = libaio({});
                   std::shared_ptr<Disk> disk = std::move(below.disk);
