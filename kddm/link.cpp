@@ -273,7 +273,10 @@ Result<void> Impl::sync_linked(SetState& set) {
             set.shards[i].index.for_each([&](const Entry& e) {
                 const bool away = e.has_home && e.home()->owner != self;
                 const bool dirty = e.word.load(std::memory_order_relaxed) & pin::dirty;
-                if ((away || dirty) && home_of(set, e.id) == self) ids.push_back(e.id);
+                // Owned by this node already, but on its way here: put by the owner before.
+                const bool coming = e.busy && e.busy->txn != 0;
+                if ((away || dirty || coming) && home_of(set, e.id) == self)
+                    ids.push_back(e.id);
             });
         }
         for (const ObjectId id : ids) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "map_linker.hpp"
 #include "ssi/kddm/record_file.hpp"
@@ -132,6 +134,29 @@ TEST(Linker, sync_writes_back_what_other_nodes_own_and_hold_copies_of) {
     set_number(*sets[1].grab(1), 12);
     ASSERT_TRUE(sets[0].sync());
     EXPECT_EQ(world.linker(0).number(1), 12u);
+}
+
+// Its owner has put it, and another task of the home has just asked for it.
+TEST(Linker, sync_writes_back_what_is_on_its_way_home) {
+    LinkedCluster world(2);
+    auto sets = world.cluster.open("s", linked(64, 0, "node:0"));
+    constexpr std::uint64_t rounds = 1000;
+    std::atomic<std::uint64_t> begun{0}, ended{0};
+    std::thread beside([&] {
+        for (std::uint64_t round = 1; round <= rounds; ++round) {
+            while (begun < round) std::this_thread::yield();
+            EXPECT_TRUE(sets[0].grab(1));
+            ended = round;
+        }
+    });
+    for (std::uint64_t round = 1; round <= rounds; ++round) {
+        { set_number(*sets[1].grab(1), round); }
+        begun = round;
+        ASSERT_TRUE(sets[0].sync());
+        ASSERT_EQ(world.linker(0).number(1), round);
+        while (ended < round) std::this_thread::yield();
+    }
+    beside.join();
 }
 
 TEST(Linker, sync_reports_a_failing_linker_and_keeps_the_value) {
