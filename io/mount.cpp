@@ -121,8 +121,6 @@ FoundVolume found_of(const State& state, const LocalVolume& volume) {
     found.id = s.id();
     found.whole = s.whole;
     found.map_version = s.map_version;
-    found.index = s.index;
-    found.volumes = static_cast<std::uint32_t>(s.volumes.size());
     return found;
 }
 

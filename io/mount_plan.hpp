@@ -20,8 +20,6 @@ struct FoundVolume {
     VolumeId id;                     // not of a blank one
     VolumeId whole;
     std::uint64_t map_version = 0;
-    std::uint32_t index = 0;         // in the map
-    std::uint32_t volumes = 0;       // of the map
     char label[label_bytes] = {};    // host and directory
     std::string name() const;        // for messages
 };

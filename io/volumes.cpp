@@ -98,17 +98,15 @@ Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions o
     const std::vector<std::byte> description = describe(name, options);
     SSI_TRY(agree(*state_->node, check_kept(*state_, name, options, description)));
     Result<void> described = add_description(*state_, number, description);
-    options.linker = fmt::format("volumes/{}", name);
     options.placement = state_->placement();
+    options.linker = fmt::format("{}/{}", options.placement, name);
     state_->engine->register_linker(options.linker, make_log_linker(state_, number));
     // From here on any node may ask any other for an object.
     SSI_TRY(agree(*state_->node, described));
     return options;
 }
 
-Result<void> Volumes::sync() {
-    return state_->sync();
-}
+Result<void> Volumes::sync() { return state_->sync(); }
 VolumeId Volumes::id() const { return state_->map.whole; }
 const std::vector<VolumeInfo>& Volumes::volumes() const { return state_->volumes; }
 
