@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ReadHints: where objects of one set were last seen in the memory of other nodes: a direct-mapped
 // cache of addresses. A hint is only ever a guess: whoever follows it checks the name that it
-// finds. Thread-safe; a slot is one word.
+// finds; but there is an entry, as the message that told of it says. Thread-safe; a slot is one
+// word.
 #pragma once
 
 #include <algorithm>
@@ -37,13 +38,13 @@ public:
 
     ReadHint find(ObjectId id) const {
         if (!slots_) return {};
-        const std::uint64_t packed = slots_[place(id)].load(std::memory_order_relaxed);
+        const std::uint64_t packed = slots_[place(id)].load(std::memory_order_acquire);
         return {packed & address_mask, static_cast<Windows::Number>(packed >> address_bits)};
     }
     void learn(ObjectId id, ReadHint hint) {
         if (!slots_ || hint.address > address_mask) return;
         slots_[place(id)].store(std::uint64_t{hint.window} << address_bits | hint.address,
-                                std::memory_order_relaxed);
+                                std::memory_order_release);
     }
     void prefetch(ObjectId id) const {
         if (slots_) __builtin_prefetch(&slots_[place(id)]);

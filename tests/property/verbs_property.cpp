@@ -97,6 +97,7 @@ private:
         std::uint32_t node;
         bool write;
         bool acquired = false;
+        bool wanted = false;   // by try_grab elsewhere: new readers come after what that began
         sys::WaitCell end;
     };
     // Starts the body on the node. What it throws (a failed RC_ASSERT) must not leave the fiber: it
@@ -174,12 +175,14 @@ bool Session::blocked_by_holder(const Command& command, std::uint32_t object) {
     const ObjectId id = catalog_.id_of(object);
     const bool only_looks =
         command.act == Act::get || command.act == Act::read || command.act == Act::read_many;
-    if (only_looks && !held_->write) return false;
-    if (command.act == Act::try_grab)
+    if (only_looks && !held_->write) return held_->wanted;
+    if (command.act == Act::try_grab) {
+        held_->wanted = true;
         on(command.node, [&] {
             auto guard = set.try_grab(id);
             RC_ASSERT(!guard && guard.error().code == Errc::would_block);
         });
+    }
     if (command.act == Act::flush && command.node == held_->node)
         on(command.node, [&] { (void)set.flush(id); });
     return true;
