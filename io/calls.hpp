@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Calls: requests from node to node with an answer, executed by tasks of the node that is asked.
+//
+// Two sorts, with tasks of their own, so that nobody waits for himself round the session: `leaf`
+// requests neither take guards nor call; `operation` requests may take guards of objects, but make
+// no calls. Who holds guards may make leaf calls only.
+// Thread-safe between start and stop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ssi/node/node.hpp"
+
+namespace ssi::io {
+
+class Calls {
+public:
+    enum class Sort : std::uint8_t { leaf, operation };
+    using Handler = std::function<Result<std::vector<std::byte>>(
+        NodeId from, std::span<const std::byte> arguments)>;
+    static constexpr std::size_t most_bytes = 8u << 20;   // of arguments, and of an answer
+
+    Calls(node::Node& node, node::ChannelId channel, unsigned tasks_of_each_sort);
+    ~Calls();   // stop()
+    Calls(const Calls&) = delete;
+    Calls& operator=(const Calls&) = delete;
+
+    // Before start. `kind` is any number.
+    void handle(std::uint8_t kind, Sort sort, Handler handler);
+    Result<void> start();   // collective
+    void stop();            // calls under way end with `cancelled`; not collective
+
+    // The answer, or the handler's failure with its code, errno and text; peer_lost when the node
+    // is or becomes dead; cancelled. When `to` is this node the handler runs in the caller.
+    Result<std::vector<std::byte>> call(NodeId to, std::uint8_t kind,
+                                        std::span<const std::byte> arguments);
+    // The same of several nodes at once; in the order of `to`.
+    std::vector<Result<std::vector<std::byte>>> call_all(
+        std::span<const NodeId> to, std::uint8_t kind, std::span<const std::byte> arguments);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ssi::io
