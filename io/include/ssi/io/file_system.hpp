@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ssi/base/result.hpp"
@@ -104,6 +105,8 @@ struct Space {
 };
 
 class Core;
+class VolumeList;
+struct Place;
 
 // An open file. Closing it is its end; `close` tells what the end would swallow. Moves; belongs to
 // the FileSystem that opened it, which must outlive it.
@@ -204,11 +207,23 @@ public:
     // Collective: everything is durable afterwards. Files must be closed.
     Result<void> close();
 
-    Core& core() { return *core_; }   // for the layers above
+    Core& core();   // for the layers above
+
+    struct Handle;
 
 private:
-    explicit FileSystem(std::unique_ptr<Core> core);
-    std::unique_ptr<Core> core_;
+    explicit FileSystem(std::unique_ptr<Handle> handle);
+    Result<File> open_file(std::string_view path, int flags, std::uint32_t mode,
+                           const Striping& striping);
+    Result<Place> open_place(const Credentials& who, std::string_view path, int flags,
+                             std::uint32_t mode, const Striping& striping, VolumeList& volumes,
+                             bool& made);
+    template <class F>
+    auto with(std::string_view path, bool follow, F&& f)
+        -> decltype(f(std::declval<const Credentials&>(), std::declval<Place>()));
+    template <class F>
+    Result<void> at(std::string_view path, F&& f);
+    std::unique_ptr<Handle> handle_;
 };
 
 }  // namespace ssi::fs

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ssi/io/file_system.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+
+#include "fs_core.hpp"
+#include "ssi/kddm/session.hpp"
+
+namespace ssi::fs {
+
+Credentials Credentials::of_process() {
+    Credentials who;
+    who.uid = ::geteuid();
+    who.gid = ::getegid();
+    if (const int count = ::getgroups(0, nullptr); count > 0) {
+        who.groups.resize(static_cast<std::size_t>(count));
+        const int got = ::getgroups(count, who.groups.data());
+        who.groups.resize(static_cast<std::size_t>(std::max(got, 0)));
+    }
+    const mode_t mask = ::umask(0);   // there is no way to look without touching
+    ::umask(mask);
+    who.umask = mask;
+    return who;
+}
+
+// -- File
+
+struct File::Open {
+    Core* core;
+    InodeId inode;
+    int flags;
+    bool directory;
+    std::shared_ptr<const Credentials> who;
+    VolumeList volumes;                   // that lead to it
+    Stream stream;
+    sys::Mutex mutex;                     // of the position
+    std::uint64_t position = 0;
+
+    bool reads() const { return (flags & O_ACCMODE) != O_WRONLY; }
+    bool writes() const { return (flags & O_ACCMODE) != O_RDONLY; }
+};
+
+File::File(std::unique_ptr<Open> open) : open_(std::move(open)) {}
+File::File(File&&) noexcept = default;
+File& File::operator=(File&& other) noexcept {
+    if (open_ && open_ != other.open_) (void)close();
+    open_ = std::move(other.open_);
+    return *this;
+}
+File::~File() { (void)close(); }
+
+Result<void> File::close() {
+    if (!open_) return {};
+    const auto open = std::move(open_);
+    return open->core->closed(open->inode);
+}
+
+namespace {
+
+Result<void> check_reading(const File::Open* open) {
+    if (!open || !open->reads()) return refuse(EBADF, "the file is not open for reading");
+    if (open->directory) return refuse(EISDIR, "a directory is listed, not read");
+    return {};
+}
+Result<void> check_writing(const File::Open* open) {
+    if (!open || !open->writes()) return refuse(EBADF, "the file is not open for writing");
+    return {};
+}
+
+}  // namespace
+
+Result<std::size_t> File::pread(std::span<std::byte> out, std::uint64_t offset) {
+    SSI_TRY(check_reading(open_.get()));
+    if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
+    return open_->core->read(open_->inode, offset, out, &open_->stream);
+}
+
+Result<std::size_t> File::pwrite(std::span<const std::byte> bytes, std::uint64_t offset) {
+    SSI_TRY(check_writing(open_.get()));
+    if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
+    auto done = open_->core->write(open_->inode, offset, bytes, open_->flags & O_APPEND,
+                                   *open_->who, &open_->stream);
+    if (done && open_->flags & (O_SYNC | O_DSYNC)) SSI_TRY(sync());
+    return done;
+}
+
+Result<std::size_t> File::read(std::span<std::byte> out) {
+    SSI_TRY(check_reading(open_.get()));
+    std::lock_guard lock(open_->mutex);
+    auto done = open_->core->read(open_->inode, open_->position, out, &open_->stream);
+    if (done) open_->position += *done;
+    return done;
+}
+
+Result<std::size_t> File::write(std::span<const std::byte> bytes) {
+    SSI_TRY(check_writing(open_.get()));
+    std::lock_guard lock(open_->mutex);
+    std::uint64_t end = open_->position;
+    auto done = open_->core->write(open_->inode, open_->position, bytes, open_->flags & O_APPEND,
+                                   *open_->who, &open_->stream, &end);
+    if (done && !bytes.empty()) open_->position = end;
+    if (done && open_->flags & (O_SYNC | O_DSYNC)) SSI_TRY(sync());
+    return done;
+}
+
+Result<std::uint64_t> File::seek(std::int64_t offset, int whence) {
+    if (!open_) return refuse(EBADF, "the file is not open");
+    std::lock_guard lock(open_->mutex);
+    std::uint64_t base = 0;
+    if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+        if (offset < 0) return refuse(ENXIO, "before the start");
+        auto found = open_->core->seek(open_->inode, static_cast<std::uint64_t>(offset),
+                                       whence == SEEK_DATA);
+        if (found) open_->position = *found;
+        return found;
+    }
+    if (whence == SEEK_CUR) {
+        base = open_->position;
+    } else if (whence == SEEK_END) {
+        auto attributes = stat();
+        if (!attributes) return tl::unexpected<Failure>(std::move(attributes).error());
+        base = attributes->size;
+    } else if (whence != SEEK_SET) {
+        return refuse(EINVAL, "whence of seek");
+    }
+    std::int64_t to = 0;
+    if (__builtin_add_overflow(static_cast<std::int64_t>(base), offset, &to) || to < 0)
+        return refuse(EINVAL, "a position before the start");
+    open_->position = static_cast<std::uint64_t>(to);
+    return open_->position;
+}
+
+Result<void> File::sync() {
+    if (!open_) return refuse(EBADF, "the file is not open");
+    return open_->core->sync(open_->inode, open_->volumes);
+}
+
+Result<void> File::truncate(std::uint64_t size) {
+    if (!open_) return refuse(EBADF, "the file is not open");
+    if (!open_->writes() || open_->directory)
+        return refuse(EINVAL, "the file is not open for writing");
+    if (size > INT64_MAX) return refuse(EINVAL, "a negative size");
+    return open_->core->truncate(open_->inode, size);
+}
+
+Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length) {
+    SSI_TRY(check_writing(open_.get()));
+    if (offset > INT64_MAX || length > INT64_MAX) return refuse(EINVAL, "a negative range");
+    return open_->core->allocate(open_->inode, mode, offset, length);
+}
+
+Result<Attributes> File::stat() const {
+    if (!open_) return refuse(EBADF, "the file is not open");
+    return open_->core->stat(open_->inode);
+}
+Result<std::vector<Extent>> File::extents() const {
+    if (!open_) return refuse(EBADF, "the file is not open");
+    return open_->core->extents(open_->inode);
+}
+std::uint64_t File::inode() const { return open_ ? open_->inode.value : 0; }
+
+// -- FileSystem
+
+namespace {
+
+// The path as part of what is said.
+template <class T>
+Result<T> about(std::string_view path, Result<T> result) {
+    if (!result) {
+        Failure& f = result.error();
+        if (f.text.find(path) == std::string::npos)
+            f.text = std::string(path) + ": " + f.text;
+    }
+    return result;
+}
+
+}  // namespace
+
+struct FileSystem::Handle {
+    std::unique_ptr<Core> core;
+    sys::Mutex mutex;
+    std::shared_ptr<const Credentials> who;
+    std::shared_ptr<const Credentials> credentials() {
+        std::lock_guard lock(mutex);
+        return who;
+    }
+};
+
+FileSystem::FileSystem(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
+FileSystem::~FileSystem() = default;
+
+Result<std::unique_ptr<FileSystem>> FileSystem::mount(Session& session, Options options) {
+    return mount(session.internal_node(), session.internal_engine(), std::move(options));
+}
+
+Result<std::unique_ptr<FileSystem>> FileSystem::mount(node::Node& node, kddm::Engine& engine,
+                                                      Options options) {
+    auto core = Core::mount(node, engine, std::move(options));
+    if (!core) return tl::unexpected<Failure>(std::move(core).error());
+    auto handle = std::make_unique<Handle>();
+    handle->core = std::move(*core);
+    handle->who = std::make_shared<const Credentials>(Credentials::of_process());
+    return std::unique_ptr<FileSystem>(new FileSystem(std::move(handle)));
+}
+
+Core& FileSystem::core() { return *handle_->core; }
+void FileSystem::set_credentials(Credentials credentials) {
+    std::lock_guard lock(handle_->mutex);
+    handle_->who = std::make_shared<const Credentials>(std::move(credentials));
+}
+const io::Volumes& FileSystem::volumes() const { return handle_->core->volumes(); }
+
+// What a path leads to, opened or made; `made` tells which.
+Result<Place> FileSystem::open_place(const Credentials& who, std::string_view path, int flags,
+                                     std::uint32_t mode, const Striping& striping,
+                                     VolumeList& volumes, bool& made) {
+    made = false;
+    if (!(flags & O_CREAT)) {
+        auto place = core().resolve(who, path, !(flags & O_NOFOLLOW), &volumes);
+        if (!place) return place;
+        if (flags & O_DIRECTORY && !place->is_directory()) return refuse(ENOTDIR, path);
+        if (place->is_symlink()) return refuse(ELOOP, path);
+        return place;
+    }
+    if (flags & O_DIRECTORY) return refuse(EINVAL, "O_CREAT with O_DIRECTORY");
+    auto parent = core().resolve_parent(who, path, !(flags & (O_EXCL | O_NOFOLLOW)));
+    if (!parent) return tl::unexpected<Failure>(std::move(parent).error());
+    volumes = parent->volumes;
+    if (parent->last != LastName::plain) return refuse(flags & O_EXCL ? EEXIST : EISDIR, path);
+    if (parent->slash) return refuse(EISDIR, path);
+    auto place = core().create(*parent, who, mode, striping, flags & O_EXCL, &made);
+    if (!place) return place;
+    if (place->is_symlink()) return refuse(ELOOP, path);
+    if (place->is_directory()) return refuse(EISDIR, path);
+    return place;
+}
+
+Result<File> FileSystem::open(std::string_view path, int flags, std::uint32_t mode,
+                              const Striping& striping) {
+    return about(path, open_file(path, flags, mode, striping));
+}
+
+Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32_t mode,
+                                   const Striping& striping) {
+    const auto who = handle_->credentials();
+    const int access = flags & O_ACCMODE;
+    if (access == O_ACCMODE) return refuse(EINVAL, "access mode of open");
+    for (;;) {
+        VolumeList volumes;
+        bool made = false;
+        auto place = open_place(*who, path, flags, mode, striping, volumes, made);
+        if (!place) return tl::unexpected<Failure>(std::move(place).error());
+        const bool writes = access != O_RDONLY || flags & O_TRUNC;
+        if (place->is_directory() && writes) return refuse(EISDIR, path);
+        if (!made && who->uid != 0)
+            SSI_TRY(core().require(place->inode, *who,
+                                   (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0)));
+        if (auto opened = core().opened(place->inode); !opened) {
+            // Removed between; with O_CREAT it is made again.
+            if (opened.error().sys_errno == ENOENT && flags & O_CREAT) continue;
+            return tl::unexpected<Failure>(std::move(opened).error());
+        }
+        auto open = std::make_unique<File::Open>();
+        open->core = &core();
+        open->inode = place->inode;
+        open->flags = flags;
+        open->directory = place->is_directory();
+        open->who = who;
+        open->volumes = std::move(volumes);
+        File file(std::move(open));
+        if (flags & O_TRUNC && !made) SSI_TRY(core().truncate(place->inode, 0));
+        return file;
+    }
+}
+
+template <class F>
+auto FileSystem::with(std::string_view path, bool follow, F&& f)
+    -> decltype(f(std::declval<const Credentials&>(), std::declval<Place>())) {
+    const auto who = handle_->credentials();
+    auto place = core().resolve(*who, path, follow);
+    if (!place) return about(path, decltype(f(*who, *place))(
+                                       tl::unexpected<Failure>(std::move(place).error())));
+    return about(path, f(*who, *place));
+}
+
+template <class F>
+Result<void> FileSystem::at(std::string_view path, F&& f) {
+    const auto who = handle_->credentials();
+    auto parent = core().resolve_parent(*who, path);
+    if (!parent)
+        return about(path, Result<void>(tl::unexpected<Failure>(std::move(parent).error())));
+    return about(path, f(*who, *parent));
+}
+
+Result<Attributes> FileSystem::stat(std::string_view path) {
+    return with(path, true, [&](auto&, Place place) { return core().stat(place.inode); });
+}
+Result<Attributes> FileSystem::lstat(std::string_view path) {
+    return with(path, false, [&](auto&, Place place) { return core().stat(place.inode); });
+}
+Result<void> FileSystem::set_attributes(std::string_view path, const AttributeChange& change,
+                                        bool follow) {
+    return with(path, follow, [&](auto& who, Place place) {
+        return core().set_attributes(place.inode, change, who);
+    });
+}
+Result<void> FileSystem::make_directory(std::string_view path, std::uint32_t mode) {
+    return at(path, [&](auto& who, Parent& p) { return core().make_directory(p, who, mode); });
+}
+Result<void> FileSystem::remove_directory(std::string_view path) {
+    return at(path, [&](auto& who, Parent& p) { return core().remove_directory(p, who); });
+}
+Result<void> FileSystem::unlink(std::string_view path) {
+    return at(path, [&](auto& who, Parent& p) { return core().unlink(p, who); });
+}
+Result<void> FileSystem::symlink(std::string_view target, std::string_view path) {
+    return at(path, [&](auto& who, Parent& p) { return core().symlink(p, who, target); });
+}
+
+Result<void> FileSystem::rename(std::string_view from, std::string_view to, unsigned flags) {
+    return at(from, [&](auto& who, Parent& source) -> Result<void> {
+        auto target = core().resolve_parent(who, to);
+        if (!target) return tl::unexpected<Failure>(std::move(target).error());
+        SSI_TRY(core().commit_way(source, *target));
+        return core().rename(source, *target, who, flags);
+    });
+}
+
+Result<void> FileSystem::link(std::string_view from, std::string_view to) {
+    return with(from, false, [&](auto& who, Place place) -> Result<void> {
+        auto target = core().resolve_parent(who, to);
+        if (!target) return tl::unexpected<Failure>(std::move(target).error());
+        return core().link(place, *target, who);
+    });
+}
+
+Result<std::string> FileSystem::read_link(std::string_view path) {
+    return with(path, false, [&](auto&, Place place) -> Result<std::string> {
+        if (!place.is_symlink()) return refuse(EINVAL, "no symbolic link");
+        return core().read_link(place.inode);
+    });
+}
+
+Result<void> FileSystem::access(std::string_view path, int mode) {
+    if (mode & ~(R_OK | W_OK | X_OK)) return refuse(EINVAL, "mode of access");
+    return with(path, true, [&](auto& who, Place place) -> Result<void> {
+        return core().require(place.inode, who, mode);
+    });
+}
+
+Result<std::vector<DirectoryEntry>> FileSystem::list(std::string_view path, std::uint64_t cookie,
+                                                     std::size_t most, bool attributes) {
+    return with(path, true, [&](auto& who, Place place) -> Result<std::vector<DirectoryEntry>> {
+        if (!place.is_directory()) return refuse(ENOTDIR, path);
+        SSI_TRY(core().require(place.inode, who, R_OK));
+        return core().list(place.inode, cookie, most, attributes);
+    });
+}
+
+Result<void> FileSystem::set_xattr(std::string_view path, std::string_view name,
+                                   std::span<const std::byte> value, int flags, bool follow) {
+    return with(path, follow, [&](auto& who, Place place) {
+        return core().set_xattr(place.inode, who, name, value, flags);
+    });
+}
+Result<std::vector<std::byte>> FileSystem::get_xattr(std::string_view path, std::string_view name,
+                                                     bool follow) {
+    return with(path, follow, [&](auto& who, Place place) {
+        return core().get_xattr(place.inode, who, name);
+    });
+}
+Result<std::vector<std::string>> FileSystem::list_xattrs(std::string_view path, bool follow) {
+    return with(path, follow,
+                [&](auto&, Place place) { return core().list_xattrs(place.inode); });
+}
+Result<void> FileSystem::remove_xattr(std::string_view path, std::string_view name, bool follow) {
+    return with(path, follow, [&](auto& who, Place place) {
+        return core().remove_xattr(place.inode, who, name);
+    });
+}
+
+Result<void> FileSystem::sync(std::string_view path) {
+    const auto who = handle_->credentials();
+    VolumeList volumes;
+    auto place = core().resolve(*who, path, false, &volumes);
+    if (!place) return about(path, Result<void>(tl::unexpected<Failure>(place.error())));
+    return about(path, core().sync(place->inode, volumes));
+}
+Result<void> FileSystem::sync() { return core().sync_all(); }
+Result<Space> FileSystem::space() { return core().space(); }
+Result<void> FileSystem::drop_caches() { return core().pages().drop_caches(); }
+Result<void> FileSystem::close() { return core().close(); }
+
+}  // namespace ssi::fs

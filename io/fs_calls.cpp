@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Operations wherever their home is: in the caller when that is this node, else by a call.
+#include <fmt/format.h>
+
+#include "fs_core.hpp"
+
+namespace ssi::fs {
+namespace {
+
+Failure malformed() { return {Errc::bad_message, 0, no_node, "a malformed request of kDFS"}; }
+
+struct NameArguments {
+    InodeId directory;
+    std::uint64_t index = 0;
+    std::uint64_t hash = 0;
+    std::uint32_t uid = 0;
+    bool exclusive = false;
+    Place place;
+};
+
+}  // namespace
+
+void Core::register_calls() {
+    using Sort = io::Calls::Sort;
+    const auto add = [&](Verb verb, Sort sort, auto serve) {
+        calls_->handle(static_cast<std::uint8_t>(verb), sort,
+                       [this, verb, serve](NodeId, std::span<const std::byte> arguments) {
+                           return serve(*this, verb, arguments);
+                       });
+    };
+    using Arguments = std::span<const std::byte>;
+    const auto name = [](Core& c, Verb v, Arguments a) { return c.serve_name(v, a); };
+    const auto inode = [](Core& c, Verb v, Arguments a) { return c.serve_inode(v, a); };
+    add(Verb::create, Sort::operation, name);
+    add(Verb::insert, Sort::operation, name);
+    add(Verb::unlink, Sort::operation, name);
+    add(Verb::make_inode, Sort::operation,
+        [](Core& c, Verb, Arguments a) { return c.serve_new_inode(a); });
+    for (const Verb verb : {Verb::add_link, Verb::drop_link, Verb::reap, Verb::persist,
+                            Verb::remove_pages, Verb::sync_all})
+        add(verb, Sort::operation, inode);
+    add(Verb::log, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_log(a); });
+    add(Verb::commit, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_commit(a); });
+    add(Verb::settle, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_settle(a); });
+}
+
+Result<void> Core::call_volume(std::uint32_t volume, Verb verb,
+                               std::span<const std::byte> arguments) {
+    auto done = calls_->call(volumes_->node_of(volume), static_cast<std::uint8_t>(verb), arguments);
+    if (!done) return tl::unexpected<Failure>(std::move(done).error());
+    return {};
+}
+
+// Follows the directory's splits; splits the bucket itself when it has become large.
+Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode* inode,
+                                  bool exclusive, Place place) {
+    request.hash = name_hash(request.name);
+    request.index = guess(request.directory, request.hash);
+    for (;;) {
+        const NodeId home = home_of_bucket(request.directory, request.index);
+        Result<NameReply> reply;
+        if (home == node_.id()) {
+            reply = verb == Verb::create   ? create_here(request, *inode, exclusive)
+                    : verb == Verb::insert ? insert_here(request, place)
+                                           : unlink_here(request);
+        } else {
+            Writer call;
+            call.put(NameArguments{request.directory, request.index, request.hash,
+                                   request.who ? request.who->uid : 0, exclusive, place});
+            call.text(request.name);
+            if (inode) call.put(inode->head).block(inode->content);
+            auto answer = calls_->call(home, static_cast<std::uint8_t>(verb), call.bytes());
+            if (!answer) return tl::unexpected<Failure>(std::move(answer).error());
+            Reader reader(*answer);
+            reply = reader.get<NameReply>();
+            if (!reader.ok()) return tl::unexpected<Failure>(malformed());
+        }
+        if (!reply) return reply;
+        learn(request.directory, reply->depth);
+        if (!reply->moved) {
+            if (reply->split) SSI_TRY(split(request.directory, request.index));
+            return reply;
+        }
+        request.index = reply->index;
+    }
+}
+
+Result<Core::Bytes> Core::serve_name(Verb verb, std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto a = reader.get<NameArguments>();
+    Credentials who;
+    who.uid = a.uid;
+    NameRequest request{a.directory, a.index, a.hash, reader.text(), &who};
+    NewInode made;
+    if (verb == Verb::create) {
+        made.head = reader.get<InodeHead>();
+        made.content = reader.block();
+    }
+    if (!reader.ok() || home_of_bucket(a.directory, a.index) != node_.id())
+        return tl::unexpected<Failure>(malformed());
+    auto reply = verb == Verb::create   ? create_here(request, made, a.exclusive)
+                 : verb == Verb::insert ? insert_here(request, a.place)
+                                        : unlink_here(request);
+    if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
+    return Writer().put(*reply).take();
+}
+
+Result<Gone> Core::at_inode(Verb verb, InodeId inode) {
+    const auto call = Writer().put(inode).take();
+    auto answer = calls_->call(home_of(inode), static_cast<std::uint8_t>(verb), call);
+    if (!answer) return tl::unexpected<Failure>(std::move(answer).error());
+    Reader reader(*answer);
+    const auto gone = reader.get<Gone>();
+    if (!reader.ok()) return tl::unexpected<Failure>(malformed());
+    return gone;
+}
+
+Result<Core::Bytes> Core::serve_inode(Verb verb, std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto inode = reader.get<InodeId>();
+    if (!reader.ok()) return tl::unexpected<Failure>(malformed());
+    Result<Gone> gone = Gone{};
+    Result<void> done;
+    switch (verb) {
+        case Verb::add_link: done = add_link_here(inode); break;
+        case Verb::drop_link: gone = drop_link_here(inode); break;
+        case Verb::reap: gone = reap_here(inode); break;
+        case Verb::persist: done = persist_here(inode); break;
+        case Verb::remove_pages: done = pages_->remove_mine(inode); break;
+        case Verb::sync_all: done = sync_mine(); break;
+        default: return tl::unexpected<Failure>(malformed());
+    }
+    if (!done) return tl::unexpected<Failure>(std::move(done).error());
+    if (!gone) return tl::unexpected<Failure>(std::move(gone).error());
+    return Writer().put(*gone).take();
+}
+
+Result<Core::Bytes> Core::serve_new_inode(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const SlotId slot(reader.get<std::uint32_t>());
+    NewInode made;
+    made.head = reader.get<InodeHead>();
+    made.content = reader.block();
+    if (!reader.ok() || slot.value >= slots_) return tl::unexpected<Failure>(malformed());
+    auto inode = make_inode_here(slot, made);
+    if (!inode) return tl::unexpected<Failure>(std::move(inode).error());
+    return Writer().put(*inode).take();
+}
+
+// Pages of a file that is gone, wherever they are. A crash before that leaves them to recovery.
+Result<void> Core::clean_up(InodeId inode, const Gone& gone) {
+    if (!gone.gone || !gone.paged) return {};
+    const Layout layout = Layout::unpack(gone.layout);
+    std::vector<NodeId> nodes;
+    for (std::uint32_t i = 0; i < layout.count; ++i) {
+        const SlotId slot((layout.start + i) & (slots_ - 1));
+        const NodeId node = volumes_->node_of(volumes_->volume_of(slot));
+        if (std::ranges::find(nodes, node) == nodes.end()) nodes.push_back(node);
+    }
+    Result<void> result;
+    for (auto& done : calls_->call_all(nodes, static_cast<std::uint8_t>(Verb::remove_pages),
+                                       Writer().put(inode).take()))
+        if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
+    return result;
+}
+
+}  // namespace ssi::fs

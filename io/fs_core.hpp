@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Core: kDFS on one node, below paths' comfort and above sets: what FileSystem and whatever else
+// shows the file system stand on. One file per concern: fs_path.cpp (names to inodes),
+// fs_bucket_ops.cpp (entries), fs_home.cpp (operations at their home, and who calls them),
+// fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_file.cpp (bytes),
+// fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects, several logs),
+// fs_recovery.cpp, fs_check.cpp.
+//
+// Order of guards: buckets, then inodes, then pages; each ascending. Thread-safe.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "calls.hpp"
+#include "fs_bucket.hpp"
+#include "fs_ids.hpp"
+#include "fs_inode.hpp"
+#include "fs_pages.hpp"
+#include "fs_wire.hpp"
+#include "ssi/io/file_system.hpp"
+#include "ssi/kddm/engine.hpp"
+#include "ssi/kddm/many.hpp"
+
+namespace ssi::fs {
+
+// A failure that POSIX names.
+tl::unexpected<Failure> refuse(int sys_errno, std::string_view what);
+
+// Which volumes have to be committed for something to be durable.
+class VolumeList {
+public:
+    void add(std::uint32_t volume) {
+        for (const std::uint32_t v : volumes_)
+            if (v == volume) return;
+        volumes_.push_back(volume);
+    }
+    const std::vector<std::uint32_t>& all() const { return volumes_; }
+
+private:
+    std::vector<std::uint32_t> volumes_;
+};
+
+// What a name leads to.
+struct Place {
+    InodeId inode;
+    std::uint8_t type = 0;       // S_IFMT >> 12
+    bool is_directory() const { return type == S_IFDIR >> 12; }
+    bool is_symlink() const { return type == S_IFLNK >> 12; }
+};
+enum class LastName : std::uint8_t { plain, dot, dot_dot, root };
+// Where a name is, or would be.
+struct Parent {
+    InodeId directory;
+    std::string name;            // plain alone
+    LastName last = LastName::plain;
+    bool slash = false;          // one follows
+    VolumeList volumes;          // that lead there
+};
+
+// What an operation at the home of a bucket asks for. `index` is a guess.
+struct NameRequest {
+    InodeId directory;
+    std::uint64_t index = 0;
+    std::uint64_t hash = 0;
+    std::string_view name;
+    const Credentials* who = nullptr;
+};
+struct NewInode {
+    InodeHead head;                          // complete but for times
+    std::span<const std::byte> content;      // of a symbolic link
+};
+// What is left to do for an inode that is gone.
+struct Gone {
+    bool gone = false;
+    bool paged = false;
+    std::uint32_t layout = 0;
+};
+struct NameReply {
+    bool moved = false;                      // not this bucket: try `index`
+    std::uint64_t index = 0;
+    std::uint16_t depth = 0;
+    bool split = false;                      // the bucket should be
+    bool made = false;                       // the inode is new
+    Place place;
+    bool elsewhere = false;                  // its link is still to be taken away, at its home
+    Gone gone;
+};
+
+class Transaction;
+
+class Core {
+public:
+    static Result<std::unique_ptr<Core>> mount(node::Node& node, kddm::Engine& engine,
+                                               Options options);
+    ~Core();
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+    Result<void> close();        // collective
+
+    // -- fs_path.cpp
+    Result<Place> resolve(const Credentials& who, std::string_view path, bool follow,
+                          VolumeList* volumes = nullptr);
+    // through: a last symbolic link is followed to where it leads, or would.
+    Result<Parent> resolve_parent(const Credentials& who, std::string_view path,
+                                  bool through = false);
+    Result<Place> find(InodeId directory, std::string_view name, VolumeList* volumes = nullptr);
+    Result<std::string> read_link(InodeId inode);
+    Result<InodeHead> head_of(InodeId inode);                     // ENOENT
+    Result<void> require(InodeId inode, const Credentials& who, int wanted);   // EACCES
+
+    // -- fs_names.cpp
+    Result<Place> create(const Parent& at, const Credentials& who, std::uint32_t mode,
+                         const Striping& striping, bool exclusive, bool* made);
+    Result<void> make_directory(const Parent& at, const Credentials& who, std::uint32_t mode);
+    Result<void> symlink(const Parent& at, const Credentials& who, std::string_view target);
+    Result<void> link(Place from, const Parent& to, const Credentials& who);
+    Result<void> unlink(const Parent& at, const Credentials& who);
+    Result<void> remove_directory(const Parent& at, const Credentials& who);
+    // -- fs_rename.cpp
+    Result<void> rename(const Parent& from, const Parent& to, const Credentials& who,
+                        unsigned flags);
+    Result<void> commit_way(const Parent& from, const Parent& to);   // before it
+
+    // -- fs_attributes.cpp
+    Result<Attributes> stat(InodeId inode);
+    Result<void> set_attributes(InodeId inode, const AttributeChange& change,
+                                const Credentials& who, bool opened_for_writing = false);
+    Result<void> set_xattr(InodeId inode, const Credentials& who, std::string_view name,
+                           std::span<const std::byte> value, int flags);
+    Result<std::vector<std::byte>> get_xattr(InodeId inode, const Credentials& who,
+                                             std::string_view name);
+    Result<std::vector<std::string>> list_xattrs(InodeId inode);
+    Result<void> remove_xattr(InodeId inode, const Credentials& who, std::string_view name);
+    Result<Space> space();
+
+    // -- fs_file.cpp
+    Result<void> opened(InodeId inode);                // one more open of it; ENOENT
+    Result<void> closed(InodeId inode);
+    Result<std::size_t> read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,
+                             Stream* stream);
+    Result<std::size_t> write(InodeId inode, std::uint64_t offset,
+                              std::span<const std::byte> bytes, bool append,
+                              const Credentials& who, Stream* stream, std::uint64_t* end = nullptr);
+    Result<void> truncate(InodeId inode, std::uint64_t size);
+    Result<void> allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length);
+    Result<std::uint64_t> seek(InodeId inode, std::uint64_t offset, bool data);
+    Result<std::vector<Extent>> extents(InodeId inode);
+
+    // -- fs_list.cpp
+    Result<std::vector<DirectoryEntry>> list(InodeId directory, std::uint64_t cookie,
+                                             std::size_t most, bool attributes);
+
+    // -- fs_sync.cpp
+    Result<void> sync(InodeId inode, const VolumeList& volumes);
+    Result<void> sync_all();          // of every node
+    Result<void> sync_mine();         // what this node homes
+    Result<void> commit(const VolumeList& volumes);
+
+    io::Volumes& volumes() { return *volumes_; }
+    Pages& pages() { return *pages_; }
+    std::int64_t now() const;         // nanoseconds since 1970, as coarse as a kernel's: 4 ms
+    const Options& options() const { return options_; }
+
+private:
+    friend class Transaction;
+    friend class Recovery;
+    friend class Check;
+    Core(node::Node& node, kddm::Engine& engine, Options options);
+    enum class Verb : std::uint8_t {
+        create, insert, unlink, make_inode, add_link, drop_link, reap, persist, sync_all,
+        remove_pages, log, commit, settle,
+    };
+    using Bytes = std::vector<std::byte>;
+
+    // -- fs_core.cpp
+    Result<void> start();
+    Result<void> stop();
+    Result<void> agree(Result<void> mine);
+    Result<void> make_sets();
+    Result<void> make_root();
+    void register_calls();
+    std::uint32_t volume_of(InodeId inode) const;
+    std::uint32_t volume_of_bucket(InodeId directory, std::uint64_t index) const;
+    NodeId home_of(InodeId inode) const;
+    NodeId home_of_bucket(InodeId directory, std::uint64_t index) const;
+    Result<std::uint64_t> next_serial(std::uint32_t volume);
+    SlotId own_slot(std::uint64_t chance) const;       // of a volume of this node, or of any
+    Result<InodeHead> new_head(const Parent& at, const Credentials& who, std::uint32_t mode);
+    Layout new_layout(const InodeHead& directory, const Striping& wanted) const;
+    std::uint64_t chance() const;
+
+    // -- fs_bucket_ops.cpp
+    struct Bucket {
+        kddm::RawGuard guard;
+        std::uint64_t index = 0;
+    };
+    Result<Bucket> bucket_for(InodeId directory, std::uint64_t hash, kddm::Access access);
+    std::uint64_t guess(InodeId directory, std::uint64_t hash) const;
+    void learn(InodeId directory, std::uint16_t depth);
+    Result<std::vector<std::uint64_t>> buckets_of(InodeId directory);   // their indexes, ascending
+    Result<void> split(InodeId directory, std::uint64_t index);
+
+    // -- fs_home.cpp: operations where the bucket or inode is at home; no calls in them
+    Result<NameReply> create_here(const NameRequest& request, const NewInode& inode,
+                                  bool exclusive);
+    Result<NameReply> insert_here(const NameRequest& request, Place place);
+    Result<NameReply> unlink_here(const NameRequest& request);
+    Result<InodeId> make_inode_here(SlotId slot, const NewInode& inode);
+    Result<void> add_link_here(InodeId inode);
+    Result<Gone> drop_link_here(InodeId inode);
+    Result<Gone> reap_here(InodeId inode);
+    Result<Gone> let_go(kddm::RawGuard& guard, InodeHead head, bool drop, Transaction& tx);
+    Result<kddm::RawGuard> new_inode_guard(InodeId inode, const NewInode& made, std::int64_t now);
+    // The same wherever that is.
+    Result<NameReply> at_bucket(Verb verb, NameRequest request, const NewInode* inode,
+                                bool exclusive, Place place);
+    Result<Gone> at_inode(Verb verb, InodeId inode);
+    Result<Bytes> serve_name(Verb verb, std::span<const std::byte> arguments);
+    Result<Bytes> serve_inode(Verb verb, std::span<const std::byte> arguments);
+    Result<Bytes> serve_new_inode(std::span<const std::byte> arguments);
+    Result<void> clean_up(InodeId inode, const Gone& gone);
+
+    // -- fs_rename.cpp
+    struct Move;
+    Result<bool> try_rename(Move& move);               // false: what was looked up has changed
+    Result<void> check_rename(const Move& move);
+    void plan_names(const Move& move, Transaction& tx, kddm::RawGuard& from, kddm::RawGuard& to,
+                    std::int64_t time);
+    Result<void> may_remove(const Parent& at, InodeId inode, const Credentials& who);
+    Result<void> check_no_cycle(InodeId directory, InodeId inside);
+    Result<bool> try_remove(const Parent& at, Place directory, std::int64_t time);
+    Result<bool> all_empty(kddm::RawGuards& guards, std::size_t first, std::size_t count);
+
+    // -- fs_attributes.cpp
+    static Result<void> check_change(const InodeHead& head, const AttributeChange& change,
+                                     const Credentials& who, bool opened_for_writing);
+    Result<void> set_bucket_times(InodeId directory, std::int64_t time);
+    template <class F>
+    Result<void> change_xattrs(InodeId inode, const Credentials& who, std::string_view name,
+                               F&& change);
+    // -- fs_list.cpp
+    Result<void> add_attributes(std::span<DirectoryEntry> entries);
+
+    // -- fs_file.cpp
+    Result<InodeHead> peek(InodeId inode);
+    Result<void> clear_privileges(InodeId inode);
+    Result<bool> write_inline(InodeId inode, std::uint64_t& offset,
+                              std::span<const std::byte> bytes, bool append);
+    Result<void> move_to_pages(InodeId inode);
+
+    // -- fs_sync.cpp
+    Result<Bytes> serve_commit(std::span<const std::byte> arguments);
+    Result<void> persist_here(InodeId inode);
+    void run_committer();
+
+    // -- fs_recovery.cpp
+    Result<void> recover();           // collective
+
+    // -- fs_transaction.cpp
+    Result<Bytes> serve_log(std::span<const std::byte> arguments);
+    Result<Bytes> serve_settle(std::span<const std::byte> arguments);
+    Result<void> settle_intents();
+    Result<void> call_volume(std::uint32_t volume, Verb verb, std::span<const std::byte> arguments);
+
+    node::Node& node_;
+    kddm::Engine& engine_;
+    const Options options_;
+    std::unique_ptr<io::Volumes> volumes_;
+    std::unique_ptr<io::Calls> calls_;
+    std::unique_ptr<Pages> pages_;
+    kddm::RawSet buckets_, inodes_, opens_;
+    SetId bucket_number_, inode_number_, serial_number_;
+    std::uint32_t slots_ = 1;
+    std::vector<std::uint32_t> own_volumes_;
+    std::vector<NodeId> all_nodes_;
+
+    struct Serials {
+        std::uint32_t volume = 0;
+        std::uint64_t next = 0, reserved = 0;
+    };
+    mutable std::atomic<std::uint64_t> chance_{0};
+    sys::Mutex serial_mutex_;
+    std::vector<Serials> serials_;
+
+    struct Hint {
+        std::atomic<std::uint64_t> directory{0};
+        std::atomic<std::uint16_t> depth{0};
+    };
+    std::array<Hint, 1024> hints_;
+
+    // Transactions over several logs that are not durable everywhere yet.
+    struct OpenIntent {
+        ObjectId id;
+        std::uint32_t primary = 0;
+        std::vector<std::uint32_t> others;
+    };
+    sys::Mutex intent_mutex_;
+    std::vector<OpenIntent> intents_;
+    std::atomic<std::uint64_t> next_intent_{1};
+
+    sys::Mutex committer_mutex_;
+    sys::Condition committer_wakes_;
+    std::unique_ptr<sys::Tasks::Handle> committer_;
+    bool stopping_ = false;
+    bool closed_ = false;
+    Result<void> trouble_;           // of the committer: told by the next sync
+};
+
+}  // namespace ssi::fs

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Edit: how an object of kDFS changes: its new length, and what is written where. The same edit
+// goes to the log first and to the memory afterwards, so that a full disk changes nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "ssi/io/object_log.hpp"
+#include "ssi/kddm/raw_set.hpp"
+
+namespace ssi::fs {
+
+struct Edit {
+    struct Piece {
+        std::uint32_t offset = 0;
+        std::uint32_t length = 0;
+        std::uint32_t begin = 0;     // in `bytes`
+    };
+    std::uint32_t object_bytes = 0;  // the object's length afterwards
+    bool whole = false;              // the only piece is all of it
+    std::vector<Piece> pieces;
+    std::vector<std::byte> bytes;
+
+    void write(std::uint32_t offset, const void* from, std::size_t length) {
+        pieces.push_back({offset, static_cast<std::uint32_t>(length),
+                          static_cast<std::uint32_t>(bytes.size())});
+        const auto* first = static_cast<const std::byte*>(from);
+        bytes.insert(bytes.end(), first, first + length);
+    }
+    static Edit of_whole(std::vector<std::byte> value) {
+        Edit edit;
+        edit.object_bytes = static_cast<std::uint32_t>(value.size());
+        edit.whole = true;
+        edit.pieces.push_back({0, edit.object_bytes, 0});
+        edit.bytes = std::move(value);
+        return edit;
+    }
+    std::span<const std::byte> piece(const Piece& p) const {
+        return std::span(bytes).subspan(p.begin, p.length);
+    }
+
+    Result<void> apply(kddm::RawGuard& guard) const {
+        if (guard.bytes().size() != object_bytes) SSI_TRY(guard.resize(object_bytes));
+        for (const Piece& p : pieces)
+            std::memcpy(guard.writable().data() + p.offset, bytes.data() + p.begin, p.length);
+        return {};
+    }
+    // What it makes of `old`.
+    std::vector<std::byte> applied(std::span<const std::byte> old) const {
+        std::vector<std::byte> value(old.begin(), old.end());
+        value.resize(object_bytes);
+        for (const Piece& p : pieces)
+            std::memcpy(value.data() + p.offset, bytes.data() + p.begin, p.length);
+        return value;
+    }
+};
+
+}  // namespace ssi::fs

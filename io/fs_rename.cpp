@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// rename: both buckets, what is moved, and what it replaces are grabbed here, wherever they were;
+// so nobody ever sees the name twice or not at all.
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "fs_core.hpp"
+#include "fs_transaction.hpp"
+
+namespace ssi::fs {
+namespace {
+
+constexpr std::uint8_t directory_type = S_IFDIR >> 12;
+// Whoever moves a directory to another parent holds this, so that two of them make no cycle.
+constexpr ObjectId moving_directories{0, 0};
+
+}  // namespace
+
+struct Core::Move {
+    const Parent& from;
+    const Parent& to;
+    const Credentials& who;
+    unsigned flags;
+    std::uint64_t from_hash = 0, to_hash = 0;
+    std::uint64_t from_index = 0, to_index = 0;
+    Place moved;                       // what is moved
+    std::optional<Place> replaced;     // by what it replaces
+    Gone gone;
+    bool split = false;
+};
+
+// Whether `inside` is `directory` or lies below it.
+Result<void> Core::check_no_cycle(InodeId directory, InodeId inside) {
+    for (InodeId at = inside;;) {
+        if (at == directory) return refuse(EINVAL, "a directory into itself");
+        if (at == root_inode) return {};
+        auto head = head_of(at);
+        if (!head) return tl::unexpected<Failure>(std::move(head).error());
+        at = InodeId(head->parent);
+    }
+}
+
+Result<void> Core::check_rename(const Move& m) {
+    const bool directory = m.moved.is_directory();
+    if (m.replaced && m.flags & RENAME_NOREPLACE) return refuse(EEXIST, m.to.name);
+    if (!directory && (m.from.slash || (!m.replaced && m.to.slash)))
+        return refuse(ENOTDIR, m.from.name);
+    if (directory) SSI_TRY(check_no_cycle(m.moved.inode, m.to.directory));
+    if (m.replaced && m.replaced->is_directory()) {
+        // What lies above cannot be empty.
+        if (auto above = check_no_cycle(m.replaced->inode, m.from.directory); !above) {
+            if (above.error().sys_errno == EINVAL) return refuse(ENOTEMPTY, m.to.name);
+            return above;
+        }
+    }
+    if (m.replaced && m.replaced->inode == m.moved.inode) return {};
+    SSI_TRY(may_remove(m.from, m.moved.inode, m.who));
+    if (m.replaced) {
+        SSI_TRY(may_remove(m.to, m.replaced->inode, m.who));
+        if (directory && !m.replaced->is_directory()) return refuse(ENOTDIR, m.to.name);
+        if (!directory && m.replaced->is_directory()) return refuse(EISDIR, m.to.name);
+    } else {
+        SSI_TRY(require(m.to.directory, m.who, W_OK | X_OK));
+    }
+    if (directory && m.from.directory != m.to.directory)
+        SSI_TRY(require(m.moved.inode, m.who, W_OK));
+    return {};
+}
+
+// A file that was made durable shall not move into a directory that is not yet: what leads there
+// and is kept in other logs comes first. In one log it does anyway.
+Result<void> Core::commit_way(const Parent& from, const Parent& to) {
+    if (from.directory == to.directory) return {};
+    VolumeList others;
+    for (const std::uint32_t volume : to.volumes.all())
+        if (from.volumes.all() != std::vector{volume}) others.add(volume);
+    return commit(others);
+}
+
+Result<void> Core::rename(const Parent& from, const Parent& to, const Credentials& who,
+                          unsigned flags) {
+    if (flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) return refuse(EINVAL, "rename flags");
+    if (from.last != LastName::plain) return refuse(EBUSY, "the directory itself");
+    if (to.last != LastName::plain)
+        return refuse(flags & RENAME_NOREPLACE ? EEXIST : EBUSY, "the directory itself");
+    Move move{from, to, who, flags};
+    move.from_hash = name_hash(from.name);
+    move.to_hash = name_hash(to.name);
+    for (;;) {
+        auto moved = find(from.directory, from.name);
+        if (!moved) return tl::unexpected<Failure>(std::move(moved).error());
+        auto replaced = find(to.directory, to.name);
+        if (!replaced && replaced.error().sys_errno != ENOENT)
+            return tl::unexpected<Failure>(std::move(replaced).error());
+        move.moved = *moved;
+        move.replaced.reset();
+        if (replaced) move.replaced = *replaced;
+        SSI_TRY(check_rename(move));
+        if (move.replaced && move.replaced->inode == move.moved.inode) return {};
+        auto done = try_rename(move);
+        if (!done) return tl::unexpected<Failure>(std::move(done).error());
+        if (*done) break;
+    }
+    if (move.split) SSI_TRY(split(to.directory, move.to_index));
+    if (!move.replaced) return {};
+    return clean_up(move.replaced->inode, move.gone);
+}
+
+// What becomes of the two buckets, which may be one.
+void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm::RawGuard& to,
+                      std::int64_t time) {
+    const auto put = [&](const BucketView& view) {
+        const auto there = view.find(m.to.name, m.to_hash);
+        return there ? view.replace(*there, m.moved.inode, m.moved.type, time)
+                     : view.insert({m.to.name, m.to_hash, m.moved.inode, m.moved.type}, time);
+    };
+    const BucketView source(from.bytes());
+    Edit erased = source.erase(*source.find(m.from.name, m.from_hash), time);
+    const std::uint32_t volume = volume_of_bucket(m.from.directory, m.from_index);
+    tx.begin_with(volume);
+    if (from.id() == to.id()) {
+        const std::vector<std::byte> between = erased.applied(from.bytes());
+        std::vector<std::byte> after = put(BucketView(between)).applied(between);
+        return tx.change(volume, bucket_number_, from, Edit::of_whole(std::move(after)));
+    }
+    tx.change(volume, bucket_number_, from, std::move(erased));
+    tx.change(volume_of_bucket(m.to.directory, m.to_index), bucket_number_, to,
+              put(BucketView(to.bytes())));
+}
+
+Result<bool> Core::try_rename(Move& m) {
+    const bool directory = m.moved.is_directory();
+    const bool replaces_directory = m.replaced && m.replaced->is_directory();
+    std::vector<ObjectId> ids(2);
+    for (int side = 0; side < 2; ++side) {
+        const Parent& at = side == 0 ? m.from : m.to;
+        auto bucket = bucket_for(at.directory, side == 0 ? m.from_hash : m.to_hash,
+                                 kddm::Access::read);
+        if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
+        (side == 0 ? m.from_index : m.to_index) = bucket->index;
+        ids[static_cast<std::size_t>(side)] = {at.directory.value, bucket->index};
+    }
+    std::vector<std::uint64_t> emptied;
+    if (replaces_directory) {
+        auto own = buckets_of(m.replaced->inode);
+        if (!own) return tl::unexpected<Failure>(std::move(own).error());
+        emptied = std::move(*own);
+        for (const std::uint64_t i : emptied) ids.push_back({m.replaced->inode.value, i});
+    }
+    if (directory && m.from.directory != m.to.directory) ids.push_back(moving_directories);
+    auto guards = buckets_.grab_many(ids);
+    if (!guards) return tl::unexpected<Failure>(std::move(guards).error());
+
+    const BucketView source(guards->bytes(0)), target(guards->bytes(1));
+    if (!source.covers(m.from_hash, m.from_index) || !target.covers(m.to_hash, m.to_index))
+        return false;
+    const auto old_entry = source.find(m.from.name, m.from_hash);
+    const auto new_entry = target.find(m.to.name, m.to_hash);
+    if (!old_entry || old_entry->head.inode != m.moved.inode.value) return false;
+    if (new_entry.has_value() != m.replaced.has_value() ||
+        (new_entry && new_entry->head.inode != m.replaced->inode.value))
+        return false;
+    if (replaces_directory) {
+        auto empty = all_empty(*guards, 2, emptied.size());
+        if (!empty || !*empty) return empty;
+    }
+    if (directory) SSI_TRY(check_no_cycle(m.moved.inode, m.to.directory));
+    if (auto head = head_of(m.to.directory); !head)
+        return tl::unexpected<Failure>(std::move(head).error());
+
+    const std::int64_t time = now();
+    Transaction tx(*this);
+    plan_names(m, tx, (*guards)[0], (*guards)[1], time);
+    for (std::size_t i = 0; i < emptied.size(); ++i)
+        tx.remove(volume_of_bucket(m.replaced->inode, emptied[i]), bucket_number_,
+                  (*guards)[2 + i]);
+    std::vector<ObjectId> inode_ids{ObjectId(m.moved.inode.value)};
+    if (m.replaced) inode_ids.push_back(ObjectId(m.replaced->inode.value));
+    auto inodes = inodes_.grab_many(inode_ids);
+    if (!inodes) return tl::unexpected<Failure>(std::move(inodes).error());
+    auto head = inode_head(inodes->bytes(0));
+    if (!head) return refuse(ENOENT, m.from.name);
+    head->change_ns = time;
+    if (directory) head->parent = m.to.directory.value;
+    Edit edit;
+    edit.object_bytes = static_cast<std::uint32_t>(inodes->bytes(0).size());
+    edit.write(0, &*head, sizeof *head);
+    tx.change(volume_of(m.moved.inode), inode_number_, (*inodes)[0],
+              Edit::of_whole(edit.applied(inodes->bytes(0))));
+    tx.describe(Writer().put(m.from.directory).put(m.moved.inode).text(m.from.name).take());
+    if (m.replaced) {
+        const auto old = inode_head(inodes->bytes(1));
+        if (!old) return refuse(ENOENT, m.to.name);
+        auto gone = let_go((*inodes)[1], *old, true, tx);   // applies the transaction
+        if (!gone) return tl::unexpected<Failure>(std::move(gone).error());
+        m.gone = *gone;
+    } else {
+        SSI_TRY(tx.apply());
+    }
+    m.split = BucketView(guards->bytes(1)).should_split();
+    return true;
+}
+
+}  // namespace ssi::fs

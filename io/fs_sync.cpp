@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Durability: fsync makes durable the bytes, the inode, and whatever leads to it: the logs of all
+// volumes whose directories were passed on the way. The rest follows by itself within a second.
+#include <cerrno>
+
+#include "fs_core.hpp"
+
+namespace ssi::fs {
+
+Result<void> Core::commit(const VolumeList& volumes) {
+    Result<void> result;
+    const auto commit_one = [&](std::uint32_t volume) {
+        auto done = call_volume(volume, Verb::commit, Writer().put(volume).bytes());
+        if (!done && result) result = std::move(done);
+    };
+    for (const std::uint32_t volume : volumes.all()) commit_one(volume);
+    return result;
+}
+
+Result<Core::Bytes> Core::serve_commit(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto volume = reader.get<std::uint32_t>();
+    io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
+    if (!reader.ok() || !log) return fail(Errc::bad_message, "a malformed request to commit");
+    SSI_TRY(log->commit_all());
+    return Bytes{};
+}
+
+// The inode's newest value, whoever has it, is durable.
+Result<void> Core::persist_here(InodeId inode) {
+    const ObjectId id(inode.value);
+    SSI_TRY(inodes_.write_back({&id, 1}));
+    io::ObjectLog* log = volumes_->log(volume_of(inode), io::KeptIn::metadata);
+    if (!log) return fail(Errc::internal, "an inode that is not at home here");
+    return log->commit_all();
+}
+
+Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
+    auto head = peek(inode);
+    if (!head) {
+        if (head.error().sys_errno == ENOENT) return {};   // nothing is left to keep
+        return tl::unexpected<Failure>(std::move(head).error());
+    }
+    if (head->paged()) SSI_TRY(pages_->sync(inode, Layout::unpack(head->layout)));
+    if (auto done = at_inode(Verb::persist, inode); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    VolumeList all = volumes;
+    if (head->is_directory()) {
+        auto indexes = buckets_of(inode);
+        if (!indexes) return tl::unexpected<Failure>(std::move(indexes).error());
+        for (const std::uint64_t index : *indexes) all.add(volume_of_bucket(inode, index));
+    }
+    return commit(all);
+}
+
+Result<void> Core::sync_mine() {
+    SSI_TRY(pages_->sync_all());
+    SSI_TRY(inodes_.sync());
+    return buckets_.sync();
+}
+
+Result<void> Core::sync_all() {
+    SSI_TRY(pages_->sync_all());
+    Result<void> result;
+    for (auto& done : calls_->call_all(all_nodes_, static_cast<std::uint8_t>(Verb::sync_all),
+                                       Writer().put(no_inode).bytes()))
+        if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
+    SSI_TRY(std::move(result));
+    SSI_TRY(settle_intents());
+    std::lock_guard lock(committer_mutex_);
+    return std::exchange(trouble_, {});
+}
+
+// Metadata that nobody asked to be durable becomes so.
+void Core::run_committer() {
+    for (;;) {
+        {
+            std::lock_guard lock(committer_mutex_);
+            if (!stopping_)
+                committer_wakes_.wait_for(
+                    committer_mutex_, static_cast<Nanoseconds>(options_.commit_ms) * 1'000'000);
+            if (stopping_) return;
+        }
+        Result<void> done = inodes_.sync();
+        if (done) done = buckets_.sync();
+        if (done) done = settle_intents();
+        if (done || done.error().code == Errc::cancelled) continue;
+        SSI_LOG(node_.doors().log, warn, "kdfs", "metadata could not be made durable: {}",
+                done.error().to_string());
+        std::lock_guard lock(committer_mutex_);
+        if (trouble_) trouble_ = std::move(done);
+    }
+}
+
+}  // namespace ssi::fs

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fs_transaction.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ssi::fs {
+namespace {
+
+// Small enough that the log writes the changed bytes alone.
+void add_change(io::LogTransaction& log, SetId number, ObjectId id, const Edit& edit) {
+    if (edit.whole) return log.put(number, id, edit.bytes);
+    std::vector<io::ValueChange> changes;
+    changes.reserve(edit.pieces.size());
+    for (const Edit::Piece& p : edit.pieces) changes.push_back({p.offset, edit.piece(p)});
+    log.change(number, id, edit.object_bytes, std::move(changes));
+}
+
+}  // namespace
+
+void Transaction::change(std::uint32_t volume, SetId number, kddm::RawGuard& guard, Edit edit) {
+    changes_.push_back({volume, number, &guard, std::move(edit), false});
+}
+
+void Transaction::remove(std::uint32_t volume, SetId number, kddm::RawGuard& guard) {
+    changes_.push_back({volume, number, &guard, Edit{}, true});
+}
+
+void Transaction::change_made(std::uint32_t volume, SetId number, kddm::RawGuard& guard) {
+    changes_.push_back({volume, number, &guard, Edit{}, false, true});
+}
+
+Result<void> Transaction::apply() {
+    std::vector<std::uint32_t> volumes;
+    if (first_ != none) volumes.push_back(first_);
+    for (const Change& c : changes_)
+        if (std::ranges::find(volumes, c.volume) == volumes.end()) volumes.push_back(c.volume);
+    SSI_TRY(volumes.size() == 1 ? log_one(volumes.front()) : log_several(std::move(volumes)));
+    return finish();
+}
+
+Result<void> Transaction::log_one(std::uint32_t volume) {
+    io::ObjectLog* log = core_.volumes_->log(volume, io::KeptIn::metadata);
+    if (log) {
+        io::LogTransaction change;
+        for (const Change& c : changes_) {
+            if (c.remove)
+                change.remove(c.number, c.guard->id());
+            else if (c.made)
+                change.put(c.number, c.guard->id(), c.guard->bytes());
+            else
+                add_change(change, c.number, c.guard->id(), c.edit);
+        }
+        if (auto done = log->apply(change); !done)
+            return tl::unexpected<Failure>(std::move(done).error());
+        return {};
+    }
+    Writer call;
+    call.put(volume).put(ObjectId{}).put(false).block({}).block(part_of(volume));
+    return core_.call_volume(volume, Core::Verb::log, call.bytes());
+}
+
+std::vector<std::byte> Transaction::part_of(std::uint32_t volume) const {
+    Writer part;
+    for (const Change& c : changes_) {
+        if (c.volume != volume) continue;
+        const ObjectId id = c.guard->id();
+        part.put(c.number.value).put(id).put(static_cast<std::uint8_t>(c.remove));
+        if (c.remove)
+            part.block({});
+        else if (c.made)
+            part.block(c.guard->bytes());
+        else
+            part.block(c.edit.whole ? std::span<const std::byte>(c.edit.bytes)
+                                    : std::span<const std::byte>(
+                                          c.edit.applied(c.guard->bytes())));
+    }
+    return part.take();
+}
+
+// The first part carries all others; then they go to their logs, with a mark each.
+Result<void> Transaction::log_several(std::vector<std::uint32_t> volumes) {
+    Core::OpenIntent open;
+    open.primary = volumes.front();
+    open.others.assign(volumes.begin() + 1, volumes.end());
+    open.id = {std::uint64_t{core_.node_.id().value} << 32 | open.primary,
+               core_.next_intent_.fetch_add(1)};
+    Writer intent;
+    intent.block(note_);
+    for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
+    for (const std::uint32_t volume : volumes) {
+        const bool first = volume == open.primary;
+        Writer call;
+        call.put(volume).put(open.id).put(first);
+        call.block(first ? intent.bytes() : std::span<const std::byte>(note_));
+        call.block(part_of(volume));
+        // Where a later one fails, the intent stands: recovery does what it promises.
+        SSI_TRY(core_.call_volume(volume, Core::Verb::log, call.bytes()));
+    }
+    std::lock_guard lock(core_.intent_mutex_);
+    core_.intents_.push_back(std::move(open));
+    return {};
+}
+
+Result<void> Transaction::finish() {
+    for (Change& c : changes_) {
+        if (c.remove)
+            SSI_TRY(c.guard->resize(0));
+        else if (!c.made)
+            SSI_TRY(c.edit.apply(*c.guard));
+        if (core_.volumes_->log(c.volume, io::KeptIn::metadata)) c.guard->stored();
+    }
+    return {};
+}
+
+Result<std::vector<PartView>> read_part(std::span<const std::byte> bytes) {
+    std::vector<PartView> part;
+    Reader reader(bytes);
+    while (!reader.at_end()) {
+        PartView view;
+        view.number = SetId(reader.get<std::uint32_t>());
+        view.id = reader.get<ObjectId>();
+        view.remove = reader.get<std::uint8_t>() != 0;
+        view.value = reader.block();
+        if (!reader.ok())
+            return fail(Errc::bad_message, "part of a transaction that ends in the middle");
+        part.push_back(view);
+    }
+    return part;
+}
+
+void add_part(io::LogTransaction& to, const std::vector<PartView>& part) {
+    for (const PartView& view : part) {
+        if (view.remove)
+            to.remove(view.number, view.id);
+        else
+            to.put(view.number, view.id, view.value);
+    }
+}
+
+Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto volume = reader.get<std::uint32_t>();
+    const auto id = reader.get<ObjectId>();
+    const auto first = reader.get<bool>();
+    const auto note = reader.block();
+    const auto bytes = reader.block();
+    if (!reader.ok()) return fail(Errc::bad_message, "a request to log that is too short");
+    io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
+    if (!log)
+        return fail(Errc::internal, fmt::format("volume {} is not mounted by node {}", volume,
+                                                node_.id().value));
+    auto part = read_part(bytes);
+    if (!part) return tl::unexpected<Failure>(std::move(part).error());
+    io::LogTransaction change;
+    add_part(change, *part);
+    if (id != ObjectId{}) change.intent(volumes_->number_of(first ? intent_set : mark_set), id, note);
+    if (auto done = log->apply(change); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return Bytes{};
+}
+
+namespace {
+
+// {volume, set, id} that is not needed any more.
+std::vector<std::byte> settled(std::uint32_t volume, SetId set, ObjectId id) {
+    return Writer().put(volume).put(set.value).put(id).take();
+}
+
+}  // namespace
+
+Result<Core::Bytes> Core::serve_settle(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto volume = reader.get<std::uint32_t>();
+    const SetId set(reader.get<std::uint32_t>());
+    const auto id = reader.get<ObjectId>();
+    io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
+    if (!reader.ok() || !log) return fail(Errc::bad_message, "a malformed request to settle");
+    io::LogTransaction change;
+    change.done(set, id);
+    if (auto done = log->apply(change); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return Bytes{};
+}
+
+// Intents whose parts are durable everywhere are taken back, then the marks that answer them.
+Result<void> Core::settle_intents() {
+    std::vector<OpenIntent> open;
+    {
+        std::lock_guard lock(intent_mutex_);
+        open.swap(intents_);
+    }
+    if (open.empty()) return {};
+    VolumeList others, firsts;
+    for (const OpenIntent& intent : open) {
+        firsts.add(intent.primary);
+        for (const std::uint32_t volume : intent.others) others.add(volume);
+    }
+    const auto settle = [&](std::uint32_t volume, std::string_view set, ObjectId id) {
+        return call_volume(volume, Verb::settle, settled(volume, volumes_->number_of(set), id));
+    };
+    SSI_TRY(commit(others));
+    for (const OpenIntent& intent : open)
+        SSI_TRY(settle(intent.primary, intent_set, intent.id));
+    SSI_TRY(commit(firsts));
+    for (const OpenIntent& intent : open)
+        for (const std::uint32_t volume : intent.others)
+            SSI_TRY(settle(volume, mark_set, intent.id));
+    return {};
+}
+
+}  // namespace ssi::fs
