@@ -393,6 +393,7 @@ Result<void> FileSystem::sync(std::string_view path) {
 Result<void> FileSystem::sync() { return core().sync_all(); }
 Result<Space> FileSystem::space() { return core().space(); }
 Result<void> FileSystem::drop_caches() { return core().pages().drop_caches(); }
+Result<CheckReport> FileSystem::check(bool repair) { return core().run_check(repair, false); }
 Result<void> FileSystem::close() { return core().close(); }
 
 }  // namespace ssi::fs

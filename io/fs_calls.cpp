@@ -41,6 +41,9 @@ void Core::register_calls() {
         add(verb, Sort::operation, inode);
     add(Verb::log, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_log(a); });
     add(Verb::commit, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_commit(a); });
+    add(Verb::check, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_check(a); });
+    add(Verb::has_intent, Sort::leaf,
+        [](Core& c, Verb, Arguments a) { return c.serve_has_intent(a); });
     add(Verb::settle, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_settle(a); });
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "fs_transaction.hpp"
+#include "volumes_state.hpp"
 
 namespace ssi::fs {
 namespace {

@@ -93,6 +93,7 @@ struct NameReply {
     Gone gone;
 };
 
+class Check;
 class Transaction;
 
 class Core {
@@ -162,6 +163,7 @@ public:
     Result<void> sync_all();          // of every node
     Result<void> sync_mine();         // what this node homes
     Result<void> commit(const VolumeList& volumes);
+    Result<CheckReport> run_check(bool repair, bool recovering);   // collective
 
     io::Volumes& volumes() { return *volumes_; }
     Pages& pages() { return *pages_; }
@@ -175,7 +177,7 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, add_link, drop_link, reap, persist, sync_all,
-        remove_pages, log, commit, settle,
+        remove_pages, log, commit, settle, check, has_intent,
     };
     using Bytes = std::vector<std::byte>;
 
@@ -262,6 +264,12 @@ private:
 
     // -- fs_recovery.cpp
     Result<void> recover();           // collective
+    Result<void> redo(const io::Intent& intent);
+    Result<void> undo_old_name(const io::Intent& mark);
+    Result<bool> has_intent(std::uint32_t volume, SetId set, ObjectId id);
+    Result<bool> asks_intent(std::uint32_t volume, std::string_view set, ObjectId id);
+    Result<Bytes> serve_has_intent(std::span<const std::byte> arguments);
+    Result<Bytes> serve_check(std::span<const std::byte> arguments);
 
     // -- fs_transaction.cpp
     Result<Bytes> serve_log(std::span<const std::byte> arguments);
@@ -304,6 +312,9 @@ private:
     sys::Mutex intent_mutex_;
     std::vector<OpenIntent> intents_;
     std::atomic<std::uint64_t> next_intent_{1};
+
+    sys::Mutex check_mutex_;
+    Check* check_ = nullptr;         // while one runs
 
     sys::Mutex committer_mutex_;
     sys::Condition committer_wakes_;

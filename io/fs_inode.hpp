@@ -46,7 +46,7 @@ struct InodeHead {
     bool is_directory() const { return S_ISDIR(mode); }
     std::size_t inline_offset() const { return sizeof(InodeHead) + xattr_bytes; }
 };
-static_assert(sizeof(InodeHead) == 104);
+static_assert(sizeof(InodeHead) == 96);
 
 inline std::optional<InodeHead> inode_head(std::span<const std::byte> bytes) {
     if (bytes.size() < sizeof(InodeHead)) return std::nullopt;

@@ -53,7 +53,7 @@ struct Walk {
     VolumeList* volumes = nullptr;
 
     Place place{root_inode, S_IFDIR >> 12};   // where it has come to
-    std::string name;
+    std::string name{};
     LastName last = LastName::root;
     bool slash = false;
 

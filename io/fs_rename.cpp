@@ -25,9 +25,9 @@ struct Core::Move {
     unsigned flags;
     std::uint64_t from_hash = 0, to_hash = 0;
     std::uint64_t from_index = 0, to_index = 0;
-    Place moved;                       // what is moved
-    std::optional<Place> replaced;     // by what it replaces
-    Gone gone;
+    Place moved{};                         // what is moved
+    std::optional<Place> replaced{};       // what it replaces
+    Gone gone{};
     bool split = false;
 };
 

@@ -104,6 +104,13 @@ struct Space {
     std::uint64_t inodes = 0;                        // in use
 };
 
+// What a check found. Counts are of the whole file system, texts of this node.
+struct CheckReport {
+    std::uint64_t directories = 0, files = 0, others = 0, entries = 0;
+    std::uint64_t problems = 0, repaired = 0;
+    std::vector<std::string> texts;   // the first of the problems
+};
+
 class Core;
 class VolumeList;
 struct Place;
@@ -204,6 +211,9 @@ public:
     // File data that memory has is written, and forgotten as far as nobody uses it. For tests and
     // measurements.
     Result<void> drop_caches();
+    // Collective, while nobody uses it: whether names, inodes and pages fit together; with `repair`
+    // they do afterwards.
+    Result<CheckReport> check(bool repair = false);
     // Collective: everything is durable afterwards. Files must be closed.
     Result<void> close();
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// After a crash: what transactions over several logs promised is done, or undone where the promise
+// itself was lost; then the tree is checked and mended. Collective, before anybody uses it.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <set>
+
+#include "fs_check.hpp"
+#include "fs_transaction.hpp"
+
+namespace ssi::fs {
+namespace {
+
+struct Kept {
+    std::uint32_t volume;
+    io::Intent intent;
+};
+
+}  // namespace
+
+// Whether a log has an intent, or a mark, of that id.
+Result<bool> Core::has_intent(std::uint32_t volume, SetId set, ObjectId id) {
+    auto intents = volumes_->log(volume, io::KeptIn::metadata)->intents();
+    if (!intents) return tl::unexpected<Failure>(std::move(intents).error());
+    for (const io::Intent& i : *intents)
+        if (i.set == set && i.id == id) return true;
+    return false;
+}
+
+// {volume, set, id}: one byte, whether it is there.
+Result<Core::Bytes> Core::serve_has_intent(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto volume = reader.get<std::uint32_t>();
+    const SetId set(reader.get<std::uint32_t>());
+    const auto id = reader.get<ObjectId>();
+    if (!reader.ok() || !volumes_->log(volume, io::KeptIn::metadata))
+        return fail(Errc::bad_message, "a malformed request about intents");
+    auto has = has_intent(volume, set, id);
+    if (!has) return tl::unexpected<Failure>(std::move(has).error());
+    return Writer().put(*has).take();
+}
+
+Result<bool> Core::asks_intent(std::uint32_t volume, std::string_view set, ObjectId id) {
+    auto answer = calls_->call(
+        volumes_->node_of(volume), static_cast<std::uint8_t>(Verb::has_intent),
+        Writer().put(volume).put(volumes_->number_of(set).value).put(id).bytes());
+    if (!answer) return tl::unexpected<Failure>(std::move(answer).error());
+    return Reader(*answer).get<bool>();
+}
+
+// The parts that other logs did not get.
+Result<void> Core::redo(const io::Intent& intent) {
+    Reader reader(intent.bytes);
+    const auto note = reader.block();
+    while (!reader.at_end()) {
+        const auto volume = reader.get<std::uint32_t>();
+        const auto part = reader.block();
+        if (!reader.ok() || volume >= volumes_->volumes().size())
+            return fail(Errc::parse, "an intent that is malformed");
+        auto has = asks_intent(volume, mark_set, intent.id);
+        if (!has) return tl::unexpected<Failure>(std::move(has).error());
+        if (*has) continue;
+        Writer call;
+        call.put(volume).put(intent.id).put(false).block(note).block(part);
+        SSI_TRY(call_volume(volume, Verb::log, call.bytes()));
+    }
+    return {};
+}
+
+// The new name is there, and the old one still: the intent and the removal were lost.
+Result<void> Core::undo_old_name(const io::Intent& mark) {
+    if (mark.bytes.empty()) return {};
+    Reader reader(mark.bytes);
+    const auto directory = reader.get<InodeId>();
+    const auto inode = reader.get<InodeId>();
+    const auto name = reader.text();
+    if (!reader.ok()) return fail(Errc::parse, "a mark that is malformed");
+    const std::uint64_t hash = name_hash(name);
+    auto bucket = bucket_for(directory, hash, kddm::Access::write);
+    if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
+    const BucketView view(bucket->guard.bytes());
+    const auto entry = view.find(name, hash);
+    if (!entry || entry->head.inode != inode.value) return {};
+    Transaction tx(*this);
+    tx.change(volume_of_bucket(directory, bucket->index), bucket_number_, bucket->guard,
+              view.erase(*entry, now()));
+    return tx.apply();
+}
+
+Result<void> Core::recover() {
+    std::vector<Kept> intents, marks;
+    const auto collect = [&]() -> Result<void> {
+        for (const std::uint32_t volume : own_volumes_) {
+            auto kept = volumes_->log(volume, io::KeptIn::metadata)->intents();
+            if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
+            for (io::Intent& i : *kept) {
+                const bool mark = i.set == volumes_->number_of(mark_set);
+                if (mark || i.set == volumes_->number_of(intent_set))
+                    (mark ? marks : intents).push_back({volume, std::move(i)});
+            }
+        }
+        return {};
+    };
+    SSI_TRY(agree(collect()));
+    const auto redo_all = [&]() -> Result<void> {
+        for (const Kept& k : intents) SSI_TRY(redo(k.intent));
+        return {};
+    };
+    SSI_TRY(agree(redo_all()));
+    const auto undo_all = [&]() -> Result<void> {
+        for (const Kept& k : marks) {
+            auto has = asks_intent(static_cast<std::uint32_t>(k.intent.id.hi), intent_set,
+                                   k.intent.id);
+            if (!has) return tl::unexpected<Failure>(std::move(has).error());
+            if (!*has) SSI_TRY(undo_old_name(k.intent));
+        }
+        return {};
+    };
+    SSI_TRY(agree(undo_all()));
+    const auto forget = [&](std::string_view set) -> Result<void> {
+        SSI_TRY(volumes_->sync());
+        for (const std::uint32_t volume : own_volumes_) {
+            io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
+            auto kept = log->intents();
+            if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
+            io::LogTransaction change;
+            for (const io::Intent& i : *kept)
+                if (i.set == volumes_->number_of(set)) change.done(i.set, i.id);
+            if (change.empty()) continue;
+            if (auto done = log->apply(change); !done)
+                return tl::unexpected<Failure>(std::move(done).error());
+        }
+        return volumes_->sync();
+    };
+    SSI_TRY(agree(volumes_->sync()));
+    SSI_TRY(agree(forget(intent_set)));
+    SSI_TRY(agree(forget(mark_set)));
+    auto report = run_check(true, true);
+    if (!report) return tl::unexpected<Failure>(std::move(report).error());
+    if (node_.rank() == 0)
+        SSI_LOG(node_.doors().log, info, "kdfs",
+                "recovered: {} directories, {} files; {} leftovers of what was not durable mended",
+                report->directories, report->files, report->repaired);
+    return {};
+}
+
+Result<CheckReport> Core::run_check(bool repair, bool recovering) {
+    Check check(*this, repair, recovering);
+    {
+        std::lock_guard lock(check_mutex_);
+        check_ = &check;
+    }
+    SSI_TRY(node_.barrier());
+    auto report = check.run();
+    Result<void> left = node_.barrier();
+    {
+        std::lock_guard lock(check_mutex_);
+        check_ = nullptr;
+    }
+    if (!left && report) return tl::unexpected<Failure>(std::move(left).error());
+    return report;
+}
+
+Result<Core::Bytes> Core::serve_check(std::span<const std::byte> arguments) {
+    std::lock_guard lock(check_mutex_);
+    if (!check_) return fail(Errc::bad_message, "a question of a check that is over");
+    return check_->answer(arguments);
+}
+
+}  // namespace ssi::fs
