@@ -16,13 +16,13 @@ namespace {
 
 class LogLinker final : public kddm::Linker {
 public:
-    LogLinker(std::shared_ptr<Volumes::State> state, SetId number)
-        : state_(std::move(state)), number_(number) {}
+    LogLinker(std::shared_ptr<Volumes::State> state, SetId number, KeptPlace place)
+        : state_(std::move(state)), number_(number), place_(place) {}
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
         auto use = state_->use();
         if (!use) return tl::unexpected<Failure>(std::move(use).error());
-        auto log = state_->log_of(object.id());
+        auto log = state_->log_of(object.id(), place_);
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         auto value = (*log)->get(number_, object.id());
         if (!value && value.error().code == Errc::not_found) return none;
@@ -36,7 +36,7 @@ public:
         change.put(number_, id, bytes);
         return apply(id, change);
     }
-    Result<void> sync() override { return state_->sync(); }
+    Result<void> sync() override { return state_->sync(place_.where); }
     Result<void> remove(ObjectId id) override {
         LogTransaction change;
         change.remove(number_, id);
@@ -49,19 +49,19 @@ public:
         LogTransaction change;
         change.remove_set(number_);
         change.remove(catalogue, ObjectId(number_.value));
-        for (ObjectLog* log : state_->logs) {
-            if (!log) continue;
-            if (auto applied = log->apply(change); !applied)
+        SSI_TRY(state_->each_log(place_.where, [&](ObjectLog& log) -> Result<void> {
+            if (auto applied = log.apply(change); !applied)
                 return tl::unexpected<Failure>(std::move(applied).error());
-        }
-        return state_->sync();
+            return {};
+        }));
+        return state_->sync(place_.where);
     }
 
 private:
     Result<void> apply(ObjectId id, const LogTransaction& change) {
         auto use = state_->use();
         if (!use) return tl::unexpected<Failure>(std::move(use).error());
-        auto log = state_->log_of(id);
+        auto log = state_->log_of(id, place_);
         if (!log) return tl::unexpected<Failure>(std::move(log).error());
         if (auto applied = (*log)->apply(change); !applied)
             return tl::unexpected<Failure>(std::move(applied).error());
@@ -70,14 +70,18 @@ private:
 
     const std::shared_ptr<Volumes::State> state_;
     const SetId number_;
+    const KeptPlace place_;
 };
 
 }  // namespace
 
-Result<ObjectLog*> Volumes::State::log_of(ObjectId id) const {
+Result<ObjectLog*> Volumes::State::log_of(ObjectId id, const KeptPlace& place) const {
     const auto slots = static_cast<std::uint32_t>(map.slots.size());
-    const std::uint16_t volume = map.slots[kddm::stable_slot(id, slots).value];
-    if (volume < logs.size() && logs[volume]) return logs[volume];
+    const SlotId slot = place.slot_of ? place.slot_of(SetId(0), id, slots)
+                                      : kddm::stable_slot(id, slots);
+    const std::uint16_t volume = map.slots[slot.value & (slots - 1)];
+    if (volume < logs.size())
+        if (ObjectLog* log = logs[volume][log_index(place.where)]) return log;
     return fail(Errc::internal,
                 fmt::format("object {}:{} is of volume {}, which is not mounted here", id.hi, id.lo,
                             volume));
@@ -102,15 +106,15 @@ void Volumes::State::end_uses() {
     while (uses != 0) unused.wait(mutex);
 }
 
-Result<void> Volumes::State::sync() {
+Result<void> Volumes::State::sync(KeptIn where) {
     auto used = use();
     if (!used) return tl::unexpected<Failure>(std::move(used).error());
     Result<void> result;
-    for (ObjectLog* log : logs) {
-        if (!log) continue;
-        auto done = log->commit_all();
+    (void)each_log(where, [&](ObjectLog& log) -> Result<void> {
+        auto done = log.commit_all();
         if (result) result = std::move(done);
-    }
+        return {};
+    });
     return result;
 }
 
@@ -119,9 +123,9 @@ SetId kept_number(std::string_view name) {
     return SetId(hash == catalogue.value ? 1 : hash);
 }
 
-std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state,
-                                              SetId number) {
-    return std::make_shared<LogLinker>(std::move(state), number);
+std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state, SetId number,
+                                              KeptPlace place) {
+    return std::make_shared<LogLinker>(std::move(state), number, place);
 }
 
 }  // namespace ssi::io

@@ -4,6 +4,7 @@
 //
 //   look       open the directories, read the superblocks; tell what was found
 //   form       of new directories: superblocks that say "forming"
+//   unmark     from now on the volumes were not closed cleanly
 //   open logs  recovery
 //   formed     superblocks of new volumes say so: from now on they are asked for
 #include <fmt/format.h>
@@ -25,7 +26,8 @@ namespace {
 
 using State = Volumes::State;
 
-constexpr std::uint64_t volume_log = 1;
+constexpr const char* log_directories[] = {"log", "data"};   // by KeptIn; numbered from 1
+constexpr const char* mark_name = "clean";
 
 // How a round went on a node, or what went wrong.
 struct Outcome {
@@ -99,6 +101,9 @@ Result<void> look(State& state) {
         auto superblock = read_superblock(*volume->disk);
         if (!superblock) return tl::unexpected<Failure>(in_directory(*volume, superblock.error()));
         volume->superblock = std::move(*superblock);
+        auto clean = find_mark(*volume->disk);
+        if (!clean) return tl::unexpected<Failure>(in_directory(*volume, clean.error()));
+        volume->clean = *clean;
         state.mine.push_back(std::move(volume));
     }
     return {};
@@ -121,6 +126,7 @@ FoundVolume found_of(const State& state, const LocalVolume& volume) {
     found.id = s.id();
     found.whole = s.whole;
     found.map_version = s.map_version;
+    found.clean = volume.clean ? 1 : 0;
     return found;
 }
 
@@ -199,6 +205,7 @@ Result<void> write_all(State& state, const std::vector<FoundVolume>& found,
         LocalVolume& volume = *state.mine[i];
         Superblock superblock = state.map;
         superblock.state = as;
+        superblock.has_data = as == Superblock::State::formed;
         superblock.index = static_cast<std::uint32_t>(first + i);
         if (auto written = write_superblock(*volume.disk, superblock); !written)
             return tl::unexpected<Failure>(in_directory(volume, written.error()));
@@ -218,20 +225,31 @@ Result<Superblock> newest_map(State& state, const std::vector<FoundVolume>& foun
     return decode_superblock(bytes);
 }
 
+// A volume of an earlier build has one log: the other is made.
 Result<void> open_logs(State& state, bool forming) {
     for (auto& volume : state.mine) {
-        ObjectLogOptions options;
-        options.log.disk = volume->disk.get();
-        options.log.directory = "log";
-        options.log.identity = {volume->superblock->id(), volume_log};
-        options.log.create = forming;
-        options.log.segment_bytes = state.options.segment_bytes;
-        options.log.limit_bytes = state.options.limit_bytes;
-        options.tasks = &state.node->doors().tasks;
-        auto log = ObjectLog::open(std::move(options));
-        if (!log) return tl::unexpected<Failure>(in_directory(*volume, log.error()));
-        volume->log = std::move(*log);
+        for (const KeptIn where : every_log) {
+            ObjectLogOptions options;
+            options.log.disk = volume->disk.get();
+            options.log.directory = log_directories[log_index(where)];
+            options.log.identity = {volume->superblock->id(), log_index(where) + 1};
+            options.log.create =
+                forming || (where == KeptIn::data && !volume->superblock->has_data);
+            options.log.segment_bytes = state.options.segment_bytes;
+            options.log.limit_bytes = state.options.limit_bytes;
+            options.tasks = &state.node->doors().tasks;
+            auto log = ObjectLog::open(std::move(options));
+            if (!log) return tl::unexpected<Failure>(in_directory(*volume, log.error()));
+            volume->logs[log_index(where)] = std::move(*log);
+        }
     }
+    return {};
+}
+
+Result<void> unmark(State& state) {
+    for (auto& volume : state.mine)
+        if (auto removed = remove_mark(*volume->disk); !removed)
+            return tl::unexpected<Failure>(in_directory(*volume, removed.error()));
     return {};
 }
 
@@ -243,6 +261,7 @@ Result<void> renew(State& state) {
                                           &Superblock::Entry::id);
         superblock.index = static_cast<std::uint32_t>(at - superblock.volumes.begin());
         superblock.state = Superblock::State::formed;
+        superblock.has_data = true;
         if (superblock == *volume->superblock) continue;
         if (auto written = write_superblock(*volume->disk, superblock); !written)
             return tl::unexpected<Failure>(in_directory(*volume, written.error()));
@@ -253,22 +272,46 @@ Result<void> renew(State& state) {
 
 Result<void> place(State& state, const std::vector<FoundVolume>& found) {
     const Superblock& map = state.map;
-    state.logs.assign(map.volumes.size(), nullptr);
+    state.logs.assign(map.volumes.size(), {});
     for (auto& volume : state.mine)
-        state.logs[volume->superblock->index] = volume->log.get();
+        for (const KeptIn where : every_log)
+            state.logs[volume->superblock->index][log_index(where)] =
+                volume->logs[log_index(where)].get();
     for (const Superblock::Entry& entry : map.volumes) {
         const auto at = std::ranges::find(found, entry.id, &FoundVolume::id);
         state.volumes.push_back({entry.id, at->node, at->label});
     }
-    std::vector<NodeId> homes;
-    for (const std::uint16_t volume : map.slots) {
-        homes.push_back(state.volumes[volume].node);
-        ++state.volumes[volume].slots;
-    }
-    return state.engine->register_homes(state.placement(), std::move(homes));
+    for (const std::uint16_t volume : map.slots) ++state.volumes[volume].slots;
+    return state.engine->register_homes(state.placement(), state.homes());
 }
 
 }  // namespace
+
+std::vector<NodeId> Volumes::State::homes() const {
+    std::vector<NodeId> homes;
+    for (const std::uint16_t volume : map.slots) homes.push_back(volumes[volume].node);
+    return homes;
+}
+
+Result<bool> find_mark(Disk& disk) {
+    const auto file = disk.open(mark_name, OpenMode::read);
+    if (file) return true;
+    if (file.error().code == Errc::not_found) return false;
+    return tl::unexpected<Failure>(file.error());
+}
+
+Result<void> set_mark(Disk& disk) {
+    const auto file = disk.open(mark_name, OpenMode::create);
+    if (!file) return tl::unexpected<Failure>(file.error());
+    return disk.sync_directory("");
+}
+
+// Also when it was not found: a removal that a crash interrupted may be undone by the next.
+Result<void> remove_mark(Disk& disk) {
+    const auto removed = disk.remove(mark_name);
+    if (!removed && removed.error().code != Errc::not_found) return removed;
+    return disk.sync_directory("");
+}
 
 Result<void> mount_volumes(State& state) {
     node::Node& node = *state.node;
@@ -286,6 +329,9 @@ Result<void> mount_volumes(State& state) {
         SSI_TRY(agree(node, write_all(state, *found, Superblock::State::forming)));
     else
         SSI_TRY(check_complete(*found, state.map));
+    state.is_new = plan->forming;
+    state.was_clean = plan->forming || std::ranges::all_of(*found, &FoundVolume::clean);
+    SSI_TRY(agree(node, unmark(state)));
     SSI_TRY(agree(node, open_logs(state, plan->forming)));
     SSI_TRY(agree(node, plan->forming
                             ? write_all(state, *found, Superblock::State::formed)

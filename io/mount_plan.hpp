@@ -20,6 +20,7 @@ struct FoundVolume {
     VolumeId id;                     // not of a blank one
     VolumeId whole;
     std::uint64_t map_version = 0;
+    std::uint64_t clean = 0;         // 1: it was closed cleanly
     char label[label_bytes] = {};    // host and directory
     std::string name() const;        // for messages
 };

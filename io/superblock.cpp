@@ -60,6 +60,7 @@ std::vector<std::byte> encode(const Superblock& s) {
     put(bytes, 40, s.index);
     put(bytes, 44, static_cast<std::uint32_t>(s.volumes.size()));
     put(bytes, 48, static_cast<std::uint32_t>(s.slots.size()));
+    put(bytes, 52, static_cast<std::uint32_t>(s.has_data ? 2 : 0));
     std::size_t at = head_bytes;
     for (const Superblock::Entry& volume : s.volumes) {
         put(bytes, at, volume.id.high);
@@ -99,6 +100,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte> bytes) {
     s.whole = {take<std::uint64_t>(bytes, 16), take<std::uint64_t>(bytes, 24)};
     s.map_version = take<std::uint64_t>(bytes, 32);
     s.index = take<std::uint32_t>(bytes, 40);
+    s.has_data = take<std::uint32_t>(bytes, 52) == 2;
     std::size_t at = head_bytes;
     for (std::uint32_t i = 0; i < volumes; ++i, at += entry_bytes) {
         const auto* label = reinterpret_cast<const char*>(bytes.data() + at + 16);

@@ -34,6 +34,7 @@ struct Superblock {
     VolumeId whole;                           // of all volumes together
     std::uint64_t map_version = 1;
     std::uint32_t index = 0;                  // which of `volumes` this is
+    bool has_data = false;                    // its log of data was made
     std::vector<Entry> volumes;
     std::vector<std::uint16_t> slots;         // slot -> index of its volume; a power of two
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ssi/base/assert.hpp"
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/session.hpp"
 #include "volumes_state.hpp"
@@ -38,46 +39,48 @@ std::string named(const std::vector<std::byte>& bytes) {
 }
 
 Result<void> check_kept(Volumes::State& state, std::string_view name,
-                        const kddm::SetOptions& options, std::span<const std::byte> description) {
+                        const kddm::SetOptions& options, KeptIn where,
+                        std::span<const std::byte> description) {
     if (options.linker != "memory" || options.placement != "hashed")
         return fail(Errc::invalid_argument,
                     fmt::format("set '{}' cannot be kept on volumes with a linker or placement of "
                                 "its own", name));
     auto use = state.use();
     if (!use) return tl::unexpected<Failure>(std::move(use).error());
-    for (ObjectLog* log : state.logs) {
-        if (!log) continue;
-        auto there = log->get(catalogue, ObjectId(kept_number(name).value));
-        if (!there && there.error().code == Errc::not_found) continue;
-        if (!there) return tl::unexpected<Failure>(std::move(there).error());
-        if (!std::ranges::equal(there->bytes, description))
+    for (const KeptIn kind : every_log)
+        SSI_TRY(state.each_log(kind, [&](ObjectLog& log) -> Result<void> {
+            auto there = log.get(catalogue, ObjectId(kept_number(name).value));
+            if (!there && there.error().code == Errc::not_found) return {};
+            if (!there) return tl::unexpected<Failure>(std::move(there).error());
+            if (kind == where && std::ranges::equal(there->bytes, description)) return {};
             return fail(Errc::mismatch,
-                        fmt::format("set '{}' cannot be kept: the volumes have {}", name,
-                                    named(there->bytes)));
-    }
+                        fmt::format("set '{}' cannot be kept: the volumes have {}{}", name,
+                                    named(there->bytes),
+                                    kind == where ? "" : " in the other log"));
+        }));
     return {};
 }
 
 // Each log has the description of each set that has objects there, so that a volume by itself can
 // be read.
-Result<void> add_description(Volumes::State& state, SetId number,
+Result<void> add_description(Volumes::State& state, SetId number, KeptIn where,
                              std::span<const std::byte> description) {
     auto use = state.use();
     if (!use) return tl::unexpected<Failure>(std::move(use).error());
-    for (ObjectLog* log : state.logs) {
-        if (!log || log->contains(catalogue, ObjectId(number.value))) continue;
+    return state.each_log(where, [&](ObjectLog& log) -> Result<void> {
+        if (log.contains(catalogue, ObjectId(number.value))) return {};
         LogTransaction change;
         change.put(catalogue, ObjectId(number.value), description);
-        if (auto applied = log->apply(change); !applied)
+        if (auto applied = log.apply(change); !applied)
             return tl::unexpected<Failure>(std::move(applied).error());
-    }
-    return {};
+        return {};
+    });
 }
 
 }  // namespace
 
 Volumes::Volumes(std::shared_ptr<State> state) : state_(std::move(state)) {}
-Volumes::~Volumes() { (void)close(); }
+Volumes::~Volumes() { (void)end(false); }
 
 Result<std::unique_ptr<Volumes>> Volumes::mount(Session& session, VolumesOptions options) {
     return mount(session.internal_node(), session.internal_engine(), std::move(options));
@@ -93,30 +96,77 @@ Result<std::unique_ptr<Volumes>> Volumes::mount(node::Node& node, kddm::Engine& 
     return std::unique_ptr<Volumes>(new Volumes(std::move(state)));
 }
 
-Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions options) {
+Result<kddm::SetOptions> Volumes::keep(std::string_view name, kddm::SetOptions options,
+                                       KeptIn where, kddm::PlacementFunction slot_of) {
     const SetId number = kept_number(name);
     const std::vector<std::byte> description = describe(name, options);
-    SSI_TRY(agree(*state_->node, check_kept(*state_, name, options, description)));
-    Result<void> described = add_description(*state_, number, description);
+    SSI_TRY(agree(*state_->node, check_kept(*state_, name, options, where, description)));
+    Result<void> described = add_description(*state_, number, where, description);
     options.placement = state_->placement();
     options.linker = fmt::format("{}/{}", options.placement, name);
-    state_->engine->register_linker(options.linker, make_log_linker(state_, number));
+    if (slot_of) {
+        options.placement = options.linker;
+        auto placed = state_->engine->register_homes(options.placement, state_->homes(), slot_of);
+        if (described) described = std::move(placed);
+    }
+    state_->engine->register_linker(options.linker,
+                                    make_log_linker(state_, number, {where, slot_of}));
     // From here on any node may ask any other for an object.
     SSI_TRY(agree(*state_->node, described));
     return options;
 }
 
-Result<void> Volumes::sync() { return state_->sync(); }
+// Data first: what the metadata says of it is then there, too.
+Result<void> Volumes::sync() {
+    auto data = state_->sync(KeptIn::data);
+    auto metadata = state_->sync(KeptIn::metadata);
+    return data ? metadata : data;
+}
 VolumeId Volumes::id() const { return state_->map.whole; }
 const std::vector<VolumeInfo>& Volumes::volumes() const { return state_->volumes; }
 
-Result<void> Volumes::close() {
+bool Volumes::is_new() const { return state_->is_new; }
+bool Volumes::was_clean() const { return state_->was_clean; }
+
+std::uint32_t Volumes::slots() const {
+    return static_cast<std::uint32_t>(state_->map.slots.size());
+}
+std::uint32_t Volumes::volume_of(SlotId slot) const {
+    SSI_ASSERT(slot.value < slots(), "the volumes have no such slot");
+    return state_->map.slots[slot.value];
+}
+NodeId Volumes::node_of(std::uint32_t volume) const {
+    SSI_ASSERT(volume < state_->volumes.size(), "there is no such volume");
+    return state_->volumes[volume].node;
+}
+ObjectLog* Volumes::log(std::uint32_t volume, KeptIn where) const {
+    return volume < state_->logs.size() ? state_->logs[volume][log_index(where)] : nullptr;
+}
+SetId Volumes::number_of(std::string_view name) { return kept_number(name); }
+
+Result<std::shared_ptr<const void>> Volumes::hold() const {
+    auto use = state_->use();
+    if (!use) return tl::unexpected<Failure>(std::move(use).error());
+    struct Hold {
+        std::shared_ptr<State> state;
+        State::Use use;               // ends first
+    };
+    return std::make_shared<const Hold>(Hold{state_, std::move(*use)});
+}
+
+Result<void> Volumes::close() { return end(true); }
+
+Result<void> Volumes::end(bool cleanly) {
     state_->end_uses();
     Result<void> result;
     for (auto& volume : state_->mine) {
-        if (!volume->log) continue;
-        auto closed = volume->log->close();
-        if (result) result = std::move(closed);
+        Result<void> ended;
+        for (auto& log : volume->logs) {
+            auto closed = log ? log->close() : Result<void>();
+            if (ended) ended = std::move(closed);
+        }
+        if (ended && cleanly) ended = set_mark(*volume->disk);
+        if (result) result = std::move(ended);
     }
     state_->logs.clear();
     state_->mine.clear();

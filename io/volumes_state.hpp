@@ -2,6 +2,7 @@
 // What Volumes and the linkers of its sets share: this node's volumes with their logs, and the map.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,17 @@ struct LocalVolume {
     DirectoryLock lock;
     std::unique_ptr<Disk> disk;
     std::optional<Superblock> superblock;   // none: blank
-    std::unique_ptr<ObjectLog> log;         // ends before its disk
+    bool clean = false;                     // it has the mark of a clean close
+    std::array<std::unique_ptr<ObjectLog>, 2> logs;   // by KeptIn; end before their disk
+};
+
+inline constexpr std::array every_log{KeptIn::metadata, KeptIn::data};
+constexpr std::size_t log_index(KeptIn where) { return static_cast<std::size_t>(where); }
+
+// Where a set's objects are: which log, and which slot each.
+struct KeptPlace {
+    KeptIn where = KeptIn::metadata;
+    kddm::PlacementFunction slot_of = nullptr;   // null: stable_slot
 };
 
 struct Volumes::State {
@@ -34,10 +45,21 @@ struct Volumes::State {
     std::vector<std::unique_ptr<LocalVolume>> mine;
     Superblock map;                          // the newest; its index means nothing
     std::vector<VolumeInfo> volumes;         // in the order of the map
-    std::vector<ObjectLog*> logs;            // by index in the map; null: another node's
+    // By index in the map, and KeptIn; null: another node's.
+    std::vector<std::array<ObjectLog*, 2>> logs;
+    bool is_new = false;
+    bool was_clean = false;
 
-    // By which sets are placed here.
+    // By which sets are placed here that have no placement of their own.
     std::string placement() const { return "volumes/" + map.whole.text(); }
+    std::vector<NodeId> homes() const;       // by slot
+    // This node's logs of that kind.
+    template <class F>
+    Result<void> each_log(KeptIn where, F&& f) const {
+        for (const auto& both : logs)
+            if (ObjectLog* log = both[log_index(where)]) SSI_TRY(f(*log));
+        return {};
+    }
     // Keeps the logs open while it is there: write-backs go on when nobody knows of them.
     class Use {
     public:
@@ -52,8 +74,8 @@ struct Volumes::State {
     Result<Use> use();             // cancelled when the volumes were closed
     void end_uses();               // nobody begins one any more, nobody is in one
     // With a use. The log of the object's volume; internal when that is another node's.
-    Result<ObjectLog*> log_of(ObjectId id) const;
-    Result<void> sync();           // takes a use of its own
+    Result<ObjectLog*> log_of(ObjectId id, const KeptPlace& place) const;
+    Result<void> sync(KeptIn where);   // takes a use of its own
 
     sys::Mutex mutex;              // of the two below
     sys::Condition unused;
@@ -63,10 +85,15 @@ struct Volumes::State {
 
 // A set's number on volumes: the same wherever and whenever it is kept under that name. Never 0.
 SetId kept_number(std::string_view name);
-std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state, SetId number);
+std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> state, SetId number,
+                                              KeptPlace place);
 // mount.cpp
 // Collective: the same failure everywhere, that of the first node that has one.
 Result<void> agree(node::Node& node, const Result<void>& mine);
 Result<void> mount_volumes(Volumes::State& state);
+// The mark that a volume was closed cleanly.
+Result<bool> find_mark(Disk& disk);
+Result<void> set_mark(Disk& disk);
+Result<void> remove_mark(Disk& disk);   // fine when there is none
 
 }  // namespace ssi::io

@@ -221,7 +221,10 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     void store(Operation* operation);
     void end_store(Operation* operation, Result<void> result);
     void wait_stores(StoreTicket& ticket, unsigned most);
+    bool may_need_store(const Entry& entry) const;
+    void store_all(SetState& set, std::span<const ObjectId> ids, StoreTicket& ticket);
     Result<void> sync_linked(SetState& set);
+    Result<void> write_back(SetState& set, std::span<const ObjectId> ids);
     Result<void> unlink(SetState& set, Entry& entry);   // removes it at the linker
     void destroy_linked(SetState* set, Linker& linker, const std::string& name);
     void note_linker_failure(SetState& set, std::span<const std::byte> text);

@@ -181,6 +181,12 @@ struct alignas(64) Entry {
     void set_version(std::uint64_t v) { version.store(v, std::memory_order_release); }
     void next_version() { set_version(version.load(std::memory_order_relaxed) + 1); }
 
+    // By a writer whose change comes after stored().
+    void note_change() {
+        if (!(word.load(std::memory_order_relaxed) & pin::dirty)) [[unlikely]]
+            pin::set(word, pin::dirty);
+    }
+
     // The directory's part, or null.
     Home* home() const { return has_home ? home_place() : nullptr; }
     Home* home_place() const {

@@ -260,6 +260,55 @@ void Impl::wait_stores(StoreTicket& ticket, unsigned most) {
     }
 }
 
+// Whether the linker may lack what has been put before. Under the shard lock, at the home.
+bool Impl::may_need_store(const Entry& e) const {
+    const bool away = e.has_home && e.home()->owner != self;
+    const bool dirty = e.word.load(std::memory_order_relaxed) & pin::dirty;
+    // Owned by this node already, but on its way here: put by the owner before.
+    const bool coming = e.busy && e.busy->txn != 0;
+    return away || dirty || coming;
+}
+
+// Begins the write-back of all of them; some are still missing when it returns.
+void Impl::store_all(SetState& set, std::span<const ObjectId> ids, StoreTicket& ticket) {
+    for (const ObjectId id : ids) {
+        wait_stores(ticket, most_stores_of_sync);
+        Step step(*this, set, id, hash_object(set.id, id));
+        Entry* entry = step.find();
+        if (!entry || !may_need_store(*entry) || cache::absent(*entry, step.t()) ||
+            cache::loading(*entry))
+            continue;
+        {
+            std::lock_guard lock(store_mutex);
+            ++ticket.missing;
+        }
+        start_store(step, set, *entry, Access::read, false, &ticket);
+    }
+}
+
+Result<void> Impl::write_back(SetState& set, std::span<const ObjectId> ids) {
+    if (!set.linker)
+        return fail(Errc::invalid_argument,
+                    fmt::format("write_back of set '{}', which has no linker", set.name));
+    Held& held = Held::of_task();
+    for (const ObjectId id : ids) {
+        SSI_TRY(check_verb(set, id));
+        if (home_of(set, id) != self)
+            return fail(Errc::invalid_argument,
+                        fmt::format("write_back of {} of set '{}' at node {}, which is not its "
+                                    "home", name_of(id), set.name, self.value));
+        if (held.empty()) continue;
+        if (held.find(&set, id))
+            return fail(Errc::deadlock, fmt::format("write_back of {} of set '{}', which this task "
+                                                    "holds: let go first", name_of(id), set.name));
+        SSI_TRY(check_order(set, id, held));
+    }
+    StoreTicket ticket;
+    store_all(set, ids, ticket);
+    wait_stores(ticket, 0);
+    return std::move(ticket.result);
+}
+
 // Everything that was put before, by any node, of the objects that this node homes.
 Result<void> Impl::sync_linked(SetState& set) {
     if (Held::of_task().holds(&set))
@@ -271,25 +320,10 @@ Result<void> Impl::sync_linked(SetState& set) {
         {
             std::lock_guard lock(set.shards[i].mutex);
             set.shards[i].index.for_each([&](const Entry& e) {
-                const bool away = e.has_home && e.home()->owner != self;
-                const bool dirty = e.word.load(std::memory_order_relaxed) & pin::dirty;
-                // Owned by this node already, but on its way here: put by the owner before.
-                const bool coming = e.busy && e.busy->txn != 0;
-                if ((away || dirty || coming) && home_of(set, e.id) == self)
-                    ids.push_back(e.id);
+                if (may_need_store(e) && home_of(set, e.id) == self) ids.push_back(e.id);
             });
         }
-        for (const ObjectId id : ids) {
-            wait_stores(ticket, most_stores_of_sync);
-            Step step(*this, set, id, hash_object(set.id, id));
-            Entry* entry = step.find();
-            if (!entry || cache::absent(*entry, step.t()) || cache::loading(*entry)) continue;
-            {
-                std::lock_guard lock(store_mutex);
-                ++ticket.missing;
-            }
-            start_store(step, set, *entry, Access::read, false, &ticket);
-        }
+        store_all(set, ids, ticket);
     }
     wait_stores(ticket, 0);
     SSI_TRY(std::move(ticket.result));

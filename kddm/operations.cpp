@@ -92,6 +92,7 @@ Result<void> Impl::execute_atomic(std::span<std::byte> bytes, const Message& m,
 Result<void> Impl::execute(SetState& set, Entry& entry, const Message& m,
                            std::span<const std::byte> arguments, Message& answer,
                            std::vector<std::byte>& bytes) {
+    entry.note_change();
     if (m.kind() == Kind::atomic) return execute_atomic(entry.bytes(), m, arguments, answer);
     const RegisteredFunction* f = function(m.version);
     if (!f)

@@ -34,7 +34,17 @@ std::span<const std::byte> RawGuard::bytes() const {
 
 std::span<std::byte> RawGuard::writable() {
     SSI_ASSERT(access_ == Access::write, "writing needs a guard made by grab, or upgrade()");
+    entry_->note_change();
     return entry_->bytes();
+}
+
+// Nobody writes back meanwhile: that takes a pin of its own, and so was queued, or will be. Whoever
+// noted before that the linker had version v finds another once this guard is let go.
+void RawGuard::stored() {
+    SSI_ASSERT(access_ == Access::write && set_->linker, "stored() is for a grab of a kept object");
+    auto& impl = set_->owner->impl();
+    SSI_ASSERT(impl.home_of(*set_, entry_->id) == impl.self, "stored() is for the object's home");
+    pin::clear(entry_->word, pin::dirty);
 }
 
 std::uint64_t RawGuard::version() const {
@@ -44,6 +54,7 @@ std::uint64_t RawGuard::version() const {
 
 Result<void> RawGuard::resize(std::size_t length) {
     SSI_ASSERT(access_ == Access::write, "resizing needs a guard made by grab, or upgrade()");
+    entry_->note_change();
     return set_->owner->impl().resize(*set_, *entry_, length);
 }
 
@@ -218,6 +229,10 @@ Result<void> RawSet::sync() {
     impl.wait_evictions(*set_);
     if (set_->linker) SSI_TRY(impl.sync_linked(*set_));
     return impl.check_set(*set_);
+}
+
+Result<void> RawSet::write_back(std::span<const ObjectId> ids) {
+    return engine_->impl().write_back(*set_, ids);
 }
 
 void RawSet::on_release(std::function<void(ObjectId, std::span<const std::byte>)> hook) {

@@ -168,6 +168,7 @@ Result<bool> RawUpdates::Impl::add_held(ObjectId id, std::uint64_t operand, std:
         static_cast<unsigned>(kind) << flag::number_kind_shift);
     m.version = operand;
     m.acks = offset;
+    item->entry->note_change();
     if (auto done = engine.execute_atomic(item->entry->bytes(), m, {}, m); !done)
         return tl::unexpected<Failure>(std::move(done).error());
     if (before) *before = m.version;

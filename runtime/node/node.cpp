@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "collectives.hpp"
@@ -16,14 +17,17 @@
 
 namespace ssi::node {
 namespace {
-constexpr std::size_t channel_count = 5;  // ChannelId values, 0 unused
+constexpr std::size_t channel_count = 6;  // ChannelId values, 0 unused
 }
 
 struct Node::Impl {
     Impl(Node& node, NodeId self) : collectives(node, self) {}
 
     net::PeerMap<Peer> peers;
-    std::array<Channel*, channel_count> channels{};
+    // Written while polls go on by whoever attaches late.
+    std::array<std::atomic<Channel*>, channel_count> channels{};
+    sys::Mutex kept_mutex;
+    std::vector<std::shared_ptr<Channel>> kept;
     std::function<void(NodeId, const Failure&)> suspect_handler;
     bool accept_duplicates = false;
     // Memory that a channel gave for a message still to come. Few at a time; under the poller
@@ -68,7 +72,16 @@ Node::Node(Doors doors, std::shared_ptr<const Membership> membership, NodeId sel
 Node::~Node() = default;
 
 void Node::attach(ChannelId channel, Channel* handler) {
-    impl_->channels[static_cast<std::size_t>(channel)] = handler;
+    impl_->channels[static_cast<std::size_t>(channel)].store(handler, std::memory_order_release);
+}
+
+void Node::attach(ChannelId channel, std::shared_ptr<Channel> handler) {
+    Channel* const known = handler.get();
+    {
+        std::lock_guard lock(impl_->kept_mutex);
+        impl_->kept.push_back(std::move(handler));
+    }
+    attach(channel, known);
 }
 
 void Node::set_suspect_handler(std::function<void(NodeId, const Failure&)> handler) {
@@ -119,8 +132,9 @@ void Node::declare_lost(NodeId node, std::string_view why) {
     else
         SSI_LOG(doors_.log, info, "session", "node {} ended as well: {}", node.value, why);
     doors_.transport.forget(node);
-    for (Channel* channel : impl_->channels)
-        if (channel) channel->on_node_lost(node);
+    for (const auto& attached : impl_->channels)
+        if (Channel* channel = attached.load(std::memory_order_acquire))
+            channel->on_node_lost(node);
 }
 
 ControlVerbs& Node::control() { return impl_->control; }
@@ -184,7 +198,10 @@ Channel* Node::admit(NodeId from, std::span<const std::byte> bytes, bool fresh) 
         impl_->fenced->add();
         return nullptr;
     }
-    if (header.channel >= channel_count || !impl_->channels[header.channel]) [[unlikely]]
+    Channel* const channel = header.channel < channel_count
+                                 ? impl_->channels[header.channel].load(std::memory_order_acquire)
+                                 : nullptr;
+    if (!channel) [[unlikely]]
         return refuse(from, "nobody serves its channel");
     if (fresh) {
         if (!peer->received.accept(header.sequence) && !impl_->accept_duplicates) [[unlikely]] {
@@ -194,7 +211,7 @@ Channel* Node::admit(NodeId from, std::span<const std::byte> bytes, bool fresh) 
         peer->arrived.store(peer->arrived.load(std::memory_order_relaxed) + 1,
                             std::memory_order_relaxed);
     }
-    return impl_->channels[header.channel];
+    return channel;
 }
 
 Channel* Node::refuse(NodeId from, std::string_view why) {

@@ -43,12 +43,17 @@ TEST(Superblock, is_written_as_its_format_says) {
                                0xbb, 0x5b, 0xe7, 0x40, 0x07, 0x1c, 0x43, 0xd0};
     for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(byte(344 + i), hash[i]) << i;
     for (std::size_t at = 360; at < 4096; ++at) ASSERT_EQ(byte(at), 0u);
+    Superblock with_data = sample();
+    with_data.has_data = true;
+    EXPECT_EQ(byte(52), 0u);                      // log 2 is not there yet
+    EXPECT_EQ(encode(with_data)[52], std::byte{2});
 }
 
 TEST(Superblock, comes_back_as_it_was) {
     Superblock many = sample();
     many.slots.assign(65536, 1);
     for (int i = 0; i < 500; ++i) many.volumes.push_back({{9, 9}, std::string(500, 'l')});
+    many.has_data = true;
     for (Superblock s : {sample(), many}) {
         auto disk = make_memory_disk();
         EXPECT_FALSE(read_superblock(*disk)->has_value());

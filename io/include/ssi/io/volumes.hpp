@@ -23,6 +23,7 @@
 #include "ssi/base/result.hpp"
 #include "ssi/io/disk.hpp"
 #include "ssi/io/log_record.hpp"
+#include "ssi/io/object_log.hpp"
 #include "ssi/kddm/set.hpp"
 
 namespace ssi {
@@ -55,6 +56,10 @@ struct VolumeInfo {
     std::uint32_t slots = 0;       // of its own
 };
 
+// Each volume has two logs. Objects that are many and small, or change in part, live in the first;
+// the bulk of data in the second, so that compaction and recovery of either have their own pace.
+enum class KeptIn : std::uint8_t { metadata, data };
+
 // Thread-safe but for mount, close and destruction. Outlives the sets that it keeps, but not the
 // session.
 class Volumes {
@@ -67,26 +72,45 @@ public:
     static Result<std::unique_ptr<Volumes>> mount(Session& session, VolumesOptions options);
     static Result<std::unique_ptr<Volumes>> mount(node::Node& node, kddm::Engine& engine,
                                                   VolumesOptions options);
-    ~Volumes();   // close(), its failure ignored
+    ~Volumes();   // closes, but not cleanly: see was_clean
     Volumes(const Volumes&) = delete;
     Volumes& operator=(const Volumes&) = delete;
 
     // Options with which a set is kept here under `name`: `options` with linker and placement of
     // ours. Collective, so that every home knows the set before anybody opens it; failures are the
     // same on every node. mismatch when the name is kept already with objects of another kind or
-    // size.
-    Result<kddm::SetOptions> keep(std::string_view name, kddm::SetOptions options);
+    // size, or in the other log. `slot_of` (null: stable_slot) must be the same in every session,
+    // and look at nothing but the object's id.
+    Result<kddm::SetOptions> keep(std::string_view name, kddm::SetOptions options,
+                                  KeptIn where = KeptIn::metadata,
+                                  kddm::PlacementFunction slot_of = nullptr);
     // The same for Session::set<T>; throws.
     template <class T>
-    kddm::SetOptions keep(std::string_view name, kddm::SetOptions options = {}) {
-        return value_or_throw(keep(name, kddm::options_of<T>(std::move(options))));
+    kddm::SetOptions keep(std::string_view name, kddm::SetOptions options = {},
+                          KeptIn where = KeptIn::metadata,
+                          kddm::PlacementFunction slot_of = nullptr) {
+        return value_or_throw(keep(name, kddm::options_of<T>(std::move(options)), where, slot_of));
     }
-    // What this node's logs have taken is durable. RawSet::sync does that, too, after it has
-    // written the set's objects back.
+    // What this node's logs have taken is durable. RawSet::sync does that, too, for the logs that
+    // keep the set, after it has written the set's objects back.
     Result<void> sync();
 
     VolumeId id() const;                              // of all together
     const std::vector<VolumeInfo>& volumes() const;   // of the session, in the order of the map
+    bool is_new() const;     // this mount made them
+    // All were closed by close() last time, with success; or they are new. The mark is gone from
+    // the disks before mount changes anything else there.
+    bool was_clean() const;
+
+    // For whoever writes logs himself. Volumes by their place in volumes().
+    std::uint32_t slots() const;
+    std::uint32_t volume_of(SlotId slot) const;
+    NodeId node_of(std::uint32_t volume) const;
+    // Null: another node's, or closed. Only while a hold of it is there: close() waits for those.
+    ObjectLog* log(std::uint32_t volume, KeptIn where) const;
+    Result<std::shared_ptr<const void>> hold() const;   // cancelled when they were closed
+    static SetId number_of(std::string_view name);      // of a set in the logs: its name's, ever
+
     // Not collective; waits for what is being read and written. Sets that are kept here must not
     // be used any more, by any node: what this one homes is out of reach.
     Result<void> close();
@@ -95,6 +119,7 @@ public:
 
 private:
     explicit Volumes(std::shared_ptr<State> state);
+    Result<void> end(bool cleanly);
     std::shared_ptr<State> state_;
 };
 

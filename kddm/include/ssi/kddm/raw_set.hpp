@@ -80,6 +80,11 @@ public:
     // changed in between. Afterwards the guard is a grab (or empty, on error).
     Result<bool> upgrade();
 
+    // A grab at the object's home, of a set with a linker: the linker has these bytes, given to it
+    // by the caller, so that they are not written back until they change again. Asserts elsewhere.
+    // Ask for writable() anew to change them afterwards.
+    void stored();
+
     // Lets go and makes `failure` the set's sticky error.
     void fail(Failure failure);
 
@@ -171,7 +176,14 @@ public:
     // here.
     Result<void> flush(ObjectId id);
     // Waits until everything this node flushed has arrived; returns (and clears) the sticky error.
+    // With a linker: what anybody has put before of the objects that this node homes is durable.
     Result<void> sync();
+
+    // At the home of all of them, of a set with a linker: what anybody has put before is with the
+    // linker when it returns, though not durable (sync is). What the linker has costs next to
+    // nothing. invalid_argument elsewhere; deadlock while this task holds one of them, or a greater
+    // one; linker_failed.
+    Result<void> write_back(std::span<const ObjectId> ids);
 
     // Runs a registered function at the object's home, exclusively, exactly once. In place when
     // the caller has grabbed the object. With a range the function sees those bytes alone:

@@ -40,7 +40,13 @@ struct Peer;
 class ControlVerbs;
 class WaitList;
 
-enum class ChannelId : std::uint8_t { collective = 1, kddm = 2, control = 3, sync = 4 };
+enum class ChannelId : std::uint8_t {
+    collective = 1,
+    kddm = 2,
+    control = 3,
+    sync = 4,
+    file_system = 5,
+};
 
 // A layer's receiver. Same rules as net::Receiver; duplicates and fenced messages never get here.
 class Channel {
@@ -96,6 +102,8 @@ public:
 
     // Before the first message of that channel can arrive: attach, then barrier(), then send.
     void attach(ChannelId channel, Channel* handler);
+    // The same for one that comes and goes while messages do: the node keeps it to its own end.
+    void attach(ChannelId channel, std::shared_ptr<Channel> handler);
     // Who hears that the transport finds a peer unreachable (a suspicion, not a proof): the
     // detector. Before the first poll. Called from a poll.
     void set_suspect_handler(std::function<void(NodeId, const Failure&)> handler);
