@@ -142,6 +142,31 @@ Result<void> Core::set_attributes(InodeId inode, const AttributeChange& change,
     return {};
 }
 
+Result<Space> Core::space() {
+    Space all;
+    for (auto& answer : calls_->call_all(all_nodes_, static_cast<std::uint8_t>(Verb::space), {})) {
+        if (!answer) return tl::unexpected<Failure>(std::move(answer).error());
+        const auto part = Reader(*answer).get<Space>();
+        all.total_bytes += part.total_bytes;
+        all.free_bytes += part.free_bytes;
+        all.inodes += part.inodes;
+    }
+    return all;
+}
+
+Result<Core::Bytes> Core::serve_space() {
+    Space mine;
+    for (const std::uint32_t volume : own_volumes_) {
+        auto space = volumes_->space(volume);
+        if (!space) return tl::unexpected<Failure>(std::move(space).error());
+        mine.total_bytes += space->total_bytes;
+        mine.free_bytes += space->free_bytes;
+        mine.inodes +=
+            volumes_->log(volume, io::KeptIn::metadata)->objects(inode_number_).size();
+    }
+    return Writer().put(mine).take();
+}
+
 // -- extended attributes
 
 namespace {

@@ -36,14 +36,15 @@ void Core::register_calls() {
     add(Verb::unlink, Sort::operation, name);
     add(Verb::make_inode, Sort::operation,
         [](Core& c, Verb, Arguments a) { return c.serve_new_inode(a); });
-    for (const Verb verb : {Verb::add_link, Verb::drop_link, Verb::reap, Verb::persist,
-                            Verb::remove_pages, Verb::sync_all})
+    for (const Verb verb :
+         {Verb::add_link, Verb::drop_link, Verb::reap, Verb::persist, Verb::sync_all})
         add(verb, Sort::operation, inode);
     add(Verb::log, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_log(a); });
     add(Verb::commit, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_commit(a); });
     add(Verb::check, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_check(a); });
     add(Verb::has_intent, Sort::leaf,
         [](Core& c, Verb, Arguments a) { return c.serve_has_intent(a); });
+    add(Verb::space, Sort::leaf, [](Core& c, Verb, Arguments) { return c.serve_space(); });
     add(Verb::settle, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_settle(a); });
 }
 
@@ -129,7 +130,6 @@ Result<Core::Bytes> Core::serve_inode(Verb verb, std::span<const std::byte> argu
         case Verb::drop_link: gone = drop_link_here(inode); break;
         case Verb::reap: gone = reap_here(inode); break;
         case Verb::persist: done = persist_here(inode); break;
-        case Verb::remove_pages: done = pages_->remove_mine(inode); break;
         case Verb::sync_all: done = sync_mine(); break;
         default: return tl::unexpected<Failure>(malformed());
     }
@@ -153,18 +153,7 @@ Result<Core::Bytes> Core::serve_new_inode(std::span<const std::byte> arguments) 
 // Pages of a file that is gone, wherever they are. A crash before that leaves them to recovery.
 Result<void> Core::clean_up(InodeId inode, const Gone& gone) {
     if (!gone.gone || !gone.paged) return {};
-    const Layout layout = Layout::unpack(gone.layout);
-    std::vector<NodeId> nodes;
-    for (std::uint32_t i = 0; i < layout.count; ++i) {
-        const SlotId slot((layout.start + i) & (slots_ - 1));
-        const NodeId node = volumes_->node_of(volumes_->volume_of(slot));
-        if (std::ranges::find(nodes, node) == nodes.end()) nodes.push_back(node);
-    }
-    Result<void> result;
-    for (auto& done : calls_->call_all(nodes, static_cast<std::uint8_t>(Verb::remove_pages),
-                                       Writer().put(inode).take()))
-        if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
-    return result;
+    return pages_->erase(inode, Layout::unpack(gone.layout), gone.size);
 }
 
 }  // namespace ssi::fs

@@ -81,6 +81,7 @@ struct Gone {
     bool gone = false;
     bool paged = false;
     std::uint32_t layout = 0;
+    std::uint64_t size = 0;
 };
 struct NameReply {
     bool moved = false;                      // not this bucket: try `index`
@@ -177,7 +178,7 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, add_link, drop_link, reap, persist, sync_all,
-        remove_pages, log, commit, settle, check, has_intent,
+        log, commit, settle, check, has_intent, space,
     };
     using Bytes = std::vector<std::byte>;
 
@@ -243,6 +244,7 @@ private:
     // -- fs_attributes.cpp
     static Result<void> check_change(const InodeHead& head, const AttributeChange& change,
                                      const Credentials& who, bool opened_for_writing);
+    Result<Bytes> serve_space();
     Result<void> set_bucket_times(InodeId directory, std::int64_t time);
     template <class F>
     Result<void> change_xattrs(InodeId inode, const Credentials& who, std::string_view name,

@@ -162,6 +162,7 @@ Result<Gone> Core::let_go(kddm::RawGuard& guard, InodeHead head, bool drop, Tran
     if (gone.gone) {
         gone.paged = head.paged();
         gone.layout = head.layout;
+        gone.size = head.size;
         tx.remove(volume, inode_number_, guard);
     } else if (drop) {
         head.change_ns = now();

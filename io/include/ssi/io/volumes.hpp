@@ -108,6 +108,7 @@ public:
     NodeId node_of(std::uint32_t volume) const;
     // Null: another node's, or closed. Only while a hold of it is there: close() waits for those.
     ObjectLog* log(std::uint32_t volume, KeptIn where) const;
+    Result<DiskSpace> space(std::uint32_t volume) const;   // of one that is mounted here
     Result<std::shared_ptr<const void>> hold() const;   // cancelled when they were closed
     static SetId number_of(std::string_view name);      // of a set in the logs: its name's, ever
 

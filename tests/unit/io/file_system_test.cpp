@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// kDFS on nodes of one process: names and bytes from everywhere, what stays for the next session,
+// and what a power cut leaves.
+#include "ssi/io/file_system.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "fs_session.hpp"
+
+namespace ssi::fs {
+namespace {
+
+std::set<std::string> names(FileSystem& fs, std::string_view path, std::size_t at_once = 100) {
+    std::set<std::string> found;
+    for (std::uint64_t cookie = 0;;) {
+        auto entries = fs.list(path, cookie, at_once);
+        EXPECT_TRUE(entries) << (entries ? "" : entries.error().to_string());
+        if (!entries || entries->empty()) return found;
+        for (const DirectoryEntry& e : *entries)
+            EXPECT_TRUE(found.insert(e.name).second) << e.name << " came twice";
+        cookie = entries->back().cookie;
+    }
+}
+
+TEST(FileSystem, shows_every_node_what_one_has_made) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}, {}});
+    EXPECT_FINE(s[0].make_directory("/d"));
+    EXPECT_FINE(s[1].make_directory("/d/e"));
+    write_file(s[2], "/d/e/hello", "small");
+    EXPECT_EQ(read_file(s[0], "/d/e/hello"), "small");
+    const std::string large(300'000, 'x');
+    write_file(s[1], "d/large", large);
+    EXPECT_EQ(read_file(s[2], "/d//large"), large);
+    EXPECT_EQ(s[0].stat("/d/large")->size, large.size());
+    EXPECT_EQ(s[0].stat("/d")->links, 3u);
+    EXPECT_EQ(names(s[0], "/d"), (std::set<std::string>{"e", "large"}));
+    s.close();
+}
+
+TEST(FileSystem, refuses_as_posix_does) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}});
+    auto& fs = s[1];
+    EXPECT_FINE(fs.make_directory("/d"));
+    write_file(fs, "/f", "text");
+    EXPECT_ERRNO(EEXIST, fs.make_directory("/d"));
+    EXPECT_ERRNO(EEXIST, fs.make_directory("/"));
+    EXPECT_ERRNO(ENOENT, fs.make_directory("/x/y"));
+    EXPECT_ERRNO(ENOTDIR, fs.make_directory("/f/y"));
+    EXPECT_ERRNO(ENOENT, fs.stat("/none"));
+    EXPECT_ERRNO(ENOENT, fs.stat(""));
+    EXPECT_ERRNO(ENOTDIR, fs.stat("/f/"));
+    EXPECT_ERRNO(ENAMETOOLONG, fs.stat("/" + std::string(256, 'n')));
+    EXPECT_ERRNO(ENAMETOOLONG, fs.stat(std::string(5000, '/')));
+    EXPECT_ERRNO(EISDIR, fs.unlink("/d"));
+    EXPECT_ERRNO(ENOTDIR, fs.remove_directory("/f"));
+    EXPECT_ERRNO(EBUSY, fs.remove_directory("/"));
+    EXPECT_ERRNO(EINVAL, fs.remove_directory("/d/."));
+    EXPECT_ERRNO(ENOTEMPTY, fs.remove_directory("/d/.."));
+    EXPECT_ERRNO(EEXIST, fs.open("/f", O_CREAT | O_EXCL | O_RDWR));
+    EXPECT_ERRNO(EISDIR, fs.open("/d", O_RDWR));
+    EXPECT_ERRNO(ENOTDIR, fs.open("/f", O_DIRECTORY));
+    EXPECT_ERRNO(EINVAL, fs.rename("/d", "/d/inside"));
+    EXPECT_ERRNO(EISDIR, fs.rename("/f", "/d"));
+    EXPECT_ERRNO(ENOTDIR, fs.rename("/d", "/f"));
+    EXPECT_ERRNO(EPERM, fs.link("/d", "/other"));
+    EXPECT_FINE(fs.symlink("loop", "/loop"));
+    EXPECT_ERRNO(ELOOP, fs.stat("/loop"));
+    EXPECT_ERRNO(ELOOP, fs.open("/loop", O_CREAT | O_RDWR));
+    EXPECT_FINE(fs.remove_directory("/d"));
+    EXPECT_ERRNO(ENOENT, fs.list("/d"));
+    s.close();
+}
+
+TEST(FileSystem, keeps_a_removed_file_until_the_last_close) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}});
+    write_file(s[0], "/f", std::string(100'000, 'y'));
+    {
+        auto file = s[1].open("/f", O_RDWR);
+        ASSERT_TRUE(file);
+        EXPECT_FINE(s[0].unlink("/f"));
+        EXPECT_ERRNO(ENOENT, s[1].stat("/f"));
+        std::string text(5, ' ');
+        EXPECT_EQ(*file->pread(std::as_writable_bytes(std::span(text)), 50'000), 5u);
+        EXPECT_EQ(text, "yyyyy");
+        EXPECT_EQ(file->stat()->links, 0u);
+    }
+    const CheckReport report = s.check();
+    EXPECT_EQ(report.problems, 0u) << (report.texts.empty() ? "" : report.texts[0]);
+    EXPECT_EQ(report.files, 0u);
+    s.close();
+}
+
+TEST(FileSystem, finds_everything_again_on_another_number_of_nodes) {
+    PagesShelf shelf;
+    constexpr int files = 1500;   // several buckets
+    {
+        FsSession s(shelf, {{"a"}, {"b"}, {"c"}});
+        EXPECT_FINE(s[0].make_directory("/many"));
+        s.cluster.run([&](int i) {
+            for (int k = i; k < files; k += 3)
+                write_file(s[static_cast<std::size_t>(i)], fmt::format("/many/file{}", k),
+                           std::string(static_cast<std::size_t>(k) * 7 % 9000, 'a' + k % 26));
+        });
+        EXPECT_EQ(names(s[2], "/many").size(), static_cast<std::size_t>(files));
+        EXPECT_FINE(s[1].rename("/many/file7", "/seven"));
+        EXPECT_FINE(s[1].link("/many/file8", "/eight"));
+        const CheckReport report = s.check();
+        EXPECT_EQ(report.problems, 0u) << (report.texts.empty() ? "" : report.texts[0]);
+        EXPECT_EQ(report.files, static_cast<std::uint64_t>(files));
+        s.close();
+    }
+    for (const Directories& layout :
+         {Directories{{"a", "b"}, {"c"}}, Directories{{}, {"a"}, {"b"}, {"c"}},
+          Directories{{"c", "a", "b"}}}) {
+        FsSession s(shelf, layout);
+        for (int k = 9; k < files; k += 31)
+            EXPECT_EQ(read_file(s[0], fmt::format("/many/file{}", k)),
+                      std::string(static_cast<std::size_t>(k) * 7 % 9000, 'a' + k % 26));
+        EXPECT_EQ(names(s[0], "/many").size(), static_cast<std::size_t>(files - 1));
+        EXPECT_EQ(s[0].stat("/eight")->links, 2u);
+        EXPECT_EQ(read_file(s[0], "/seven"), std::string(49, 'h'));
+        EXPECT_EQ(s.check().problems, 0u);
+        s.close();
+    }
+}
+
+TEST(FileSystem, has_after_a_power_cut_what_was_made_durable) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        PagesShelf shelf;
+        std::map<std::string, std::unique_ptr<io::MemoryDisk>> after;
+        {
+            FsSession s(shelf, {{"a"}, {"b"}});
+            EXPECT_FINE(s[0].make_directory("/x"));
+            EXPECT_FINE(s[1].make_directory("/x/y"));
+            for (int k = 0; k < 40; ++k)
+                write_file(s[static_cast<std::size_t>(k) % 2], fmt::format("/x/y/f{}", k),
+                           std::string(static_cast<std::size_t>(k) * 977, 'k'));
+            {
+                auto file = s[seed % 2].open("/x/y/f33", O_RDWR);
+                ASSERT_TRUE(file);
+                EXPECT_FINE(file->sync());
+            }
+            for (int k = 0; k < 20; ++k)
+                EXPECT_FINE(s[static_cast<std::size_t>(k) % 2].rename(
+                    fmt::format("/x/y/f{}", k), fmt::format("/x/g{}", k)));
+            for (auto& [name, disk] : shelf.disks) after[name] = disk->after_power_cut(seed);
+            s.close();
+        }
+        shelf.disks = std::move(after);
+        FsSession s(shelf, {{"a", "b"}});
+        EXPECT_EQ(read_file(s[0], "/x/y/f33"), std::string(33 * 977, 'k')) << seed;
+        for (int k = 0; k < 20; ++k) {
+            const bool before = s[0].lstat(fmt::format("/x/y/f{}", k)).has_value();
+            const bool renamed = s[0].lstat(fmt::format("/x/g{}", k)).has_value();
+            EXPECT_FALSE(before && renamed) << "seed " << seed << ", file " << k;
+        }
+        const CheckReport report = s.check();
+        EXPECT_EQ(report.problems, 0u)
+            << seed << ": " << (report.texts.empty() ? "" : report.texts[0]);
+        s.close();
+    }
+}
+
+}  // namespace
+}  // namespace ssi::fs
