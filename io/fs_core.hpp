@@ -255,6 +255,7 @@ private:
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
     Result<void> clear_privileges(InodeId inode);
+    Result<void> note_writer(InodeId inode);
     Result<bool> write_inline(InodeId inode, std::uint64_t& offset,
                               std::span<const std::byte> bytes, bool append);
     Result<void> move_to_pages(InodeId inode);

@@ -132,6 +132,7 @@ Result<void> Core::move_to_pages(InodeId inode) {
     if (!content.empty())
         SSI_TRY(pages_->write(inode, Layout::unpack(head->layout), 0, content, nullptr));
     head->flags |= InodeHead::in_pages;
+    if (!content.empty()) head->writer = node_.id().value + 1;
     return with_content(guard->bytes(), *head, {}).apply(*guard);
 }
 
@@ -160,6 +161,8 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
             reserved = true;
             SSI_TRY(check_range(offset, bytes.size()));
         }
+        if (head->writer != node_.id().value + 1 && head->writer != InodeHead::many_writers)
+            SSI_TRY(note_writer(inode));
         SSI_TRY(pages_->write(inode, Layout::unpack(head->layout), offset, bytes, stream));
         const std::uint64_t last = offset + bytes.size();
         if (last > head->size)
@@ -174,6 +177,17 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
     }
     if (end) *end = offset + bytes.size();
     return bytes.size();
+}
+
+// So that a sync knows whether this node has heard of all that was written.
+Result<void> Core::note_writer(InodeId inode) {
+    auto guard = inodes_.grab(ObjectId(inode.value));
+    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
+    auto head = inode_head(guard->bytes());
+    if (!head) return refuse(ENOENT, "the file was removed");
+    head->writer = head->writer == 0 ? node_.id().value + 1 : InodeHead::many_writers;
+    std::memcpy(guard->writable().data(), &*head, sizeof *head);
+    return {};
 }
 
 Result<void> Core::clear_privileges(InodeId inode) {

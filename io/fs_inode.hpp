@@ -39,7 +39,10 @@ struct InodeHead {
     std::uint32_t xattr_bytes = 0;
     std::uint32_t inline_bytes = 0;
     std::uint8_t placement = 0;
-    std::uint8_t unused[7] = {};
+    std::uint8_t unused[3] = {};
+    std::uint32_t writer = 0;          // 1 + the only node that wrote pages; or many_writers
+
+    static constexpr std::uint32_t many_writers = 0xffffffff;
 
     static constexpr std::uint16_t in_pages = 1;   // its bytes are pages; else all are here
     bool paged() const { return flags & in_pages; }

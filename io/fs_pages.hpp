@@ -56,6 +56,8 @@ public:
     Result<void> erase(InodeId inode, Layout layout, std::uint64_t size);
     // Whatever this node wrote to the file since the last sync of it is durable when it returns.
     Result<void> sync(InodeId inode, Layout layout);
+    // The same whoever wrote it, of a file of that size.
+    Result<void> sync_whole(InodeId inode, Layout layout, std::uint64_t size);
     Result<void> sync_all();                 // everything that this node homes or wrote
     // The next offset >= `offset` and < `size` whose page exists (or does not); `size` if none.
     Result<std::uint64_t> seek(InodeId inode, Layout layout, std::uint64_t offset,

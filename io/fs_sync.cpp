@@ -41,7 +41,12 @@ Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
         if (head.error().sys_errno == ENOENT) return {};   // nothing is left to keep
         return tl::unexpected<Failure>(std::move(head).error());
     }
-    if (head->paged()) SSI_TRY(pages_->sync(inode, Layout::unpack(head->layout)));
+    if (head->paged()) {
+        const Layout layout = Layout::unpack(head->layout);
+        const bool mine = head->writer == 0 || head->writer == node_.id().value + 1;
+        SSI_TRY(mine ? pages_->sync(inode, layout)
+                     : pages_->sync_whole(inode, layout, head->size));
+    }
     if (auto done = at_inode(Verb::persist, inode); !done)
         return tl::unexpected<Failure>(std::move(done).error());
     VolumeList all = volumes;

@@ -73,6 +73,13 @@ Result<void> Pages::Impl::sync(FileKey file) {
     return done;
 }
 
+Result<void> Pages::sync_whole(InodeId inode, Layout layout, std::uint64_t size) {
+    const FileKey file{inode, layout};
+    SSI_TRY(impl_->sync(file));
+    const PageRange all{0, (size + page_bytes - 1) / page_bytes};
+    return impl_->write_back(file, {&all, 1});
+}
+
 Result<void> Pages::Impl::sync_all() {
     Result<void> result;
     for (const FileKey& file : written.files()) {

@@ -155,7 +155,7 @@ TEST(FileSystem, has_after_a_power_cut_what_was_made_durable) {
         }
         shelf.disks = std::move(after);
         FsSession s(shelf, {{"a", "b"}});
-        EXPECT_EQ(read_file(s[0], "/x/y/f33"), std::string(33 * 977, 'k')) << seed;
+        EXPECT_TRUE(read_file(s[0], "/x/y/f33") == std::string(33 * 977, 'k')) << seed;
         for (int k = 0; k < 20; ++k) {
             const bool before = s[0].lstat(fmt::format("/x/y/f{}", k)).has_value();
             const bool renamed = s[0].lstat(fmt::format("/x/g{}", k)).has_value();
