@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "ssi/io/file_system.hpp"
 
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,14 +75,14 @@ Result<void> check_writing(const File::Open* open) {
 }  // namespace
 
 Result<std::size_t> File::pread(std::span<std::byte> out, std::uint64_t offset) {
-    SSI_TRY(check_reading(open_.get()));
     if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
+    SSI_TRY(check_reading(open_.get()));
     return open_->core->read(open_->inode, offset, out, &open_->stream);
 }
 
 Result<std::size_t> File::pwrite(std::span<const std::byte> bytes, std::uint64_t offset) {
-    SSI_TRY(check_writing(open_.get()));
     if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
+    SSI_TRY(check_writing(open_.get()));
     auto done = open_->core->write(open_->inode, offset, bytes, open_->flags & O_APPEND,
                                    *open_->who, &open_->stream);
     if (done && open_->flags & (O_SYNC | O_DSYNC)) SSI_TRY(sync());
@@ -148,8 +149,9 @@ Result<void> File::truncate(std::uint64_t size) {
 }
 
 Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length) {
-    SSI_TRY(check_writing(open_.get()));
     if (offset > INT64_MAX || length > INT64_MAX) return refuse(EINVAL, "a negative range");
+    SSI_TRY(Core::check_allocation(mode, length));
+    SSI_TRY(check_writing(open_.get()));
     return open_->core->allocate(open_->inode, mode, offset, length);
 }
 
@@ -213,6 +215,17 @@ void FileSystem::set_credentials(Credentials credentials) {
     handle_->who = std::make_shared<const Credentials>(std::move(credentials));
 }
 const io::Volumes& FileSystem::volumes() const { return handle_->core->volumes(); }
+
+namespace {
+
+// What is wrong whatever the path leads to.
+Result<void> check_xattr_name(std::string_view name) {
+    if (name.empty()) return refuse(ERANGE, "an attribute without a name");
+    if (name.size() > most_name_bytes) return refuse(ERANGE, "an attribute's name above 255 bytes");
+    return {};
+}
+
+}  // namespace
 
 // What a path leads to, opened or made; `made` tells which.
 Result<Place> FileSystem::open_place(const Credentials& who, std::string_view path, int flags,
@@ -304,6 +317,7 @@ Result<Attributes> FileSystem::lstat(std::string_view path) {
 }
 Result<void> FileSystem::set_attributes(std::string_view path, const AttributeChange& change,
                                         bool follow) {
+    if (change.size && *change.size > INT64_MAX) return refuse(EINVAL, "a negative size");
     return with(path, follow, [&](auto& who, Place place) {
         return core().set_attributes(place.inode, change, who);
     });
@@ -318,6 +332,8 @@ Result<void> FileSystem::unlink(std::string_view path) {
     return at(path, [&](auto& who, Parent& p) { return core().unlink(p, who); });
 }
 Result<void> FileSystem::symlink(std::string_view target, std::string_view path) {
+    if (target.empty()) return refuse(ENOENT, "an empty target");
+    if (target.size() >= most_path_bytes) return refuse(ENAMETOOLONG, "the target");
     return at(path, [&](auto& who, Parent& p) { return core().symlink(p, who, target); });
 }
 
@@ -363,12 +379,17 @@ Result<std::vector<DirectoryEntry>> FileSystem::list(std::string_view path, std:
 
 Result<void> FileSystem::set_xattr(std::string_view path, std::string_view name,
                                    std::span<const std::byte> value, int flags, bool follow) {
+    if (flags & ~(XATTR_CREATE | XATTR_REPLACE)) return refuse(EINVAL, "flags of setxattr");
+    SSI_TRY(check_xattr_name(name));
+    if (value.size() > most_xattr_bytes) return refuse(E2BIG, name);
     return with(path, follow, [&](auto& who, Place place) {
         return core().set_xattr(place.inode, who, name, value, flags);
     });
 }
 Result<std::vector<std::byte>> FileSystem::get_xattr(std::string_view path, std::string_view name,
                                                      bool follow) {
+    if (auto checked = check_xattr_name(name); !checked)
+        return tl::unexpected<Failure>(std::move(checked).error());
     return with(path, follow, [&](auto& who, Place place) {
         return core().get_xattr(place.inode, who, name);
     });
@@ -378,6 +399,7 @@ Result<std::vector<std::string>> FileSystem::list_xattrs(std::string_view path, 
                 [&](auto&, Place place) { return core().list_xattrs(place.inode); });
 }
 Result<void> FileSystem::remove_xattr(std::string_view path, std::string_view name, bool follow) {
+    SSI_TRY(check_xattr_name(name));
     return with(path, follow, [&](auto& who, Place place) {
         return core().remove_xattr(place.inode, who, name);
     });

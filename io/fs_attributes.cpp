@@ -57,7 +57,7 @@ Result<Attributes> Core::stat(InodeId inode) {
         cookie = view.end_cookie(bucket->index);
     }
     a.change_ns = std::max(a.change_ns, a.modify_ns);
-    a.links = 2 + directories;
+    a.links = head->links == 0 ? 0 : 2 + directories;
     a.size = entries * 32;
     return a;
 }

@@ -2,6 +2,8 @@
 // Operations wherever their home is: in the caller when that is this node, else by a call.
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "fs_core.hpp"
 
 namespace ssi::fs {
@@ -58,6 +60,7 @@ Result<void> Core::call_volume(std::uint32_t volume, Verb verb,
 // Follows the directory's splits; splits the bucket itself when it has become large.
 Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode* inode,
                                   bool exclusive, Place place) {
+    if (request.name.size() > most_name_bytes) return refuse(ENAMETOOLONG, request.name);
     request.hash = name_hash(request.name);
     request.index = guess(request.directory, request.hash);
     for (;;) {

@@ -107,6 +107,9 @@ public:
     Result<void> close();        // collective
 
     // -- fs_path.cpp
+    static Result<void> check_path(std::string_view path);   // what is wrong by itself
+    Result<void> require_absent(const Parent& at);
+    Result<void> require_alive(InodeId directory);
     Result<Place> resolve(const Credentials& who, std::string_view path, bool follow,
                           VolumeList* volumes = nullptr);
     // through: a last symbolic link is followed to where it leads, or would.
@@ -151,6 +154,7 @@ public:
                               std::span<const std::byte> bytes, bool append,
                               const Credentials& who, Stream* stream, std::uint64_t* end = nullptr);
     Result<void> truncate(InodeId inode, std::uint64_t size);
+    static Result<void> check_allocation(int mode, std::uint64_t length);
     Result<void> allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length);
     Result<std::uint64_t> seek(InodeId inode, std::uint64_t offset, bool data);
     Result<std::vector<Extent>> extents(InodeId inode);

@@ -223,15 +223,22 @@ Result<void> Core::truncate(InodeId inode, std::uint64_t size) {
     return {};
 }
 
+Result<void> Core::check_allocation(int mode, std::uint64_t length) {
+    const bool keep = mode & FALLOC_FL_KEEP_SIZE;
+    const int what = mode & ~FALLOC_FL_KEEP_SIZE;
+    if (length == 0) return refuse(EINVAL, "no bytes");
+    if (what != 0 && what != FALLOC_FL_PUNCH_HOLE && what != FALLOC_FL_ZERO_RANGE)
+        return refuse(EOPNOTSUPP, "this mode of fallocate");
+    if (what == FALLOC_FL_PUNCH_HOLE && !keep) return refuse(EOPNOTSUPP, "punching keeps the size");
+    return {};
+}
+
 // Room is not set aside: a full disk is told at the write. Sizes and zeroes are as fallocate(2)
 // says.
 Result<void> Core::allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length) {
     const bool keep = mode & FALLOC_FL_KEEP_SIZE;
     const int what = mode & ~FALLOC_FL_KEEP_SIZE;
-    if (what != 0 && what != FALLOC_FL_PUNCH_HOLE && what != FALLOC_FL_ZERO_RANGE)
-        return refuse(EOPNOTSUPP, "this mode of fallocate");
-    if (what == FALLOC_FL_PUNCH_HOLE && !keep) return refuse(EOPNOTSUPP, "punching keeps the size");
-    if (length == 0) return refuse(EINVAL, "no bytes");
+    SSI_TRY(check_allocation(mode, length));
     SSI_TRY(check_range(offset, length));
     const std::uint64_t end = offset + length;
     auto guard = inodes_.grab(ObjectId(inode.value));

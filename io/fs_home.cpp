@@ -62,8 +62,7 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
         reply.place = {InodeId(entry->head.inode), entry->head.type};
         return reply;
     }
-    if (auto directory = head_of(request.directory); !directory)
-        return tl::unexpected<Failure>(std::move(directory).error());
+    SSI_TRY(require_alive(request.directory));
     const std::uint32_t volume = volume_of_bucket(request.directory, request.index);
     auto serial = next_serial(volume);
     if (!serial) return tl::unexpected<Failure>(std::move(serial).error());
@@ -92,8 +91,7 @@ Result<NameReply> Core::insert_here(const NameRequest& request, Place place) {
     const BucketView view(bucket->bytes());
     if (auto wrong = misplaced(request, view)) return *wrong;
     if (view.find(request.name, request.hash)) return refuse(EEXIST, request.name);
-    if (auto directory = head_of(request.directory); !directory)
-        return tl::unexpected<Failure>(std::move(directory).error());
+    SSI_TRY(require_alive(request.directory));
     Transaction tx(*this);
     tx.change(volume_of_bucket(request.directory, request.index), bucket_number_, *bucket,
               view.insert({request.name, request.hash, place.inode, place.type}, now()));

@@ -11,7 +11,6 @@ namespace ssi::fs {
 namespace {
 
 constexpr std::uint8_t directory_type = S_IFDIR >> 12;
-constexpr std::size_t most_target_bytes = 4095;
 
 }  // namespace
 
@@ -66,10 +65,8 @@ Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32
 }
 
 Result<void> Core::symlink(const Parent& at, const Credentials& who, std::string_view target) {
-    if (target.empty()) return refuse(ENOENT, "an empty target");
-    if (target.size() > most_target_bytes) return refuse(ENAMETOOLONG, "the target");
     if (at.last != LastName::plain) return refuse(EEXIST, "the directory itself");
-    if (find(at.directory, at.name)) return refuse(EEXIST, at.name);
+    SSI_TRY(require_absent(at));
     if (at.slash) return refuse(ENOENT, at.name);
     NewInode inode;
     auto head = new_head(at, who, S_IFLNK | 0777);
@@ -85,7 +82,7 @@ Result<void> Core::symlink(const Parent& at, const Credentials& who, std::string
 // The inode first, where this node has a volume; then its name.
 Result<void> Core::make_directory(const Parent& at, const Credentials& who, std::uint32_t mode) {
     if (at.last != LastName::plain) return refuse(EEXIST, "the directory itself");
-    if (find(at.directory, at.name)) return refuse(EEXIST, at.name);
+    SSI_TRY(require_absent(at));
     NewInode inode;
     auto head = new_head(at, who, S_IFDIR | (mode & 01777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
@@ -105,7 +102,7 @@ Result<void> Core::make_directory(const Parent& at, const Credentials& who, std:
 
 Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
     if (to.last != LastName::plain) return refuse(EEXIST, "the directory itself");
-    if (find(to.directory, to.name)) return refuse(EEXIST, to.name);
+    SSI_TRY(require_absent(to));
     if (to.slash) return refuse(ENOENT, to.name);
     SSI_TRY(require(to.directory, who, W_OK | X_OK));
     if (from.is_directory()) return refuse(EPERM, "a link to a directory");
@@ -200,14 +197,16 @@ Result<bool> Core::try_remove(const Parent& at, Place directory, std::int64_t ti
     if (!empty || !*empty) return empty;
     auto inode = inodes_.grab(ObjectId(directory.inode.value));
     if (!inode) return tl::unexpected<Failure>(std::move(inode).error());
+    const auto head = inode_head(inode->bytes());
+    if (!head) return refuse(ENOENT, at.name);
     Transaction tx(*this);
     tx.begin_with(volume_of_bucket(at.directory, index));
     tx.change(volume_of_bucket(at.directory, index), bucket_number_, (*guards)[0],
               parent.erase(*entry, time));
     for (std::size_t i = 0; i < own->size(); ++i)
         tx.remove(volume_of_bucket(directory.inode, (*own)[i]), bucket_number_, (*guards)[i + 1]);
-    tx.remove(volume_of(directory.inode), inode_number_, *inode);
-    SSI_TRY(tx.apply());
+    if (auto gone = let_go(*inode, *head, true, tx); !gone)   // applies the transaction
+        return tl::unexpected<Failure>(std::move(gone).error());
     return true;
 }
 

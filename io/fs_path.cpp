@@ -58,11 +58,7 @@ struct Walk {
     bool slash = false;
 
     Result<void> go(std::string_view path) {
-        if (path.empty()) return refuse(ENOENT, "an empty path");
-        if (path.size() >= most_path_bytes)
-            return refuse(ENAMETOOLONG, "a path of more than 4095 bytes");
-        if (path.find('\0') != std::string_view::npos)
-            return refuse(EINVAL, "a path with a zero byte");
+        SSI_TRY(Core::check_path(path));
         Components rest(path);
         int links = 0;
         for (;;) {
@@ -75,8 +71,7 @@ struct Walk {
                 continue;
             }
             last = LastName::plain;
-            if (next.size() > most_name_bytes) return refuse(ENAMETOOLONG, next);
-            if (to_parent && rest.last && !through) {
+            if (to_parent && rest.last && (!through || rest.slash)) {
                 name = next;
                 return {};
             }
@@ -114,6 +109,15 @@ private:
     }
 };
 
+Result<void> Core::check_path(std::string_view path) {
+    if (path.empty()) return refuse(ENOENT, "an empty path");
+    if (path.size() >= most_path_bytes)
+        return refuse(ENAMETOOLONG, "a path of more than 4095 bytes");
+    if (path.find('\0') != std::string_view::npos)
+        return refuse(EINVAL, "a path with a zero byte");
+    return {};
+}
+
 Result<Place> Core::resolve(const Credentials& who, std::string_view path, bool follow,
                             VolumeList* volumes) {
     Walk walk{.core = *this, .who = who, .follow = follow, .volumes = volumes};
@@ -139,6 +143,7 @@ Result<Parent> Core::resolve_parent(const Credentials& who, std::string_view pat
 }
 
 Result<Place> Core::find(InodeId directory, std::string_view name, VolumeList* volumes) {
+    if (name.size() > most_name_bytes) return refuse(ENAMETOOLONG, name);
     const std::uint64_t hash = name_hash(name);
     auto bucket = bucket_for(directory, hash, kddm::Access::read);
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
@@ -149,6 +154,14 @@ Result<Place> Core::find(InodeId directory, std::string_view name, VolumeList* v
     const auto entry = BucketView(bucket->guard.bytes()).find(name, hash);
     if (!entry) return refuse(ENOENT, name);
     return Place{InodeId(entry->head.inode), entry->head.type};
+}
+
+// Nothing has the name yet.
+Result<void> Core::require_absent(const Parent& at) {
+    auto found = find(at.directory, at.name);
+    if (found) return refuse(EEXIST, at.name);
+    if (found.error().sys_errno == ENOENT) return {};
+    return tl::unexpected<Failure>(std::move(found).error());
 }
 
 Result<std::string> Core::read_link(InodeId inode) {
@@ -167,6 +180,14 @@ Result<InodeHead> Core::head_of(InodeId inode) {
     const auto head = inode_head(guard->bytes());
     if (!head) return refuse(ENOENT, "the inode was removed");
     return *head;
+}
+
+// A directory that was removed is there until the last close, but gets no more names.
+Result<void> Core::require_alive(InodeId directory) {
+    auto head = head_of(directory);
+    if (!head) return tl::unexpected<Failure>(std::move(head).error());
+    if (head->links == 0) return refuse(ENOENT, "the directory was removed");
+    return {};
 }
 
 Result<void> Core::require(InodeId inode, const Credentials& who, int wanted) {

@@ -45,7 +45,7 @@ Result<void> Core::check_no_cycle(InodeId directory, InodeId inside) {
 Result<void> Core::check_rename(const Move& m) {
     const bool directory = m.moved.is_directory();
     if (m.replaced && m.flags & RENAME_NOREPLACE) return refuse(EEXIST, m.to.name);
-    if (!directory && (m.from.slash || (!m.replaced && m.to.slash)))
+    if (!directory && (m.from.slash || m.to.slash))
         return refuse(ENOTDIR, m.from.name);
     if (directory) SSI_TRY(check_no_cycle(m.moved.inode, m.to.directory));
     if (m.replaced && m.replaced->is_directory()) {
@@ -167,8 +167,7 @@ Result<bool> Core::try_rename(Move& m) {
         if (!empty || !*empty) return empty;
     }
     if (directory) SSI_TRY(check_no_cycle(m.moved.inode, m.to.directory));
-    if (auto head = head_of(m.to.directory); !head)
-        return tl::unexpected<Failure>(std::move(head).error());
+    SSI_TRY(require_alive(m.to.directory));
 
     const std::int64_t time = now();
     Transaction tx(*this);

@@ -104,6 +104,7 @@ void walk_below(FileApi& api, const std::string& path, std::string& text) {
             const auto target = api.read_link(below);
             text += " -> " + (target ? printable(*target) : "?");
         } else if (auto names = api.list_xattrs(below); names && !names->empty()) {
+            std::ranges::sort(*names);   // they come in any order
             for (const auto& name : *names)
                 if (const auto value = api.get_xattr(below, name))
                     text += " " + printable(name) + "=" + printable(raw_text(*value));

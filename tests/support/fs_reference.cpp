@@ -109,6 +109,11 @@ public:
         const char* name = path.c_str();
         const int flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
         if (change.mode) SSI_TRY(checked(::fchmodat(AT_FDCWD, name, *change.mode, flags)));
+        const bool nothing = !change.uid && !change.gid && !change.mode && !change.size &&
+                             !change.access_ns && !change.access_now && !change.modify_ns &&
+                             !change.modify_now;
+        struct stat there;
+        if (nothing) return checked(::fstatat(AT_FDCWD, name, &there, flags));
         if (change.uid || change.gid)
             SSI_TRY(checked(::fchownat(AT_FDCWD, name, change.uid.value_or(UINT32_MAX),
                                        change.gid.value_or(UINT32_MAX), flags)));
