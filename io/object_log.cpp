@@ -173,13 +173,14 @@ Result<ObjectLog::Impl::Plan> ObjectLog::Impl::plan(
     for (std::size_t i = 0; i < operations.size(); ++i) {
         const LogRecord& record = operations[i].record;
         if (!only_removes(record.kind)) out.urgency = Urgency::ordinary;
-        const bool intent = is_intent(record);
-        const bool there = (record.flags & record_whole_set)
-                               ? index.has_objects(record.set)
-                               : index.find_there(record.set, {record.id, intent}) != nullptr;
+        const auto there = [&] {
+            return (record.flags & record_whole_set)
+                       ? index.has_objects(record.set)
+                       : index.find_there(record.set, {record.id, is_intent(record)}) != nullptr;
+        };
         if (record.kind == RecordKind::delta)
             SSI_TRY(plan_change(out, operations, i, folded));
-        else if (!only_removes(record.kind) || there)
+        else if (!only_removes(record.kind) || there())
             out.records.push_back(record);
     }
     return out;
