@@ -121,7 +121,14 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, const Want& want);
     void renew(SetState& set, Entry& entry);
     Result<bool> upgrade(RawGuard& guard);
-    Result<void> resize(SetState& set, Entry& entry, std::size_t length);
+    struct Growth {
+        std::size_t room = 0;    // memory for so many bytes at least
+        bool zeroed = true;      // what is new
+    };
+    Result<void> resize(SetState& set, Entry& entry, std::size_t length, Growth growth);
+    Result<void> resize(SetState& set, Entry& entry, std::size_t length) {
+        return resize(set, entry, length, {});
+    }
     void wait_evictions(SetState& set);
     Result<void> check_set(SetState& set);
     Result<void> check_verb(SetState& set, ObjectId id);
@@ -138,6 +145,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
 
     // -- local_objects.cpp
     static std::vector<ObjectId> objects_here(SetState& set, bool owned);
+    static std::vector<ObjectId> known_of(SetState& set, std::uint64_t hi);
     Result<std::uint64_t> for_each_here(SetState& set, bool owned, Access access,
                                         const std::function<void(RawGuard&)>& visit);
 
@@ -189,6 +197,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
         return blocks.use.excess(need) > 0 || set.use.excess(need) > 0;
     }
     Result<void> make_room(SetState& set, ObjectId id, std::uint64_t hash);
+    void drop_unused(SetState& set);
     // After a failure: true, after a while, when it is worth another try, as the object's home had
     // no memory at that moment.
     bool home_may_have_room(const SetState& set, ObjectId id, const Failure& failure,
@@ -290,6 +299,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> read_many(SetState& set, std::span<ReadJob> jobs);
     Result<bool> read_at_once(SetState& set, ReadJob& job);
     Look look_around(SetState& set, ReadJob& job, TaskCounters& counters);
+    std::optional<std::size_t> length_here(SetState& set, ObjectId id) const;
     template <class Memory>
     Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
     void expect_read(const SetState& set, ObjectId id) const;

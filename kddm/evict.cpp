@@ -161,6 +161,24 @@ Result<void> Impl::make_room(SetState& set, ObjectId id, std::uint64_t hash) {
     }
 }
 
+// Twice when it does not all go at once: what was written back meanwhile may.
+void Impl::drop_unused(SetState& set) {
+    for (std::size_t before = SIZE_MAX;;) {
+        const std::vector<ObjectId> ids = objects_here(set, false);
+        if (ids.empty() || ids.size() >= before) return;
+        before = ids.size();
+        for (const ObjectId id : ids) {
+            while (stores.load(std::memory_order_relaxed) >= most_stores)
+                node.doors().tasks.sleep_for(first_pause);
+            std::int64_t bytes = 0;
+            (void)evict(set, id, bytes);
+        }
+        while (stores.load(std::memory_order_relaxed) != 0)
+            node.doors().tasks.sleep_for(first_pause);
+        wait_evictions(set);
+    }
+}
+
 bool Impl::home_may_have_room(const SetState& set, ObjectId id, const Failure& failure,
                               Nanoseconds& deadline) {
     if (failure.code != Errc::out_of_memory || home_of(set, id) == self) return false;

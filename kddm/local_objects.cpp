@@ -32,6 +32,18 @@ std::vector<ObjectId> Impl::objects_here(SetState& set, bool owned) {
     return ids;
 }
 
+std::vector<ObjectId> Impl::known_of(SetState& set, std::uint64_t hi) {
+    std::vector<ObjectId> ids;
+    for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
+        std::lock_guard lock(set.shards[i].mutex);
+        set.shards[i].index.for_each([&](const Entry& e) {
+            if (e.id.hi == hi) ids.push_back(e.id);
+        });
+    }
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
 Result<std::uint64_t> Impl::for_each_here(SetState& set, bool owned, Access access,
                                           const std::function<void(RawGuard&)>& visit) {
     if (auto checked = check_set(set); !checked)

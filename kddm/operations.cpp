@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine_impl.hpp"
@@ -35,7 +36,7 @@ const RegisteredFunction* Impl::function(std::uint64_t hash) const {
     return it == functions.end() ? nullptr : &it->second;
 }
 
-Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
+Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length, Growth growth) {
     if (length == entry.bytes().size()) return {};
     if (set.options.kind == ObjectKind::fixed)
         return fail(Errc::invalid_argument,
@@ -48,7 +49,9 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
     const auto wanted = static_cast<std::uint32_t>(length);
     if (length > block->capacity) {
         const bool at_home = block->state & 2;
-        Block* bigger = blocks.allocate(set.id, entry.id, wanted, at_home);
+        const auto room = static_cast<std::uint32_t>(
+            std::clamp<std::size_t>(growth.room, length, max_object_bytes));
+        Block* bigger = blocks.allocate(set.id, entry.id, room, at_home);
         if (!bigger)
             return fail(Errc::out_of_memory,
                         fmt::format("no memory for an object of {} bytes: raise arena.limit_bytes",
@@ -59,7 +62,7 @@ Result<void> Impl::resize(SetState& set, Entry& entry, std::size_t length) {
         blocks.release(block);
         block = bigger;
     }
-    if (wanted > block->length)
+    if (wanted > block->length && growth.zeroed)
         std::memset(sys::bytes_of(block) + block->length, 0, wanted - block->length);
     block->length = wanted;
     return {};
@@ -167,12 +170,13 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
 void Impl::queue_operation(SetState& set, Operation* operation, Outbox* outbox) {
     operation->use = Waiter::Use::operation;
     operation->want = Access::write;
+    operation->renew = operation->request.kind() == Kind::remove;
     operation->set = &set;
     const ObjectId id = operation->request.object();
     Step step(*this, set, id, hash_object(set.id, id));
     step.collect(outbox);
     Entry& entry = step.make();
-    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
+    if (cache::absent(entry, step.t()) && !cache::bring(entry, operation->renew, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
         Operations failed{operation};
@@ -333,7 +337,8 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
     SSI_TRY(check_order(set, id, held));
     const auto [home, slot_version] = place_of(set, id);
     if (home == self) {
-        auto guard = acquire(set, id, {Access::write});
+        // Whoever removes has no use for the value: nobody need bring it.
+        auto guard = acquire(set, id, {Access::write, m.kind() == Kind::remove});
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
         if (m.kind() != Kind::remove) return execute(set, *guard->entry_, m, arguments, m, bytes);
         Entry* entry = guard->entry_;

@@ -58,6 +58,11 @@ Result<void> RawGuard::resize(std::size_t length) {
     return set_->owner->impl().resize(*set_, *entry_, length);
 }
 
+Result<void> RawGuard::resize_for_overwrite(std::size_t length, std::size_t room) {
+    SSI_ASSERT(access_ == Access::write, "resizing needs a guard made by grab, or upgrade()");
+    return set_->owner->impl().resize(*set_, *entry_, length, {.room = room, .zeroed = false});
+}
+
 Result<void> RawGuard::put() {
     if (held()) release();
     return {};
@@ -191,6 +196,14 @@ Access RawSet::find(ObjectId id) const {
     return word & pin::readable ? Access::read : Access::none;
 }
 
+std::optional<std::size_t> RawSet::length_here(ObjectId id) const {
+    return engine_->impl().length_here(*set_, id);
+}
+
+std::vector<ObjectId> RawSet::known_of(std::uint64_t hi) const {
+    return engine_->impl().known_of(*set_, hi);
+}
+
 HeldHere RawSet::held_here(ObjectId id) const {
     Held& held = Held::of_task();
     const HeldItem* item = held.empty() ? nullptr : held.find(set_, id);
@@ -222,6 +235,13 @@ Result<void> RawSet::flush(ObjectId id) {
     Entry* entry = step.find();
     if (!entry || cache::flush(*entry, step.t())) return {};
     return ssi::fail(Errc::would_block, "flush of an object that is held or in transition here");
+}
+
+Result<void> RawSet::drop_unused() {
+    auto& impl = engine_->impl();
+    SSI_TRY(impl.check_set(*set_));
+    impl.drop_unused(*set_);
+    return {};
 }
 
 Result<void> RawSet::sync() {

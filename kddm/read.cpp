@@ -79,6 +79,16 @@ Look Impl::look_around(SetState& set, ReadJob& job, TaskCounters& counters) {
     return seen;
 }
 
+std::optional<std::size_t> Impl::length_here(SetState& set, ObjectId id) const {
+    const std::uint64_t hash = hash_object(set.id, id);
+    const Entry* entry = set.shard(hash).index.find_hint(hash);
+    if (!entry) return {};
+    ReadJob job{{set.id, id}};
+    job.reading.length = 0;   // of its bytes none, wherever they are
+    if (look_often(*entry, job, OwnMemory{}) != Look::seen) return {};
+    return job.reading.object_length;
+}
+
 // True when that was all.
 Result<bool> Impl::read_at_once(SetState& set, ReadJob& job) {
     SSI_TRY(check_verb(set, job.reading.id));

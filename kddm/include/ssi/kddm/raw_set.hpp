@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -75,6 +76,10 @@ public:
     // Variable kinds under grab: keeps the common prefix, zeroes what is new. too_large,
     // out_of_memory.
     Result<void> resize(std::size_t length);
+    // The same, but what is new is left as it comes: the caller overwrites all of it before anybody
+    // else may see it. Memory is taken for `room` bytes at least, so that growing up to there moves
+    // nothing.
+    Result<void> resize_for_overwrite(std::size_t length, std::size_t room = 0);
     Result<void> put();
     // get -> grab of the same object. Lets go and re-acquires: `true` when the value may have
     // changed in between. Afterwards the guard is a grab (or empty, on error).
@@ -143,6 +148,12 @@ public:
                            std::span<std::byte> out, std::span<std::uint64_t> versions = {});
     // Held locally now? Sends nothing; only a hint by the time it returns.
     Access find(ObjectId id) const;
+    // How long the object is, when its newest value, or a copy of that, is on this node and nobody
+    // is writing it. Sends nothing and waits for nobody.
+    std::optional<std::size_t> length_here(ObjectId id) const;
+    // Ids with this `hi` of which this node knows something now, as home, owner or reader;
+    // ascending. Looks at every object of the set here.
+    std::vector<ObjectId> known_of(std::uint64_t hi) const;
     // By the calling task, now. For languages without guards that clean up after themselves.
     HeldHere held_here(ObjectId id) const;
     // no_node: of placement first_touch, and this node does not know (it has not used the object).
@@ -175,6 +186,10 @@ public:
     // Sends the object home, if this node owns it, or drops a clean copy. would_block while held
     // here.
     Result<void> flush(ObjectId id);
+    // What nobody holds leaves this node's memory as far as its newest value is kept elsewhere: by
+    // its home, by the owner of whom this is a copy, or by the linker, which gets it first. Waits
+    // for that. What is in use meanwhile stays.
+    Result<void> drop_unused();
     // Waits until everything this node flushed has arrived; returns (and clears) the sticky error.
     // With a linker: what anybody has put before of the objects that this node homes is durable.
     Result<void> sync();
