@@ -2,6 +2,8 @@
 // Pages: the bytes of files, as objects of one KDDM set: cached wherever they are used, written by
 // whoever owns them, kept in the data log of their stripe's volume. Knows nothing of names, sizes
 // or permissions: what was never written reads as zeroes.
+// read, write, zero, seek and extents may be called by a task that holds guards of sets before
+// this one; sync, sync_all, erase and drop_caches by tasks without guards only.
 // Thread-safe.
 #pragma once
 
@@ -26,8 +28,10 @@ struct PagesOptions {
 // accepts that two threads confuse each other's guesses.
 struct Stream {
     std::uint64_t next_read = 0;      // behind the last read
-    std::uint64_t ahead = 0;          // read ahead up to here
+    std::uint64_t ahead = 0;          // pages below are read or asked for
+    std::uint64_t window = 0;         // pages; how far ahead of the reader to ask
     std::uint64_t next_write = 0;
+    std::uint64_t end = UINT64_MAX;   // of the file, as far as its user knows: no read-ahead behind
 };
 
 class Pages {
@@ -45,8 +49,11 @@ public:
     // Any range. io with ENOSPC before anything is accepted when the volumes have no room.
     Result<void> write(InodeId inode, Layout layout, std::uint64_t offset,
                        std::span<const std::byte> bytes, Stream* stream = nullptr);
-    // [offset, offset + length) reads as zeroes; whole pages are given back.
+    // [offset, offset + length) reads as zeroes; whole pages are given back. Any length: what is
+    // there is looked for, not every page tried.
     Result<void> zero(InodeId inode, Layout layout, std::uint64_t offset, std::uint64_t length);
+    // All pages of a file that nobody uses any more go, at all homes at once.
+    Result<void> erase(InodeId inode, Layout layout, std::uint64_t size);
     // Whatever this node wrote to the file since the last sync of it is durable when it returns.
     Result<void> sync(InodeId inode, Layout layout);
     Result<void> sync_all();                 // everything that this node homes or wrote
@@ -58,8 +65,10 @@ public:
 
     // Of all pages that this node's logs have: for recovery.
     std::vector<InodeId> inodes_with_pages() const;
-    // All pages of the inode that this node homes go; for recovery and for removal.
+    // All pages of the inode that this node homes go: for recovery. Looks at all pages there are.
     Result<void> remove_mine(InodeId inode);
+    // The same of one layout, of files of that size: what `erase` does at each home.
+    Result<void> remove_mine(InodeId inode, Layout layout, std::uint64_t size);
 
     kddm::RawSet& set();
 

@@ -60,6 +60,7 @@ Result<void> RawGuard::resize(std::size_t length) {
 
 Result<void> RawGuard::resize_for_overwrite(std::size_t length, std::size_t room) {
     SSI_ASSERT(access_ == Access::write, "resizing needs a guard made by grab, or upgrade()");
+    entry_->note_change();
     return set_->owner->impl().resize(*set_, *entry_, length, {.room = room, .zeroed = false});
 }
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Write-back. Each node remembers which pages it wrote; to sync a file it tells their homes, which
+// have the newest values written to their logs and commit those: one wait for the disk serves
+// everybody who came before it. The same goes on in the background, the oldest file first.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "page_wire.hpp"
+#include "pages_state.hpp"
+
+namespace ssi::fs {
+namespace {
+
+constexpr std::size_t ids_at_a_time = 1024;
+// How long a writer waits for write-back before it goes on: it may hold what others wait for.
+constexpr Nanoseconds longest_hold = 50'000'000;
+constexpr Nanoseconds retry_after_failure = 1'000'000'000;
+
+}  // namespace
+
+// At a home: what it homes of the ranges is in the logs, and those are committed.
+Result<std::vector<std::byte>> Pages::Impl::answer_write_back(
+    std::span<const std::byte> arguments) {
+    auto request = decode_request(arguments);
+    if (!request) return tl::unexpected<Failure>(std::move(request).error());
+    const FileKey file = request->file;
+    std::vector<ObjectId> ids;
+    Result<void> result;
+    const auto flush = [&] {
+        if (ids.empty() || !result) return;
+        result = set.write_back(ids);
+        ids.clear();
+    };
+    for (const PageRange& range : request->ranges) {
+        for (std::uint64_t i = range.first; i < range.last && result; ++i) {
+            const ObjectId id = page_id(file.inode, file.layout, i);
+            if (home_of(id) != node.id()) continue;
+            ids.push_back(id);
+            if (ids.size() == ids_at_a_time) flush();
+        }
+    }
+    flush();
+    if (!result) return tl::unexpected<Failure>(std::move(result).error());
+    auto logs = this->logs();
+    if (!logs) return tl::unexpected<Failure>(std::move(logs).error());
+    for (io::ObjectLog* log : logs->of) {
+        if (!log) continue;
+        if (auto done = log->commit(log->last()); !done)
+            return tl::unexpected<Failure>(std::move(done).error());
+    }
+    return std::vector<std::byte>();
+}
+
+Result<void> Pages::Impl::write_back(FileKey file, std::span<const PageRange> ranges) {
+    const std::vector<NodeId> homes = homes_of(file.layout);
+    while (!ranges.empty()) {
+        const auto part = ranges.first(std::min(ranges.size(), most_ranges));
+        ranges = ranges.subspan(part.size());
+        const std::vector<std::byte> request = encode(file, part);
+        for (auto& answer : calls.call_all(homes, call_write_back, request))
+            if (!answer) return page_failure(std::move(answer).error());
+    }
+    return {};
+}
+
+Result<void> Pages::Impl::sync(FileKey file) {
+    const auto ranges = written.take(file);
+    if (!ranges) return {};
+    auto done = write_back(file, *ranges);
+    written.settle(file, done ? std::span<const PageRange>() : *ranges, now());
+    return done;
+}
+
+Result<void> Pages::Impl::sync_all() {
+    Result<void> result;
+    for (const FileKey& file : written.files()) {
+        auto done = sync(file);
+        if (result) result = std::move(done);
+    }
+    // And what others wrote, of the pages that this node homes.
+    if (auto done = set.sync(); !done && result) result = page_failure(std::move(done).error());
+    return result;
+}
+
+// A writer far ahead of the disk is held up a little. Where memory has a budget, that bounds it
+// anyway.
+void Pages::Impl::limit_written() {
+    if (options.cache_bytes == 0) return;
+    const std::uint64_t most = std::max<std::uint64_t>(options.cache_bytes / 2 / page_bytes, 16);
+    const std::uint64_t pages = written.pages();
+    if (pages <= most / 2) return;
+    changed.notify_one();
+    if (pages > most) (void)written.wait_below(most, longest_hold);
+}
+
+void Pages::Impl::run_background() {
+    const auto period = static_cast<Nanoseconds>(options.write_back_ms) * 1'000'000;
+    const std::uint64_t most = options.cache_bytes / 4 / page_bytes;
+    for (;;) {
+        {
+            std::lock_guard lock(mutex);
+            if (!stopping) (void)changed.wait_for(mutex, std::max<Nanoseconds>(period / 4, 1'000'000));
+            if (stopping) return;
+        }
+        for (;;) {
+            const bool crowded = options.cache_bytes != 0 && written.pages() > most;
+            const auto file = written.oldest(crowded ? INT64_MAX : now() - period);
+            if (!file) break;
+            if (auto done = sync(*file); !done) {
+                // It is told to whoever syncs the file; here it is tried again later.
+                SSI_LOG(node.doors().log, warn, "fs", "write-back of inode {} failed: {}",
+                        file->inode.value, done.error().to_string());
+                std::lock_guard lock(mutex);
+                if (!stopping) (void)changed.wait_for(mutex, retry_after_failure);
+            }
+            std::lock_guard lock(mutex);
+            if (stopping) return;
+        }
+    }
+}
+
+void Pages::Impl::stop() {
+    {
+        std::lock_guard lock(mutex);
+        stopping = true;
+        changed.notify_all();
+    }
+    if (task) task->join();
+    task.reset();
+}
+
+}  // namespace ssi::fs

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the parts of Pages share. page_read.cpp, page_write.cpp, page_sync.cpp (write-back),
+// page_map.cpp (what is where), page_remove.cpp.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fs_pages.hpp"
+#include "page_ranges.hpp"
+#include "page_written.hpp"
+#include "ssi/kddm/engine.hpp"
+
+namespace ssi::fs {
+
+inline constexpr std::uint8_t call_write_back = 64;   // operation
+inline constexpr std::uint8_t call_map = 65;          // leaf
+inline constexpr std::uint8_t call_remove = 66;       // operation
+inline constexpr const char* page_write_function = "fs.page_write";
+inline constexpr const char* pages_set = "fs/pages";
+
+constexpr std::uint64_t page_of(std::uint64_t offset) { return offset >> page_shift; }
+constexpr std::uint64_t pages_of(std::uint64_t bytes) {
+    return (bytes >> page_shift) + ((bytes & (page_bytes - 1)) != 0);
+}
+inline constexpr std::uint64_t most_page_index = std::uint64_t{1} << page_index_bits;
+
+// Which pages there are, of a part of a file at one home.
+struct PageMap {
+    std::vector<PageRange> present;   // ascending
+    std::vector<PageRange> in_memory; // of these: in that node's memory
+    std::uint64_t next = 0;           // up to here is told
+};
+
+struct Pages::Impl {
+    Impl(node::Node& n, kddm::Engine& e, io::Volumes& v, io::Calls& c, PagesOptions o)
+        : node(n), engine(e), volumes(v), calls(c), options(o) {}
+
+    // -- pages.cpp
+    Result<void> open();
+    void register_calls();
+    NodeId home_of(ObjectId id) const { return set.home(id); }
+    std::uint32_t volume_of(ObjectId id) const {
+        return volumes.volume_of(slot_of_page(set.id(), id, volumes.slots()));
+    }
+    // The data logs of this node by volume, null those of others; open as long as `hold` lives.
+    struct Logs {
+        std::shared_ptr<const void> hold;
+        std::vector<io::ObjectLog*> of;
+    };
+    Result<Logs> logs() const;
+    // Of all pages that a file with this layout may have; each once, ascending.
+    std::vector<NodeId> homes_of(Layout layout) const;
+    Nanoseconds now() const { return node.doors().clock.now(); }
+
+    // -- page_read.cpp
+    Result<void> read(FileKey file, std::uint64_t offset, std::span<std::byte> out, Stream* stream);
+    void read_ahead(FileKey file, std::uint64_t offset, std::size_t length, Stream& stream);
+    Result<void> ask_for(FileKey file, PageRange pages);
+    Result<void> copy_page(ObjectId id, std::size_t at, std::span<std::byte> out);
+
+    // -- page_write.cpp
+    Result<void> write(FileKey file, std::uint64_t offset, std::span<const std::byte> bytes,
+                       Stream* stream);
+    Result<void> write_page(ObjectId id, std::size_t at, std::span<const std::byte> bytes,
+                            bool stays);
+
+    // -- page_sync.cpp
+    Result<void> sync(FileKey file);
+    Result<void> sync_all();
+    Result<void> write_back(FileKey file, std::span<const PageRange> ranges);
+    Result<std::vector<std::byte>> answer_write_back(std::span<const std::byte> arguments);
+    void run_background();
+    void stop();
+    void limit_written();
+
+    // -- page_map.cpp
+    // Of the file's pages [range) all that are there, wherever.
+    Result<PageMap> map(FileKey file, PageRange range);
+    Result<PageMap> map_here(FileKey file, PageRange range) const;
+    Result<std::vector<std::byte>> answer_map(std::span<const std::byte> arguments) const;
+
+    // -- page_remove.cpp
+    Result<void> zero(FileKey file, std::uint64_t offset, std::uint64_t length);
+    Result<void> zero_part(ObjectId id, std::size_t at, std::size_t length);
+    Result<void> remove_here(FileKey file, PageRange range);
+    Result<std::vector<std::byte>> answer_remove(std::span<const std::byte> arguments);
+
+    node::Node& node;
+    kddm::Engine& engine;
+    io::Volumes& volumes;
+    io::Calls& calls;
+    const PagesOptions options;
+    kddm::RawSet set;
+    SetId kept;                       // its number in the logs
+    WrittenPages written;
+
+    // Write-back in the background.
+    sys::Mutex mutex;
+    sys::Condition changed;
+    bool stopping = false;
+    std::unique_ptr<sys::Tasks::Handle> task;
+};
+
+// A failure of the set's verbs as a file system tells it: io, with the errno that fits.
+tl::unexpected<Failure> page_failure(Failure failure);
+
+}  // namespace ssi::fs

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// File data on nodes of one process: against a byte array, over restarts, with disks that fail.
+#include "fs_pages.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "page_ranges.hpp"
+#include "page_wire.hpp"
+#include "page_written.hpp"
+#include "pages_session.hpp"
+#include "pages_state.hpp"
+#include "ssi/base/random.hpp"
+
+namespace ssi::fs {
+namespace {
+
+constexpr InodeId inode = make_inode(SlotId(3), 7);
+constexpr Layout striped{.start = 3, .unit_shift = 1, .count = 4};
+constexpr std::uint64_t page = page_bytes;
+
+// What the model says of one file.
+struct Model {
+    std::vector<std::byte> bytes;
+    std::vector<std::byte> part(std::uint64_t offset, std::size_t length) const {
+        std::vector<std::byte> out(length);
+        for (std::size_t i = 0; i < length && offset + i < bytes.size(); ++i)
+            out[i] = bytes[offset + i];
+        return out;
+    }
+    void put(std::uint64_t offset, std::span<const std::byte> what) {
+        if (bytes.size() < offset + what.size()) bytes.resize(offset + what.size());
+        std::ranges::copy(what, bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
+    void zero(std::uint64_t offset, std::uint64_t length) {
+        for (std::uint64_t i = offset; i < std::min<std::uint64_t>(offset + length, bytes.size());
+             ++i)
+            bytes[i] = std::byte{0};
+    }
+};
+
+constexpr std::size_t same = SIZE_MAX;
+std::size_t first_difference(const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+    if (a.size() != b.size()) return std::min(a.size(), b.size());
+    const auto at = std::ranges::mismatch(a, b).in1;
+    return at == a.end() ? same : static_cast<std::size_t>(at - a.begin());
+}
+
+// Lengths as they come: some bytes, about a page, several pages, aligned or not.
+std::size_t random_length(Random& random) {
+    switch (random.below(5)) {
+        case 0: return 1 + random.below(100);
+        case 1: return 1 + random.below(2 * page);
+        case 2: return page;
+        case 3: return page * (1 + random.below(5));
+        default: return 47008;
+    }
+}
+std::uint64_t random_offset(Random& random, std::uint64_t most) {
+    const std::uint64_t offset = random.below(most);
+    return random.below(3) == 0 ? offset / page * page : offset;
+}
+
+void random_work(PagesSession& session, Model& model, Random& random, int operations,
+                 std::uint64_t most) {
+    std::vector<Stream> streams(session.size());
+    for (int n = 0; n < operations; ++n) {
+        const std::size_t node = random.below(session.size());
+        const std::uint64_t offset =
+            random.below(4) == 0 ? streams[node].next_write : random_offset(random, most);
+        const std::size_t length = random_length(random);
+        switch (random.below(10)) {
+            case 0: {
+                const std::uint64_t width = random.below(2) ? length : random.below(most);
+                ASSERT_FINE(session[node].zero(inode, striped, offset, width));
+                model.zero(offset, width);
+                break;
+            }
+            case 1: ASSERT_FINE(session[node].sync(inode, striped)); break;
+            case 2:
+                if (random.below(8) == 0) {
+                    ASSERT_FINE(session[node].drop_caches());
+                }
+                break;
+            case 3:
+            case 4:
+            case 5:
+            case 6: {
+                const auto bytes = pattern(length, random.next());
+                ASSERT_FINE(session[node].write(inode, striped, offset, bytes,
+                                                random.below(2) ? &streams[node] : nullptr));
+                model.put(offset, bytes);
+                break;
+            }
+            default:
+                ASSERT_EQ(first_difference(
+                              session.read(node, inode, striped, offset, length, &streams[node]),
+                              model.part(offset, length)),
+                          same)
+                    << "operation " << n << " node " << node << " offset " << offset << " length "
+                    << length;
+        }
+    }
+    for (std::size_t i = 0; i < session.size(); ++i)
+        ASSERT_EQ(first_difference(session.read(i, inode, striped, 0, model.bytes.size()),
+                                   model.bytes),
+                  same);
+}
+
+struct Shape {
+    std::vector<Directories> sessions;
+    std::uint64_t cache_bytes = 0;
+};
+
+class PagesModel : public testing::TestWithParam<Shape> {};
+
+TEST_P(PagesModel, are_one_byte_array_on_all_nodes_and_over_restarts) {
+    const Shape& shape = GetParam();
+    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        SCOPED_TRACE(seed);
+        Random random(seed);
+        PagesShelf shelf;
+        Model model;
+        for (const Directories& directories : shape.sessions) {
+            PagesSession session(shelf, directories,
+                                 {.cache_bytes = shape.cache_bytes, .write_back_ms = 50});
+            if (!model.bytes.empty()) {
+                ASSERT_EQ(first_difference(
+                              session.read(0, inode, striped, 0, model.bytes.size()), model.bytes),
+                          same);
+            }
+            ASSERT_NO_FATAL_FAILURE(random_work(session, model, random, 250, 4u << 20));
+            session.sync_all();
+        }
+    }
+}
+
+const Directories one{{"a", "b"}};
+const Directories two{{"a"}, {"b"}};
+const Directories three{{}, {"b", "a"}, {}};
+INSTANTIATE_TEST_SUITE_P(Shapes, PagesModel,
+                         testing::Values(Shape{{one, one}}, Shape{{two, one, three}},
+                                         Shape{{three, two}, 1u << 20},
+                                         Shape{{two, three, one}, 1u << 20}));
+
+TEST(PageRanges, are_a_set_of_pages) {
+    Random random(5);
+    for (int round = 0; round < 50; ++round) {
+        PageRanges ranges;
+        std::vector<bool> model(64);
+        for (int n = 0; n < 40; ++n) {
+            const std::uint64_t first = random.below(64), last = first + random.below(64 - first);
+            const bool adds = random.below(3) != 0;
+            std::uint64_t fresh = 0;
+            for (std::uint64_t i = first; i < last; ++i) {
+                fresh += !model[i];
+                model[i] = adds;
+            }
+            if (adds)
+                ASSERT_EQ(ranges.add({first, last}), fresh);
+            else
+                ranges.remove({first, last});
+            ASSERT_EQ(ranges.count(),
+                      static_cast<std::uint64_t>(std::ranges::count(model, true)));
+            std::uint64_t before = UINT64_MAX;
+            std::vector<bool> listed(64);
+            for (const PageRange& range : ranges.list()) {
+                ASSERT_LT(range.first, range.last);
+                ASSERT_TRUE(before == UINT64_MAX || before < range.first) << "they touch";
+                before = range.last;
+                for (std::uint64_t i = range.first; i < range.last; ++i) listed[i] = true;
+            }
+            ASSERT_EQ(listed, model);
+            for (std::uint64_t i = 0; i < 64; ++i) ASSERT_EQ(ranges.contains(i), model[i]);
+        }
+    }
+}
+
+TEST(PageWire, tells_what_it_was_told_and_refuses_the_rest) {
+    const std::vector<PageRange> ranges{{0, 1}, {5, 9}, {100, most_page_index}};
+    const auto bytes = encode({inode, striped}, ranges);
+    auto request = decode_request(bytes);
+    ASSERT_FINE(request);
+    EXPECT_EQ(request->file, (FileKey{inode, striped}));
+    EXPECT_EQ(request->ranges, ranges);
+    const auto map_bytes = encode(PageMap{ranges, {{5, 6}}, 77});
+    const auto map = decode_map(map_bytes);
+    ASSERT_FINE(map);
+    EXPECT_EQ(map->present, ranges);
+    EXPECT_EQ(map->next, 77u);
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_FALSE(decode_request(std::span(bytes).first(length))) << length;
+    for (std::size_t length = 0; length < map_bytes.size(); ++length)
+        EXPECT_FALSE(decode_map(std::span(map_bytes).first(length))) << length;
+    EXPECT_FALSE(decode_request(encode({inode, striped}, std::vector<PageRange>{{5, 5}})));
+    EXPECT_FALSE(decode_request(encode({inode, striped}, std::vector<PageRange>{{5, 9}, {8, 10}})));
+}
+
+TEST(WrittenPages, are_taken_by_one_at_a_time_and_come_back_when_they_were_not_synced) {
+    WrittenPages written;
+    const FileKey file{inode, striped};
+    EXPECT_FALSE(written.take(file));
+    written.add(file, {3, 5}, 10);
+    written.add(file, {5, 6}, 20);
+    EXPECT_EQ(written.pages(), 3u);
+    EXPECT_FALSE(written.oldest(10));
+    EXPECT_EQ(written.oldest(11), file);
+    EXPECT_EQ(written.take(file), (std::vector<PageRange>{{3, 6}}));
+    EXPECT_FALSE(written.oldest(INT64_MAX)) << "somebody has it";
+    written.add(file, {3, 4}, 30);   // written again meanwhile
+    std::optional<std::vector<PageRange>> second;
+    std::thread other([&] { second = written.take(file); });
+    written.settle(file, std::vector<PageRange>{{3, 6}}, 40);
+    other.join();
+    EXPECT_EQ(second, (std::vector<PageRange>{{3, 6}})) << "what failed, and what came since";
+    written.settle(file, {}, 50);
+    EXPECT_EQ(written.pages(), 0u);
+    EXPECT_TRUE(written.files().empty());
+}
+
+}  // namespace
+}  // namespace ssi::fs
