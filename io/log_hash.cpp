@@ -4,6 +4,8 @@
 #define XXH_STATIC_LINKING_ONLY   // for the state on the stack: no allocation
 #include <xxhash.h>
 
+#include <cstring>
+
 namespace ssi::io {
 
 Hash128 hash_of(std::span<const std::byte> bytes, std::uint64_t seed) {
@@ -13,6 +15,14 @@ Hash128 hash_of(std::span<const std::byte> bytes, std::uint64_t seed) {
 
 Hash128 hash_of(std::span<const std::byte> first, std::span<const std::byte> second,
                 std::uint64_t seed) {
+    // A state costs more than small records do.
+    std::byte together[384];
+    if (first.size() + second.size() <= sizeof together) {
+        std::memcpy(together, first.data(), first.size());
+        if (!second.empty())
+            std::memcpy(together + first.size(), second.data(), second.size());
+        return hash_of(std::span(together).first(first.size() + second.size()), seed);
+    }
     XXH3_state_t state;
     XXH3_INITSTATE(&state);   // else what lay on the stack may pass for a state of this seed
     XXH3_128bits_reset_withSeed(&state, seed);

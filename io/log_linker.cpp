@@ -31,6 +31,12 @@ public:
         std::ranges::copy(value->bytes, object.bytes().begin());
         return value->bytes.size();
     }
+    bool surely_none(ObjectId id) override {
+        auto use = state_->use();
+        if (!use) return false;
+        auto log = state_->log_of(id, place_);
+        return log && !(*log)->contains(number_, id);
+    }
     Result<void> write_back(ObjectId id, std::span<const std::byte> bytes) override {
         LogTransaction change;
         change.put(number_, id, bytes);

@@ -225,6 +225,13 @@ Result<Superblock> newest_map(State& state, const std::vector<FoundVolume>& foun
     return decode_superblock(bytes);
 }
 
+// Bulk data goes to the disk in long writes, and each new segment waits for the disk some times.
+std::uint64_t segment_bytes(const VolumesOptions& options, KeptIn where) {
+    if (where == KeptIn::metadata) return options.segment_bytes;
+    if (options.data_segment_bytes != 0) return options.data_segment_bytes;
+    return std::min<std::uint64_t>(8 * options.segment_bytes, 1u << 30);
+}
+
 // A volume of an earlier build has one log: the other is made.
 Result<void> open_logs(State& state, bool forming) {
     for (auto& volume : state.mine) {
@@ -235,7 +242,7 @@ Result<void> open_logs(State& state, bool forming) {
             options.log.identity = {volume->superblock->id(), log_index(where) + 1};
             options.log.create =
                 forming || (where == KeptIn::data && !volume->superblock->has_data);
-            options.log.segment_bytes = state.options.segment_bytes;
+            options.log.segment_bytes = segment_bytes(state.options, where);
             options.log.limit_bytes = state.options.limit_bytes;
             options.tasks = &state.node->doors().tasks;
             auto log = ObjectLog::open(std::move(options));

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <set>
+#include <tuple>
 
 #include "object_delta.hpp"
 #include "object_state.hpp"
@@ -26,19 +27,34 @@ std::string name_of(const LogRecord& record) {
     return fmt::format("set {} object {}:{}", record.set.value, record.id.hi, record.id.lo);
 }
 
+bool is_intent(const LogRecord& record) {
+    return record.kind == RecordKind::intent || record.kind == RecordKind::done;
+}
+using Name = std::tuple<bool, SetId, bool, ObjectId>;
+Name key_of(const LogRecord& record) {
+    const bool whole = (record.flags & record_whole_set) != 0;
+    if (whole) return {true, record.set, false, {}};
+    return {false, record.set, is_intent(record), record.id};
+}
+
 // One operation an object: which of two came first would need versions that are not known yet.
-Result<void> check_names(const std::vector<const LogRecord*>& records) {
-    std::set<std::tuple<SetId, bool, ObjectId>> seen;
-    std::set<SetId> sets;
-    for (const LogRecord* record : records) {
-        const bool whole = (record->flags & record_whole_set) != 0;
-        const bool intent = record->kind == RecordKind::intent || record->kind == RecordKind::done;
-        const bool fresh = whole ? sets.insert(record->set).second
-                                 : seen.insert({record->set, intent, record->id}).second;
+template <class Operations>
+Result<void> check_names(const Operations& operations) {
+    constexpr std::size_t few = 8;   // fewer are compared one by one, without memory for a set
+    std::set<Name> seen;
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+        const LogRecord& record = operations[i].record;
+        bool fresh = true;
+        if (operations.size() > few)
+            fresh = seen.insert(key_of(record)).second;
+        else
+            for (std::size_t k = 0; k < i && fresh; ++k)
+                fresh = operations[k].record.id != record.id ||
+                        key_of(operations[k].record) != key_of(record);
         if (!fresh)
             return fail(Errc::invalid_argument,
                         fmt::format("{} twice in one transaction: merge the operations",
-                                    name_of(*record)));
+                                    name_of(record)));
     }
     return {};
 }
@@ -56,9 +72,9 @@ void LogTransaction::put_ref(SetId set, ObjectId id, std::span<const std::byte> 
     operations_.push_back({record_of(RecordKind::ref, set, id, reference, value_bytes), {}});
 }
 void LogTransaction::change(SetId set, ObjectId id, std::uint32_t value_bytes,
-                            std::vector<ValueChange> changes) {
+                            std::vector<ValueChange> changes, std::span<const std::byte> whole) {
     operations_.push_back({record_of(RecordKind::delta, set, id, {}, value_bytes),
-                           std::move(changes)});
+                           std::move(changes), whole});
 }
 void LogTransaction::remove(SetId set, ObjectId id) {
     operations_.push_back({record_of(RecordKind::remove, set, id), {}});
@@ -84,6 +100,7 @@ Result<std::unique_ptr<ObjectLog>> ObjectLog::open(ObjectLogOptions options) {
     auto impl = std::make_unique<Impl>(std::move(options));
     Impl& state = *impl;
     SegmentLogOptions log = state.options.log;
+    log.tasks = state.options.tasks;
     log.released = [&state](std::uint64_t generation) { state.released(generation); };
     auto opened = SegmentLog::open(std::move(log), [&](const FoundRecord& record) {
         state.index.apply(record);
@@ -115,11 +132,16 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, const Operations& operatio
                         fmt::format("{}: a change of {} bytes at {} of a value of {}",
                                     name_of(record), change.bytes.size(), change.offset,
                                     record.value_bytes));
+    if (!operation.whole.empty() && operation.whole.size() != record.value_bytes)
+        return fail(Errc::invalid_argument,
+                    fmt::format("{}: {} bytes of a value of {}", name_of(record),
+                                operation.whole.size(), record.value_bytes));
     if (const auto found = folded.find(number);
         found != folded.end() && found->second.version == entry->version) {
         record.kind = RecordKind::raw;
         record.payload = found->second.bytes;
         plan.records.push_back(record);
+        ++plan.folded;
         return {};
     }
     std::uint64_t chain = delta_bytes(operation.changes);
@@ -127,7 +149,14 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, const Operations& operatio
         for (const LogPlace& place : *entry->deltas) chain += place.payload_bytes;
     const std::size_t deltas = entry->deltas ? entry->deltas->size() : 0;
     if (deltas >= options.delta_chain || chain > record.value_bytes) {
-        plan.to_fold.push_back(number);
+        if (operation.whole.empty()) {
+            plan.to_fold.push_back(number);
+            return {};
+        }
+        record.kind = RecordKind::raw;
+        record.payload = operation.whole;
+        plan.records.push_back(record);
+        ++plan.folded;
         return {};
     }
     plan.deltas.push_back(encode_delta(entry->version, operation.changes));
@@ -140,16 +169,18 @@ Result<ObjectLog::Impl::Plan> ObjectLog::Impl::plan(
     const Operations& operations, const std::map<std::size_t, Folded>& folded) const {
     Plan out;
     out.deltas.reserve(operations.size());   // records point into it
+    out.records.reserve(operations.size());
     for (std::size_t i = 0; i < operations.size(); ++i) {
         const LogRecord& record = operations[i].record;
         if (!only_removes(record.kind)) out.urgency = Urgency::ordinary;
-        const bool intent = record.kind == RecordKind::intent || record.kind == RecordKind::done;
-        const bool there = (record.flags & record_whole_set)
-                               ? index.has_objects(record.set)
-                               : index.find_there(record.set, {record.id, intent}) != nullptr;
+        const auto there = [&] {
+            return (record.flags & record_whole_set)
+                       ? index.has_objects(record.set)
+                       : index.find_there(record.set, {record.id, is_intent(record)}) != nullptr;
+        };
         if (record.kind == RecordKind::delta)
             SSI_TRY(plan_change(out, operations, i, folded));
-        else if (!only_removes(record.kind) || there)
+        else if (!only_removes(record.kind) || there())
             out.records.push_back(record);
     }
     return out;
@@ -183,10 +214,8 @@ void ObjectLog::Impl::note(const std::vector<LogRecord>& records, const Appended
 Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
     Impl& state = *impl_;
     const auto& operations = transaction.operations_;
-    std::vector<const LogRecord*> names;
-    for (const auto& operation : operations) names.push_back(&operation.record);
-    if (names.empty()) return fail(Errc::invalid_argument, "a transaction of no operations");
-    SSI_TRY(check_names(names));
+    if (operations.empty()) return fail(Errc::invalid_argument, "a transaction of no operations");
+    SSI_TRY(check_names(operations));
     std::map<std::size_t, Impl::Folded> folded;
     bool made_space = false;
     while (true) {
@@ -203,7 +232,7 @@ Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
         const auto appended = state.log->try_append(plan->records, plan->urgency);
         if (appended) {
             state.note(plan->records, *appended);
-            state.statistics.folded_deltas += folded.size();
+            state.statistics.folded_deltas += plan->folded;
             return appended->batch;
         }
         if (appended.error().code != Errc::would_block)

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "object_index.hpp"
 #include "segment_state.hpp"
@@ -46,6 +47,7 @@ struct ObjectLog::Impl {
         std::vector<LogRecord> records;
         std::vector<std::vector<std::byte>> deltas;
         std::vector<std::size_t> to_fold;     // operations, by number
+        unsigned folded = 0;                  // changes that are logged as whole values
         Urgency urgency = Urgency::reserve;
     };
     using Operations = std::vector<LogTransaction::Operation>;

@@ -32,9 +32,8 @@ Result<PageMap> Pages::Impl::map_here(FileKey file, PageRange range) const {
     const auto look = [&](ObjectId id) {
         if (home_of(id) != node.id()) return;
         const auto seen = engine.inspect(set.id(), id);
-        const bool elsewhere = seen.present && (seen.in_transition || seen.home_busy ||
-                                                (seen.home_owner != no_node &&
-                                                 seen.home_owner != node.id()));
+        const bool elsewhere = seen.in_transition || seen.home_busy ||
+                               (seen.home_owner != no_node && seen.home_owner != node.id());
         bool there = elsewhere, here = false;
         if (!elsewhere && seen.present && seen.access != kddm::Access::none) {
             const auto length = set.length_here(id);

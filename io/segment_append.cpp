@@ -177,6 +177,7 @@ Result<Appended> SegmentLog::try_append(std::span<const LogRecord> records, Urge
         offset += record_bytes(record.payload.size());
     }
     log.keep_index(segment, records, appended);
+    log.call_behind();
     ++log.statistics.batches;
     log.statistics.appended_bytes += *bytes;
     return appended;

@@ -22,6 +22,10 @@ Result<std::unique_ptr<SegmentLog>> SegmentLog::open(SegmentLogOptions options,
                                 options.segment_bytes));
     auto impl = std::make_unique<Impl>(std::move(options));
     SSI_TRY(impl->open(visit));
+    if (impl->options.tasks)
+        impl->task = impl->options.tasks->spawn("log writer", [log = impl.get()] {
+            log->write_behind();
+        });
     return std::unique_ptr<SegmentLog>(new SegmentLog(std::move(impl)));
 }
 

@@ -56,7 +56,7 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
         SSI_TRY(recover_segment(live.generation, live.end, visit));
     SSI_TRY(recover_segment(map->newest.generation, {}, visit));
     recovered.last_batch = next_batch - 1;
-    durable = recovered.last_batch;
+    written = durable = recovered.last_batch;
     // Files that are no part of the log. Those that fit become room again.
     std::vector<std::string> paths;
     for (const std::uint64_t generation : map->free) paths.push_back(segment_name(generation));

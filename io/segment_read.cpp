@@ -21,14 +21,18 @@ Result<LogRead> SegmentLog::Impl::decode(std::span<const std::byte> bytes, const
     return out;
 }
 
-std::optional<Result<LogRead>> SegmentLog::Impl::read_buffered(const LogPlace& place) const {
-    const auto search = [&](const std::deque<GroupPtr>& groups) -> std::optional<Result<LogRead>> {
+// Copied under the lock, verified without it.
+std::optional<SegmentLog::Impl::Buffered> SegmentLog::Impl::find_buffered(
+    const LogPlace& place) const {
+    const auto search = [&](const std::deque<GroupPtr>& groups) -> std::optional<Buffered> {
         for (const GroupPtr& group : groups) {
             if (group->segment->generation != place.segment || place.offset < group->start ||
                 place.offset >= group->start + group->used)
                 continue;
-            const auto bytes = group->bytes.first(group->used).subspan(place.offset - group->start);
-            return decode(bytes, place, group->segment->path);
+            const auto rest = group->bytes.first(group->used).subspan(place.offset - group->start);
+            const auto bytes = rest.first(std::min<std::size_t>(
+                rest.size(), record_bytes(place.payload_bytes)));
+            return Buffered{{bytes.begin(), bytes.end()}, group->segment->path};
         }
         return {};
     };
@@ -81,7 +85,10 @@ void SegmentLog::Impl::unpin(Lock&, Segment& segment) {
 
 Result<LogRead> SegmentLog::Impl::read(const LogPlace& place) {
     Lock lock(mutex);
-    if (auto found = read_buffered(place)) return std::move(*found);
+    if (const auto found = find_buffered(place)) {
+        lock.unlock();
+        return decode(found->bytes, place, found->path);
+    }
     auto pinned = pin(lock, place.segment);
     if (!pinned) return tl::unexpected<Failure>(std::move(pinned).error());
     const SegmentPtr segment = *pinned;

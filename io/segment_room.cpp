@@ -62,7 +62,9 @@ Result<void> SegmentLog::Impl::make_spare(Lock& lock, std::uint64_t bytes) {
                                       options.limit_bytes));
     making_bytes = bytes;
     const std::string path = path_of(spare_name(next_spare++));
-    const bool small_writes = statistics.written_bytes <= statistics.writes * small_write_bytes;
+    const bool small_writes =
+        statistics.writes != 0 ? statistics.written_bytes <= statistics.writes * small_write_bytes
+                               : options.segment_bytes <= 32 * small_write_bytes;
     lock.unlock();
     auto spare = new_spare(path, bytes, small_writes && bytes == options.segment_bytes);
     lock.lock();
@@ -81,8 +83,7 @@ Result<void> SegmentLog::Impl::make_room(Lock& lock, std::uint64_t bytes, std::s
     while (true) {
         if (failure || closed) return refused();
         if (backlog() > options.backlog_bytes) {
-            const Sequence all = next_batch - 1;
-            SSI_TRY(drive(lock, [&] { return durable >= all; }));
+            SSI_TRY(drive(lock, [&] { return backlog() <= options.backlog_bytes; }));
             continue;
         }
         const Fit fits = fit(bytes, records);

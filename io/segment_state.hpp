@@ -27,6 +27,7 @@ struct Segment {
     bool begun = false;                // its header is durable
     bool complete = false;             // a later header is durable
     bool freed = false;
+    bool unsynced = false;             // something was written that may be in a volatile cache
     bool indexed = true;               // `index` has all records
     std::vector<FoundRecord> index;    // for the footer; while it is the newest
     unsigned users = 0;                // readers and the writer
@@ -79,8 +80,15 @@ struct SegmentLog::Impl {
     std::uint64_t next_spare = 1;
     std::uint64_t making_bytes = 0;    // of the spare that somebody makes now; 0: nobody does
     Sequence next_batch = 1;
+    Sequence written = 0;              // by the disk, or on its way to be durable
     Sequence durable = 0;
+    Sequence wanted = 0;               // that somebody waits for to be durable
     bool writing = false;
+    sys::Condition behind;             // there is something for the background task
+    bool stopping = false;             // it ends
+    bool called = false;               // it will look again
+    bool no_spares = false;            // it could not make one
+    std::unique_ptr<sys::Tasks::Handle> task;
     bool closed = false;
     std::optional<Failure> failure;
     std::uint64_t uses = 0;
@@ -124,13 +132,25 @@ struct SegmentLog::Impl {
     Result<void> drive(Lock& lock, const std::function<bool()>& done);
     void write_pending(Lock& lock);
     Result<void> write_group(Lock& lock, Group& group);
+    Result<void> sync_written(Lock& lock);
+    Result<void> drive_durable(Lock& lock, Sequence batch);
+    // In the background (segment_behind.cpp).
+    void call_behind();                // after appending
+    bool has_behind() const;
+    bool wants_spare() const;
+    void write_behind();
+    void stop_behind();
     Result<void> begin(Lock& lock, Group& group);
     Result<void> seal(Segment& segment);
     void release(Lock& lock, const std::vector<SegmentPtr>& gone);
 
     // reading (segment_read.cpp)
     Result<LogRead> read(const LogPlace& place);
-    std::optional<Result<LogRead>> read_buffered(const LogPlace& place) const;
+    struct Buffered {
+        std::vector<std::byte> bytes;
+        std::string path;
+    };
+    std::optional<Buffered> find_buffered(const LogPlace& place) const;
     Result<LogRead> decode(std::span<const std::byte> bytes, const LogPlace& place,
                            const std::string& path) const;
     Result<SegmentPtr> pin(Lock& lock, std::uint64_t generation);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writing: one thread at a time, whoever wants a batch durable first, writes for all. Groups go to
-// the disk in order, each durable before the next begins, so what a crash leaves is a prefix.
+// the disk in order. Those of one segment may become durable together: a crash may then leave any
+// of them, and recovery takes the batches up to the first that is not there, as a batch knows what
+// was durable when it was made. A segment begins when all of the one before is durable, so what a
+// crash leaves is a prefix.
 #include <fmt/format.h>
 
 #include "segment_state.hpp"
@@ -25,21 +28,46 @@ void SegmentLog::Impl::write_pending(Lock& lock) {
     pending.clear();
     while (!in_flight.empty() && !failure) {
         Group& group = *in_flight.front();
-        if (auto written = write_group(lock, group); !written) {
-            failure = std::move(written).error();   // the groups stay, to be read
+        if (auto done = write_group(lock, group); !done) {
+            failure = std::move(done).error();   // the groups stay, to be read
             break;
         }
-        if (group.last != 0) durable = group.last;
         if (buffers.size() < 2 && group.bytes.capacity() != 0 &&
             group.bytes.capacity() <= 2 * options.segment_bytes)
             buffers.push_back(std::move(group.bytes));
         in_flight.pop_front();
         changed.notify_all();
     }
+    if (!failure && wanted > durable && written > durable)
+        if (auto done = sync_written(lock); !done) failure = std::move(done).error();
     writing = false;
     changed.notify_all();
 }
 
+// What was written to the newest segment that was.
+Result<void> SegmentLog::Impl::sync_written(Lock& lock) {
+    auto newest = segments.rbegin();
+    while (newest != segments.rend() && !newest->second->unsynced) ++newest;
+    SSI_ASSERT(newest != segments.rend(), "what is written and not durable is in some segment");
+    const SegmentPtr segment = newest->second;
+    const Sequence all = written;
+    ++segment->users;
+    lock.unlock();
+    auto synced = sync(*options.disk, *segment->file);
+    lock.lock();
+    --segment->users;
+    if (!synced) return synced;
+    segment->unsynced = false;
+    durable = all;
+    return {};
+}
+
+Result<void> SegmentLog::Impl::drive_durable(Lock& lock, Sequence batch) {
+    wanted = std::max(wanted, batch);
+    return drive(lock, [&] { return durable >= batch; });
+}
+
+// Durable at once when that is awaited and nothing else of the segment has to be made so.
 Result<void> SegmentLog::Impl::write_group(Lock& lock, Group& group) {
     if (group.begins) SSI_TRY(begin(lock, group));
     if (group.used == 0) return {};
@@ -48,13 +76,20 @@ Result<void> SegmentLog::Impl::write_group(Lock& lock, Group& group) {
     ++statistics.writes;
     const std::uint64_t length = whole_blocks(group.used);
     statistics.written_bytes += length;
+    const bool at_once = wanted > durable && in_flight.size() == 1 && !segment.unsynced;
     lock.unlock();
     std::memset(group.bytes.data() + group.used, 0, length - group.used);
-    auto written = io::write(*options.disk, *segment.file, group.bytes.first(length), group.start,
-                             true);
+    auto done = io::write(*options.disk, *segment.file, group.bytes.first(length), group.start,
+                          at_once);
     lock.lock();
     --segment.users;
-    return written;
+    if (!done) return done;
+    written = group.last;
+    if (at_once)
+        durable = written;
+    else
+        segment.unsynced = true;
+    return {};
 }
 
 // The segment before gets its footer, a file becomes this segment, its header is made durable.
@@ -73,6 +108,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     std::vector<std::string> unwanted = std::move(removals);
     removals.clear();
     if (group.seals) ++group.seals->users;
+    const bool must_sync = group.seals && group.seals->unsynced;
     lock.unlock();
 
     std::unique_ptr<DiskFile> begun;   // the segment's, once the lock is held again
@@ -81,6 +117,7 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
             if (auto removed = options.disk->remove(path);
                 !removed && removed.error().code != Errc::not_found)
                 return removed;
+        if (must_sync) SSI_TRY(sync(*options.disk, *group.seals->file));
         if (group.seals) SSI_TRY(seal(*group.seals));
         SSI_TRY(options.disk->rename(group.spare.path, segment.path));
         SSI_TRY(options.disk->sync_directory(options.directory));
@@ -98,6 +135,10 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     lock.lock();
     if (group.seals) --group.seals->users;
     if (!worked) return worked;
+    if (must_sync) {
+        group.seals->unsynced = false;
+        durable = written;
+    }
     segment.file = std::move(begun);
     segment.begun = true;
     for (auto& [generation, other] : segments)
@@ -159,7 +200,7 @@ Result<void> SegmentLog::commit(Sequence batch) {
         return fail(Errc::invalid_argument,
                     fmt::format("batch {} of log {} was not appended: the last is {}", batch,
                                 log.options.directory, log.next_batch - 1));
-    return log.drive(lock, [&] { return log.durable >= batch; });
+    return log.drive_durable(lock, batch);
 }
 
 Result<void> SegmentLog::commit_all() { return commit(last()); }
@@ -182,6 +223,7 @@ Result<void> SegmentLog::roll() {
 
 Result<void> SegmentLog::close() {
     Impl& log = *impl_;
+    log.stop_behind();
     Impl::Lock lock(log.mutex);
     if (log.closed) return {};
     if (log.failure) {
@@ -190,6 +232,7 @@ Result<void> SegmentLog::close() {
     }
     log.closed = true;   // nothing is appended from here on
     const Sequence all = log.next_batch - 1;
+    log.wanted = all;
     SSI_TRY(log.drive(lock, [&] { return log.durable >= all && log.pending.empty() &&
                                          !log.writing; }));
     if (!log.head || !log.head->begun) return {};

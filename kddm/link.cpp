@@ -130,6 +130,8 @@ void Impl::run_linker(const SetState& set, std::function<void()> job) {
 }
 
 void Impl::start_load(SetState& set, ObjectId id) {
+    const bool roomy = !set.use.above(set.use.hard()) && !blocks.use.above(blocks.use.hard());
+    if (roomy && set.linker->surely_none(id)) return load(set, id, 0);
     run_linker(set, [this, &set, id] { load(set, id, clock.now() + evict_timeout); });
 }
 

@@ -265,6 +265,9 @@ std::string lives(std::uint64_t seed, const World& world) {
         {
             ObjectLogOptions options = crash_options(watched, world.plants);
             if (world.background) options.tasks = &world.tasks;
+            // Some logs write much before anybody wants it durable.
+            if (random.chance(1, 2)) options.log.write_behind_bytes = 512 << random.below(6);
+            if (random.chance(1, 4)) options.log.backlog_bytes = 1024 << random.below(5);
             auto log = ObjectLog::open(options);
             if (!log) return fmt::format("life {}: {}", life, log.error().to_string());
             if (const std::string wrong = check(**log, history); !wrong.empty())

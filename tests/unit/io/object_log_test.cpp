@@ -126,6 +126,35 @@ TEST(ObjectLog, writes_the_whole_value_when_there_are_many_deltas) {
     EXPECT_EQ(log->statistics().folded_deltas, 5u);   // one in 17
 }
 
+// One that is not what the changes say tells which of the two was logged.
+TEST(ObjectLog, writes_the_whole_value_that_comes_with_a_change_unread) {
+    const auto disk = make_memory_disk();
+    std::string value(4096, 'a');
+    {
+        const auto log = open_objects(*disk);
+        put(*log, 1, value);
+        std::string other = value;
+        other[4000] = 'Z';
+        for (std::size_t i = 0; i < 17; ++i) {
+            EXPECT_EQ(get(*log, 1)[4000], 'a');
+            other[i] = static_cast<char>('A' + i);
+            LogTransaction transaction;
+            transaction.change(set, 1, 4096,
+                               {{static_cast<std::uint32_t>(i), bytes(std::string_view(other).substr(i, 1))}},
+                               bytes(other));
+            ASSERT_TRUE(log->apply(transaction));
+        }
+        EXPECT_EQ(log->statistics().folded_deltas, 1u);
+        EXPECT_EQ(get(*log, 1), other);
+        value = other;
+    }
+    const auto log = open_objects(*disk);
+    EXPECT_EQ(get(*log, 1), value);
+    LogTransaction wrong;
+    wrong.change(set, 1, 4096, {}, bytes(value).first(4095));
+    EXPECT_EQ(log->apply(wrong).error().code, Errc::invalid_argument);
+}
+
 TEST(ObjectLog, refuses_what_makes_no_sense_and_applies_nothing_of_it) {
     const auto disk = make_memory_disk();
     const auto log = open_objects(*disk);

@@ -39,9 +39,10 @@ public:
     void put_ref(SetId set, ObjectId id, std::span<const std::byte> reference,
                  std::uint32_t value_bytes);
     // The value becomes `value_bytes` long (cut, or zeroes behind), then gets the changes. Logs
-    // them alone; the object must be there, and no ref.
+    // them alone; the object must be there, and no ref. `whole`: the value afterwards, if it is at
+    // hand (else empty): then nothing is read when it is time to log all of it again.
     void change(SetId set, ObjectId id, std::uint32_t value_bytes,
-                std::vector<ValueChange> changes);
+                std::vector<ValueChange> changes, std::span<const std::byte> whole = {});
     void remove(SetId set, ObjectId id);    // fine when it is not there
     void remove_set(SetId set);
     // Something that spans several logs: remembered until it is done. Names are apart from
@@ -49,6 +50,7 @@ public:
     void intent(SetId set, ObjectId id, std::span<const std::byte> what);
     void done(SetId set, ObjectId id);
     bool empty() const { return operations_.empty(); }
+    void reserve(std::size_t operations) { operations_.reserve(operations); }
     void clear() { operations_.clear(); }
 
 private:
@@ -56,6 +58,7 @@ private:
     struct Operation {
         LogRecord record;
         std::vector<ValueChange> changes;
+        std::span<const std::byte> whole{};   // of a change: empty, or the value after it
     };
     std::vector<Operation> operations_;
 };

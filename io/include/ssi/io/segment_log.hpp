@@ -18,6 +18,7 @@
 #include "ssi/base/result.hpp"
 #include "ssi/io/disk.hpp"
 #include "ssi/io/log_record.hpp"
+#include "ssi/sys/task.hpp"
 
 namespace ssi::io {
 
@@ -38,6 +39,11 @@ struct SegmentLogOptions {
     unsigned reserve_segments = 2;
     unsigned keep_spares = 4;            // free segments kept for reuse besides
     std::size_t backlog_bytes = 16 << 20;   // appended, not being written: then append writes first
+    // With tasks, which must outlive the log: one of them writes what has been appended, not yet
+    // durably, from so many bytes on, and makes segments before they are needed, so that whoever
+    // appends seldom waits for the disk.
+    sys::Tasks* tasks = nullptr;
+    std::size_t write_behind_bytes = 2 << 20;
     std::size_t open_files = 128;        // sealed segments kept open for reading
     // A segment that was freed is gone for recovery too. Called by whoever commits, with no lock
     // held; must not wait for the log.

@@ -43,7 +43,8 @@ struct VolumesOptions {
     // order does not matter. Empty: a diskless node.
     std::vector<std::string> directories;
     std::uint32_t slots = 1024;              // of new volumes: a power of two up to 65536
-    std::uint64_t segment_bytes = 4u << 20;  // of their logs
+    std::uint64_t segment_bytes = 4u << 20;  // of their logs of metadata
+    std::uint64_t data_segment_bytes = 0;    // of their logs of data; 0: eight times as many
     std::uint64_t limit_bytes = 0;           // most that a log may take; 0: what the disk has
     // How a directory becomes a Disk; by default LibaioDisk. Tests bring disks of their own.
     std::function<Result<std::unique_ptr<Disk>>(const std::string& directory)> open_disk;

@@ -29,6 +29,12 @@ public:
     // Fills in the object's bytes and returns how many: for sets of fixed size all of them, else
     // what the object was resized to. Any other number is an error ("short").
     virtual Result<std::size_t> fetch(ObjectView& object) = 0;
+    // Whether fetch would answer `none`, said without waiting for anything: then the object is born
+    // at once by whoever wants it, instead of on a thread of the linker.
+    virtual bool surely_none(ObjectId id) {
+        (void)id;
+        return false;
+    }
     // First touch: the object is new-born, its bytes zero or empty; may fill it.
     virtual Result<void> instantiate(ObjectView& object) {
         (void)object;

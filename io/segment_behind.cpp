@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writing behind: a task that takes what has been appended to the disk before somebody has to wait
+// for that, and makes spare segments before they are needed.
+#include "segment_state.hpp"
+
+namespace ssi::io {
+
+// One besides those that appending needs at once; of a log that nobody appends to, none.
+bool SegmentLog::Impl::wants_spare() const {
+    if (!head || no_spares || making_bytes != 0 ||
+        regular_spares() >= options.reserve_segments + 2)
+        return false;
+    return options.limit_bytes == 0 ||
+           file_bytes() + options.segment_bytes <= options.limit_bytes;
+}
+
+void SegmentLog::Impl::call_behind() {
+    if (!task || called || !has_behind()) return;
+    called = true;
+    behind.notify_one();
+}
+
+bool SegmentLog::Impl::has_behind() const {
+    return !writing && !failure && (backlog() >= options.write_behind_bytes || wants_spare());
+}
+
+void SegmentLog::Impl::write_behind() {
+    Lock lock(mutex);
+    while (!stopping) {
+        called = false;
+        if (!has_behind()) {
+            behind.wait(mutex);
+        } else if (backlog() >= options.write_behind_bytes) {
+            write_pending(lock);
+        } else if (auto made = make_spare(lock, options.segment_bytes); !made) {
+            no_spares = true;   // a full disk, most likely: whoever appends will be told
+        }
+    }
+}
+
+void SegmentLog::Impl::stop_behind() {
+    {
+        std::lock_guard lock(mutex);
+        stopping = true;
+        behind.notify_all();
+    }
+    if (!task) return;
+    task->join();
+    std::lock_guard lock(mutex);
+    task.reset();
+}
+
+}  // namespace ssi::io
