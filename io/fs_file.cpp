@@ -168,9 +168,13 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
         if (last > head->size)
             if (auto done = inodes_.fetch_max(id, last, size_offset); !done)
                 return tl::unexpected<Failure>(std::move(done).error());
-        if (const std::int64_t time = now(); time > head->modify_ns)
+        if (const std::int64_t time = now(); time > head->modify_ns) {
             if (auto done = inodes_.fetch_max(id, time, modify_offset); !done)
                 return tl::unexpected<Failure>(std::move(done).error());
+        } else if (time < head->modify_ns) {   // somebody set it ahead: it comes back
+            if (auto done = inodes_.exchange(id, time, modify_offset); !done)
+                return tl::unexpected<Failure>(std::move(done).error());
+        }
         auto after = peek(inode);
         if (!after) return tl::unexpected<Failure>(std::move(after).error());
         if (after->cuts == head->cuts) break;
@@ -247,7 +251,7 @@ Result<void> Core::allocate(InodeId inode, int mode, std::uint64_t offset, std::
     if (!head) return refuse(ENOENT, "the file was removed");
     const std::uint64_t before = head->size;
     if (!keep) head->size = std::max(head->size, end);
-    if (what != 0 || head->size != before) head->modify_ns = head->change_ns = now();
+    head->modify_ns = head->change_ns = now();
     if (what != 0) ++head->cuts;
     std::memcpy(guard->writable().data(), &*head, sizeof *head);
     if (what == 0 || offset >= before) return {};

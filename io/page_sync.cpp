@@ -76,6 +76,7 @@ Result<void> Pages::Impl::sync(FileKey file) {
 Result<void> Pages::sync_whole(InodeId inode, Layout layout, std::uint64_t size) {
     const FileKey file{inode, layout};
     SSI_TRY(impl_->sync(file));
+    if (size == 0) return {};
     const PageRange all{0, (size + page_bytes - 1) / page_bytes};
     return impl_->write_back(file, {&all, 1});
 }
