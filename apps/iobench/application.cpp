@@ -185,7 +185,8 @@ private:
     }
 
     void create(SmallFiles& files) {
-        phase("create", options_.files, 0, [&](std::uint64_t i) { files.create(i, options_.sync); });
+        phase("create", options_.files, 0,
+              [&](std::uint64_t i) { files.create(i, options_.sync); });
     }
     void remove(SmallFiles& files) {
         session_.barrier();

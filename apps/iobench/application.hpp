@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/options.hpp"
-#include "report.hpp"
+#include "cli/report.hpp"
 #include "ssi/ssi.hpp"
 #include "store/store.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // kDFS's data path beside tmpfs and beside the disk itself: a file of each rank in transfers of
-// 1 MiB, and one file of all ranks in interleaved transfers of 47008 bytes. What is read is checked.
-// With BENCH_CACHE_MIB kDFS has so much cache, and files of twice that are written.
+// 1 MiB, and one file of all ranks in interleaved transfers of 47008 bytes. What is read is
+// checked. With BENCH_CACHE_MIB kDFS has so much cache, and files of twice that are written.
 #include <fcntl.h>
 
 #include <cstdlib>
