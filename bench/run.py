@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 import results as results_module
-from targets import NODES, SCENARIO_ROWS, SUITES, UPGRADE_NODES
+from targets import DISK, IO_STRIPES, NODES, SCENARIO_ROWS, SUITES, UPGRADE_NODES
 
 CORES = len(os.sched_getaffinity(0))
 PART_TIMEOUT_S = 600
@@ -23,6 +23,9 @@ BY_MESSAGE = "/by:message"
 # One-sided MPI: the fastest of Open MPI's components that works on one host, which rows name; see
 # bench/peers/README.md.
 RMA = {"OMPI_MCA_osc": "sm"}
+# Rows of bench/io/fs_metadata.cpp between two ranks.
+PAIR_METADATA = ("io/stat_remote", "io/stat_remote_again", "io/readdir_100k",
+                 "floor/am_roundtrip_8B")
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,33 @@ def scale_parts(_quick):
     return parts
 
 
-def io_parts(quick):
-    rows = tuple(name for name in SUITES["io"] if "/ranks:" not in name)
+def io_parts(_quick):
+    program = lambda name: f"bench/io/io_{name}"
     two = "/ranks:2"
-    return [
-        Part("bench/io/io_disk", 1, rows),
-        Part("bench/io/io_disk", 2, tuple(row + two for row in rows), cores=2, suffix=two),
-    ]
+    door = tuple(row for pair in DISK for row in pair)
+    data = ("io/easy_write", "io/easy_write_fresh", "io/easy_read", "io/easy_write_sync",
+            "io/cold_read", "io/hard_write", "io/hard_read", "floor/tmpfs_write",
+            "floor/tmpfs_read", "floor/tmpfs_hard_write", "floor/tmpfs_hard_read",
+            "floor/disk_write", "floor/disk_read")
+    metadata = ("io/create", "io/stat", "io/unlink", "io/create_shared", "io/small_3901",
+                "io/create_durable", "io/create_durable/writers:8", "floor/tmpfs_create",
+                "floor/tmpfs_stat", "floor/tmpfs_unlink", "floor/tmpfs_small_3901",
+                "floor/fdatasync")
+    large = ("io/easy_write_2x_cache",)
+    little = {"BENCH_CACHE_MIB": "128"}
+    parts = []
+    for ranks, suffix in ((1, ""), (2, two)):
+        at = lambda rows, suffix=suffix: tuple(row + suffix for row in rows)
+        pair = ranks == 2
+        parts += [
+            Part(program("disk"), ranks, at(door), cores=ranks, suffix=suffix),
+            Part(program("fs_data"), ranks, at(data) + ("io/easy_read_remote",) * pair,
+                 cores=ranks, suffix=suffix),
+            Part(program("fs_data"), ranks, at(large), cores=ranks, suffix=suffix,
+                 environment=little),
+            Part(program("fs_metadata"), ranks, at(metadata) + PAIR_METADATA * pair, cores=ranks,
+                 suffix=suffix)]
+    return parts + [Part(program("fs_stripes"), 1, tuple(IO_STRIPES))]
 
 
 PARTS = {"kddm": kddm_parts, "io": io_parts, "scale": scale_parts}

@@ -144,10 +144,38 @@ SCALE = {
 DISK = (("io/disk_write", "floor/disk_write"), ("io/disk_read", "floor/disk_read"),
         ("io/disk_random_read", "floor/disk_random_read"),
         ("io/disk_durable_write", "floor/fdatasync"))
-IO = {}
-for suffix in ("", "/ranks:2"):
+# kDFS: how much of the floor's rate it must reach.
+FILES = (("io/easy_write", 0.8, "floor/tmpfs_write"), ("io/easy_read", 0.8, "floor/tmpfs_read"),
+         ("io/easy_write_sync", 0.9, "floor/disk_write"),
+         ("io/cold_read", 0.9, "floor/disk_read"),
+         ("io/hard_write", 0.6, "floor/tmpfs_hard_write"),
+         ("io/hard_read", 0.6, "floor/tmpfs_hard_read"),
+         ("io/create", 1.0, "floor/tmpfs_create"), ("io/stat", 2.0, "floor/tmpfs_stat"),
+         ("io/unlink", 0.8, "floor/tmpfs_unlink"), ("io/create_shared", 0.5, "io/create"),
+         ("io/small_3901", 0.8, "floor/tmpfs_small_3901"),
+         ("io/create_durable", 0.8, "floor/fdatasync"),
+         ("io/create_durable/writers:8", 4.0, "io/create_durable"))
+IO_AT = {"": {}, "/ranks:2": {}}   # by the suffix of rows of so many ranks
+for suffix, rows in IO_AT.items():
     for name, floor in DISK:
-        IO[floor + suffix] = REPORTED
-        IO[name + suffix] = ratio(1.1, floor + suffix)
+        rows[floor + suffix] = REPORTED
+        rows[name + suffix] = ratio(1.1, floor + suffix)
+    for name, share, floor in FILES:
+        if floor.startswith("floor/"):
+            rows[floor + suffix] = REPORTED
+        rows[name + suffix] = ratio(1 / share, floor + suffix)
+    rows["io/easy_write_fresh" + suffix] = REPORTED
+    rows["io/easy_write_2x_cache" + suffix] = REPORTED
+# Between two ranks.
+IO_PAIR = {
+    "io/easy_read_remote": ratio(1 / 0.5, "floor/tmpfs_read/ranks:2"),
+    AM_8B: REPORTED,
+    "io/stat_remote": ratio(16, AM_8B),
+    "io/stat_remote_again": ratio(1 / 0.8, "io/stat"),
+    "io/readdir_100k": counters(ns_per_entry=1000),
+}
+# A disk of 200 MB/s for each volume, emulated: 1 is as many times as fast as there are volumes.
+IO_STRIPES = {f"io/stripe_scaling/volumes:{n}": counters(of_linear=1 / 0.9) for n in (1, 2, 4)}
+IO = {**IO_AT[""], **IO_AT["/ranks:2"], **IO_PAIR, **IO_STRIPES}
 
 SUITES = {"kddm": KDDM, "io": IO, "scale": SCALE}

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <system_error>
 
 #include "commands.hpp"
+#include "fs.hpp"
 #include "machine.hpp"
 
 namespace ssi::cli {
@@ -26,6 +28,8 @@ struct Choices {
     StatOptions stat;
     std::optional<double> watch_seconds;
     std::string page = "ssi";
+    FsOptions fs;
+    std::vector<char*> arguments;   // as they came, with those of settings; null at the end
     std::string log_verb;
     std::string log_directory;
 };
@@ -36,6 +40,7 @@ struct Verbs {
     CLI::App* stat;
     CLI::App* nodes;
     CLI::App* log;
+    CLI::App* fs;
     CLI::App* config;
     CLI::App* man;
 };
@@ -95,6 +100,39 @@ void describe_log(CLI::App& app, Choices& choices, Verbs& verbs) {
         ->required();
 }
 
+void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
+    verbs.fs = app.add_subcommand(
+        "fs", "Look at and change the files on the volumes of a stopped session, alone or with all "
+              "ranks of mpirun or srun: ssi fs --volume DIR/%n VERB ...");
+    verbs.fs->add_option("--volume", choices.fs.volumes,
+                         "Directory of a volume; may be given several times. DIR/%n stands for "
+                         "DIR/0, DIR/1, ..., volume k for rank k modulo their number.")
+        ->type_name("DIR")
+        ->allow_extra_args(false);
+    verbs.fs->add_flag("--create", choices.fs.create,
+                       "Make volumes that are not there, with an empty file system.");
+    verbs.fs->add_option("--cache", choices.fs.cache, "Memory of each rank for file data.")
+        ->type_name("SIZE");
+    verbs.fs->require_subcommand(0, 1);
+    for (const FsVerb& verb : fs_verbs()) {
+        CLI::App* added = verbs.fs->add_subcommand(verb.name, verb.text);
+        added->add_flag("--json", choices.fs.json, "Print JSON instead of text.");
+        for (const FsFlag& flag : verb.flags)
+            added->add_flag(flag.names, choices.fs.*flag.value, flag.text);
+        for (const FsValue& value : verb.values)
+            added->add_option(value.names, choices.fs.*value.value, value.text)
+                ->type_name(value.type);
+        if (verb.most > 0)
+            added->add_option("PATH", choices.fs.operands, verb.operands)
+                ->type_name("")
+                ->required(verb.least > 0)
+                ->expected(static_cast<int>(std::max<std::size_t>(verb.least, 1)),
+                           static_cast<int>(verb.most));
+        added->set_help_flag("-h,--help", "Print help.");
+        added->callback([&choices, &verb] { choices.fs.verb = verb.name; });
+    }
+}
+
 Verbs describe(CLI::App& app, Choices& choices) {
     app.set_help_flag("-h,--help", "Print this help and leave.");
     app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
@@ -117,6 +155,7 @@ Verbs describe(CLI::App& app, Choices& choices) {
         ->type_name("SIZE");
     describe_stat(app, choices, verbs);
     describe_log(app, choices, verbs);
+    describe_fs(app, choices, verbs);
     verbs.config = add_verb(app, choices, "config",
                             "Print all settings: as TOML with the values in force, or as the "
                             "reference in Markdown.");
@@ -132,33 +171,38 @@ Verbs describe(CLI::App& app, Choices& choices) {
     return verbs;
 }
 
+void add_help(const CLI::App& verb, const std::string& name, std::vector<VerbHelp>& out) {
+    VerbHelp help{name, "", verb.get_description(), {}};
+    for (const CLI::Option* option : verb.get_options()) {
+        std::string names = option->get_name(false, true);
+        if (option->get_positional()) {
+            if (!help.operands.empty()) help.operands += " ";
+            help.operands += names + (option->get_items_expected_max() > 1 ? "..." : "");
+            names = option->get_single_name();
+        } else if (!option->get_type_name().empty()) {
+            names += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));
+        }
+        help.options.push_back({names, option->get_description()});
+    }
+    out.push_back(std::move(help));
+    for (const CLI::App* inner : verb.get_subcommands({}))
+        add_help(*inner, name + " " + inner->get_name(), out);
+}
+
 std::vector<VerbHelp> verb_help(CLI::App& app) {
     std::vector<VerbHelp> out;
-    for (CLI::App* verb : app.get_subcommands({})) {
-        VerbHelp help{verb->get_name(), "", verb->get_description(), {}};
-        for (const CLI::Option* option : verb->get_options()) {
-            std::string name = option->get_name(false, true);
-            if (option->get_positional()) {
-                if (!help.operands.empty()) help.operands += " ";
-                help.operands += name + (option->get_items_expected_max() > 1 ? "..." : "");
-                name = option->get_single_name();
-            } else if (!option->get_type_name().empty()) {
-                name += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));
-            }
-            help.options.push_back({name, option->get_description()});
-        }
-        out.push_back(std::move(help));
-    }
+    for (const CLI::App* verb : app.get_subcommands({})) add_help(*verb, verb->get_name(), out);
     return out;
 }
 
+// Under a launcher all ranks see the same command line; one speaks.
 int report(const Failure& failure) {
-    fmt::print(stderr, "ssi: {}\n", failure.to_string());
+    if (speaks_alone()) fmt::print(stderr, "ssi: {}\n", failure.to_string());
     return error_info(failure.code).exit_code;
 }
 
 int usage(std::string_view text) {
-    fmt::print(stderr, "ssi: {}; see `ssi --help`\n", text);
+    if (speaks_alone()) fmt::print(stderr, "ssi: {}; see `ssi --help`\n", text);
     return error_info(Errc::invalid_argument).exit_code;
 }
 
@@ -182,7 +226,14 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
         return run_doctor(choices.doctor, Config(), loaded.error());
     }
     if (app.get_subcommands().empty()) return usage("a verb is needed, such as info or doctor");
+    if (verbs.fs->parsed() && choices.fs.verb.empty())
+        return usage("a verb of fs is needed, such as ls or cp; see `ssi fs --help`");
+    if (verbs.fs->parsed() && choices.fs.volumes.empty())
+        return usage("fs: --volume is needed: ssi fs --volume DIR/%n VERB ...");
     if (!loaded) return report(loaded.error());
+    if (verbs.fs->parsed())
+        return run_fs(choices.fs, static_cast<int>(choices.arguments.size()) - 1,
+                      choices.arguments.data());
     if (verbs.info->parsed()) return run_info(*loaded, choices.json);
     if (verbs.stat->parsed() || verbs.nodes->parsed()) {
         choices.stat.json = choices.json;
@@ -216,16 +267,18 @@ int main_of_ssi(int argc, char** argv) {
     bool has_flags = false;
     for (int i = 1; i < argc && std::strcmp(argv[i], "--") != 0; ++i)
         has_flags |= std::string_view(argv[i]).starts_with("--ssi-");
+    Choices choices;
+    choices.arguments.assign(argv, argv + argc + 1);
     const auto loaded = Config::load(&argc, argv);
     if (!loaded && has_flags) return report(loaded.error());
     CLI::App app("libssi: one machine out of the nodes of an HPC allocation.", "ssi");
-    Choices choices;
     try {
         const Verbs verbs = describe(app, choices);
         app.parse(argc, argv);
         return flushed(run(app, verbs, choices, loaded));
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return flushed(app.exit(error));  // --help, --version
+        if (error.get_exit_code() == 0)   // --help, --version
+            return speaks_alone() ? flushed(app.exit(error)) : 0;
         return usage(error.what());
     } catch (const std::system_error& error) {   // by fmt::print, when a buffer is full
         const int number = error.code().value();

@@ -34,8 +34,8 @@ class Place:
         os.chmod(self.reference, 0o755)
 
     def layout(self, text):
-        return ";".join(",".join(os.path.join(self.folder, name) for name in rank.split(",") if name)
-                        for rank in text.split(";"))
+        path = lambda name: os.path.join(self.folder, name) if name else ""
+        return ";".join(",".join(map(path, rank.split(","))) for rank in text.split(";"))
 
     def system(self, text):
         """Arguments for kDFS with these volumes; "local": for another local directory."""

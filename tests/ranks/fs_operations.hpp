@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Operations on a file system, drawn by chance from a seed and a number, carried out on any FileApi,
-// with an answer in words that can be compared.
+// Operations on a file system, drawn by chance from a seed and a number and carried out on any
+// FileApi, with an answer in words that can be compared.
 #pragma once
 
 #include <array>

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the verbs of `ssi fs` have in hand while they run.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "fs.hpp"
+#include "ssi/io/file_system.hpp"
+#include "ssi/kddm/session.hpp"
+
+namespace ssi::cli {
+
+// One per rank. Not thread-safe.
+class FsRun {
+public:
+    FsRun(Session& session, fs::FileSystem& system, const FsOptions& options)
+        : session_(session), system_(system), options_(options) {}
+
+    Session& session() { return session_; }
+    fs::FileSystem& system() { return system_; }
+    const FsOptions& options() const { return options_; }
+    bool is_first() const { return session_.rank() == 0; }
+
+    // Prints a failure and remembers the first.
+    void fault(const Failure& failure);
+    template <class T>
+    bool good(const Result<T>& result) {
+        if (!result) fault(result.error());
+        return result.has_value();
+    }
+    // On rank 0 alone, for each operand.
+    Result<void> each(const std::function<void(const std::string& path)>& body);
+    // Collective: what the verb is worth when some ranks had faults. Who had none says nothing.
+    Result<void> verdict();
+
+private:
+    Session& session_;
+    fs::FileSystem& system_;
+    const FsOptions& options_;
+    std::optional<Failure> first_;
+};
+
+// The verbs, by files.
+Result<void> fs_df(FsRun& run);
+Result<void> fs_ls(FsRun& run);
+Result<void> fs_stat(FsRun& run);
+Result<void> fs_cat(FsRun& run);
+Result<void> fs_rm(FsRun& run);
+Result<void> fs_mkdir(FsRun& run);
+Result<void> fs_mv(FsRun& run);
+Result<void> fs_cp(FsRun& run);
+Result<void> fs_setstripe(FsRun& run);
+Result<void> fs_getstripe(FsRun& run);
+Result<void> fs_cache(FsRun& run);
+Result<void> fs_check(FsRun& run);
+Result<void> fs_scrub(FsRun& run);
+
+// To standard output. What is lost shows at the end of the run, when it is flushed.
+template <class... Arguments>
+void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
+    static_cast<void>(std::fwrite(text.data(), 1, text.size(), stdout));
+}
+
+// A name as text that can be printed and is UTF-8: bytes that are not become \xHH.
+std::string readable(std::string_view name);
+// "2026-11-26 13:05:29", UTC.
+std::string time_text(std::int64_t ns);
+// "drwxr-xr-x"
+std::string mode_text(std::uint32_t mode);
+const char* type_name(std::uint32_t mode);
+std::string placement_name(fs::Placement placement);
+std::string join(const std::string& directory, const std::string& name);
+std::string last_name(const std::string& path);
+
+}  // namespace ssi::cli
