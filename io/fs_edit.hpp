@@ -3,6 +3,7 @@
 // goes to the log first and to the memory afterwards, so that a full disk changes nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -47,6 +48,23 @@ struct Edit {
         if (guard.bytes().size() != object_bytes) SSI_TRY(guard.resize(object_bytes));
         for (const Piece& p : pieces)
             std::memcpy(guard.writable().data() + p.offset, bytes.data() + p.begin, p.length);
+        return {};
+    }
+    // The same, and becomes what takes it back.
+    Result<void> swap(kddm::RawGuard& guard) {
+        Edit back;
+        const auto old = guard.bytes();
+        back.object_bytes = static_cast<std::uint32_t>(old.size());
+        back.whole = whole;
+        if (whole)
+            back.write(0, old.data(), old.size());
+        else
+            for (const Piece& p : pieces)
+                if (p.offset < old.size())
+                    back.write(p.offset, old.data() + p.offset,
+                               std::min<std::size_t>(p.length, old.size() - p.offset));
+        SSI_TRY(apply(guard));
+        *this = std::move(back);
         return {};
     }
     // What it makes of `old`.

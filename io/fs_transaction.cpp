@@ -4,17 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace ssi::fs {
 namespace {
 
-// Small enough that the log writes the changed bytes alone.
-void add_change(io::LogTransaction& log, SetId number, ObjectId id, const Edit& edit) {
-    if (edit.whole) return log.put(number, id, edit.bytes);
+// An object's change is logged as the changed bytes alone; the log takes the whole value, which is
+// at hand, when it has had many.
+std::vector<io::ValueChange> pieces_of(const Edit& edit, std::span<const std::byte> value) {
     std::vector<io::ValueChange> changes;
     changes.reserve(edit.pieces.size());
-    for (const Edit::Piece& p : edit.pieces) changes.push_back({p.offset, edit.piece(p)});
-    log.change(number, id, edit.object_bytes, std::move(changes));
+    for (const Edit::Piece& p : edit.pieces)
+        changes.push_back({p.offset, value.subspan(p.offset, p.length)});
+    return changes;
 }
 
 }  // namespace
@@ -43,22 +45,43 @@ Result<void> Transaction::apply() {
 Result<void> Transaction::log_one(std::uint32_t volume) {
     io::ObjectLog* log = core_.volumes_->log(volume, io::KeptIn::metadata);
     if (log) {
-        io::LogTransaction change;
-        for (const Change& c : changes_) {
-            if (c.remove)
-                change.remove(c.number, c.guard->id());
-            else if (c.made)
-                change.put(c.number, c.guard->id(), c.guard->bytes());
-            else
-                add_change(change, c.number, c.guard->id(), c.edit);
-        }
-        if (auto done = log->apply(change); !done)
-            return tl::unexpected<Failure>(std::move(done).error());
-        return {};
+        auto done = log_here(*log);
+        if (!done) take_back();
+        return done;
     }
     Writer call;
     call.put(volume).put(ObjectId{}).put(false).block({}).block(part_of(volume));
     return core_.call_volume(volume, Core::Verb::log, call.bytes());
+}
+
+Result<void> Transaction::log_here(io::ObjectLog& log) {
+    io::LogTransaction change;
+    change.reserve(changes_.size());
+    for (Change& c : changes_) {
+        const ObjectId id = c.guard->id();
+        if (c.remove) {
+            change.remove(c.number, id);
+            continue;
+        }
+        const bool whole = c.made || c.edit.whole;
+        const Edit done = whole ? Edit{} : c.edit;
+        if (!c.made) SSI_TRY(c.edit.swap(*c.guard));
+        c.applied = true;
+        const auto value = std::as_const(*c.guard).bytes();
+        if (whole)
+            change.put(c.number, id, value);
+        else
+            change.change(c.number, id, static_cast<std::uint32_t>(value.size()),
+                          pieces_of(done, value), value);
+    }
+    if (auto done = log.apply(change); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return {};
+}
+
+void Transaction::take_back() {
+    for (auto c = changes_.rbegin(); c != changes_.rend(); ++c)
+        if (c->applied && !c->made) (void)c->edit.apply(*c->guard);
 }
 
 std::vector<std::byte> Transaction::part_of(std::uint32_t volume) const {
@@ -107,7 +130,7 @@ Result<void> Transaction::finish() {
     for (Change& c : changes_) {
         if (c.remove)
             SSI_TRY(c.guard->resize(0));
-        else if (!c.made)
+        else if (!c.made && !c.applied)
             SSI_TRY(c.edit.apply(*c.guard));
         if (core_.volumes_->log(c.volume, io::KeptIn::metadata)) c.guard->stored();
     }

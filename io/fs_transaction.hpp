@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Transaction: a change of several objects, each grabbed by the caller, that is there whole after a
-// crash or not at all, also where the objects are kept in several logs. First it is logged, then
-// the objects change; when the log takes it not, nothing has changed.
+// crash or not at all, also where the objects are kept in several logs. When a log does not take
+// it, the objects are as they were.
 //
 // Over several logs: the first batch holds the part of the first log and, as an intent, the parts
 // of the others; then each of those gets its part together with a mark. Recovery applies what an
@@ -38,12 +38,15 @@ private:
         Edit edit;
         bool remove = false;
         bool made = false;
+        bool applied = false;    // `edit` now is what takes it back
     };
     static constexpr std::uint32_t none = 0xffffffff;
     Result<void> log_one(std::uint32_t volume);
+    Result<void> log_here(io::ObjectLog& log);
     Result<void> log_several(std::vector<std::uint32_t> volumes);
     std::vector<std::byte> part_of(std::uint32_t volume) const;
     Result<void> finish();
+    void take_back();
 
     Core& core_;
     std::vector<Change> changes_;
