@@ -245,7 +245,7 @@ Result<Place> FileSystem::open_place(const Credentials& who, std::string_view pa
     volumes = parent->volumes;
     if (parent->last != LastName::plain) return refuse(flags & O_EXCL ? EEXIST : EISDIR, path);
     if (parent->slash) return refuse(EISDIR, path);
-    auto place = core().create(*parent, who, mode, striping, flags & O_EXCL, &made);
+    auto place = core().create(*parent, who, mode, striping, flags & O_EXCL, &made, &volumes);
     if (!place) return place;
     if (place->is_symlink()) return refuse(ELOOP, path);
     if (place->is_directory()) return refuse(EISDIR, path);

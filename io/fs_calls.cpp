@@ -86,6 +86,7 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
         learn(request.directory, reply->depth);
         if (!reply->moved) {
             if (reply->split) SSI_TRY(split(request.directory, request.index));
+            reply->index = request.index;
             return reply;
         }
         request.index = reply->index;

@@ -115,6 +115,7 @@ public:
     // through: a last symbolic link is followed to where it leads, or would.
     Result<Parent> resolve_parent(const Credentials& who, std::string_view path,
                                   bool through = false);
+    void add_way(VolumeList& volumes, InodeId directory, std::uint64_t index) const;
     Result<Place> find(InodeId directory, std::string_view name, VolumeList* volumes = nullptr);
     Result<std::string> read_link(InodeId inode);
     Result<InodeHead> head_of(InodeId inode);                     // ENOENT
@@ -122,7 +123,8 @@ public:
 
     // -- fs_names.cpp
     Result<Place> create(const Parent& at, const Credentials& who, std::uint32_t mode,
-                         const Striping& striping, bool exclusive, bool* made);
+                         const Striping& striping, bool exclusive, bool* made,
+                         VolumeList* volumes);
     Result<void> make_directory(const Parent& at, const Credentials& who, std::uint32_t mode);
     Result<void> symlink(const Parent& at, const Credentials& who, std::string_view target);
     Result<void> link(Place from, const Parent& to, const Credentials& who);
@@ -272,7 +274,6 @@ private:
     // -- fs_recovery.cpp
     Result<void> recover();           // collective
     Result<void> redo(const io::Intent& intent);
-    Result<void> undo_old_name(const io::Intent& mark);
     Result<bool> has_intent(std::uint32_t volume, SetId set, ObjectId id);
     Result<bool> asks_intent(std::uint32_t volume, std::string_view set, ObjectId id);
     Result<Bytes> serve_has_intent(std::span<const std::byte> arguments);

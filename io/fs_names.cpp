@@ -42,14 +42,16 @@ Result<InodeHead> Core::new_head(const Parent& at, const Credentials& who, std::
 }
 
 Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32_t mode,
-                           const Striping& striping, bool exclusive, bool* made) {
+                           const Striping& striping, bool exclusive, bool* made,
+                           VolumeList* volumes) {
     *made = false;
-    auto found = find(at.directory, at.name);
-    if (found) {
-        if (exclusive) return refuse(EEXIST, at.name);
-        return found;
+    // Whoever may make it anyway is told by the attempt that it is there.
+    if (who.uid != 0 || home_of_bucket(at.directory, guess(at.directory, name_hash(at.name))) !=
+                            node_.id()) {
+        auto found = find(at.directory, at.name, volumes);
+        if (found && exclusive) return refuse(EEXIST, at.name);
+        if (found || found.error().sys_errno != ENOENT) return found;
     }
-    if (found.error().sys_errno != ENOENT) return found;
     auto directory = head_of(at.directory);
     if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
     NewInode inode;
@@ -61,6 +63,7 @@ Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32
                            exclusive, {});
     if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
     *made = reply->made;
+    add_way(*volumes, at.directory, reply->index);
     return reply->place;
 }
 

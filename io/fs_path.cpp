@@ -2,6 +2,7 @@
 // Paths to inodes, as POSIX and Linux resolve them. Source: path_resolution(7).
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 
 #include "fs_core.hpp"
@@ -142,15 +143,21 @@ Result<Parent> Core::resolve_parent(const Credentials& who, std::string_view pat
     return parent;
 }
 
+// The directory itself, the bucket, and those that it was split off from: they lead to it.
+void Core::add_way(VolumeList& volumes, InodeId directory, std::uint64_t index) const {
+    volumes.add(volume_of(directory));
+    for (;; index &= ~std::bit_floor(index)) {
+        volumes.add(volume_of_bucket(directory, index));
+        if (index == 0) return;
+    }
+}
+
 Result<Place> Core::find(InodeId directory, std::string_view name, VolumeList* volumes) {
     if (name.size() > most_name_bytes) return refuse(ENAMETOOLONG, name);
     const std::uint64_t hash = name_hash(name);
     auto bucket = bucket_for(directory, hash, kddm::Access::read);
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-    if (volumes) {
-        volumes->add(volume_of(directory));
-        volumes->add(volume_of_bucket(directory, bucket->index));
-    }
+    if (volumes) add_way(*volumes, directory, bucket->index);
     const auto entry = BucketView(bucket->guard.bytes()).find(name, hash);
     if (!entry) return refuse(ENOENT, name);
     return Place{InodeId(entry->head.inode), entry->head.type};

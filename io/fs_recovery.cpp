@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// After a crash: what transactions over several logs promised is done, or undone where the promise
-// itself was lost; then the tree is checked and mended. Collective, before anybody uses it.
+// After a crash: what transactions over several logs promised is done; then the tree is checked and mended. Collective, before anybody uses it.
 #include <fmt/format.h>
-
-#include <cerrno>
-#include <set>
 
 #include "fs_check.hpp"
 #include "fs_transaction.hpp"
 
 namespace ssi::fs {
-namespace {
-
-struct Kept {
-    std::uint32_t volume;
-    io::Intent intent;
-};
-
-}  // namespace
-
 // Whether a log has an intent, or a mark, of that id.
 Result<bool> Core::has_intent(std::uint32_t volume, SetId set, ObjectId id) {
     auto intents = volumes_->log(volume, io::KeptIn::metadata)->intents();
@@ -52,7 +39,6 @@ Result<bool> Core::asks_intent(std::uint32_t volume, std::string_view set, Objec
 // The parts that other logs did not get.
 Result<void> Core::redo(const io::Intent& intent) {
     Reader reader(intent.bytes);
-    const auto note = reader.block();
     while (!reader.at_end()) {
         const auto volume = reader.get<std::uint32_t>();
         const auto part = reader.block();
@@ -62,62 +48,29 @@ Result<void> Core::redo(const io::Intent& intent) {
         if (!has) return tl::unexpected<Failure>(std::move(has).error());
         if (*has) continue;
         Writer call;
-        call.put(volume).put(intent.id).put(false).block(note).block(part);
+        call.put(volume).put(intent.id).put(false).block({}).block(part);
         SSI_TRY(call_volume(volume, Verb::log, call.bytes()));
     }
     return {};
 }
 
-// The new name is there, and the old one still: the intent and the removal were lost.
-Result<void> Core::undo_old_name(const io::Intent& mark) {
-    if (mark.bytes.empty()) return {};
-    Reader reader(mark.bytes);
-    const auto directory = reader.get<InodeId>();
-    const auto inode = reader.get<InodeId>();
-    const auto name = reader.text();
-    if (!reader.ok()) return fail(Errc::parse, "a mark that is malformed");
-    const std::uint64_t hash = name_hash(name);
-    auto bucket = bucket_for(directory, hash, kddm::Access::write);
-    if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-    const BucketView view(bucket->guard.bytes());
-    const auto entry = view.find(name, hash);
-    if (!entry || entry->head.inode != inode.value) return {};
-    Transaction tx(*this);
-    tx.change(volume_of_bucket(directory, bucket->index), bucket_number_, bucket->guard,
-              view.erase(*entry, now()));
-    return tx.apply();
-}
-
 Result<void> Core::recover() {
-    std::vector<Kept> intents, marks;
+    std::vector<io::Intent> intents;
     const auto collect = [&]() -> Result<void> {
         for (const std::uint32_t volume : own_volumes_) {
             auto kept = volumes_->log(volume, io::KeptIn::metadata)->intents();
             if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
-            for (io::Intent& i : *kept) {
-                const bool mark = i.set == volumes_->number_of(mark_set);
-                if (mark || i.set == volumes_->number_of(intent_set))
-                    (mark ? marks : intents).push_back({volume, std::move(i)});
-            }
+            for (io::Intent& i : *kept)
+                if (i.set == volumes_->number_of(intent_set)) intents.push_back(std::move(i));
         }
         return {};
     };
     SSI_TRY(agree(collect()));
     const auto redo_all = [&]() -> Result<void> {
-        for (const Kept& k : intents) SSI_TRY(redo(k.intent));
+        for (const io::Intent& intent : intents) SSI_TRY(redo(intent));
         return {};
     };
     SSI_TRY(agree(redo_all()));
-    const auto undo_all = [&]() -> Result<void> {
-        for (const Kept& k : marks) {
-            auto has = asks_intent(static_cast<std::uint32_t>(k.intent.id.hi), intent_set,
-                                   k.intent.id);
-            if (!has) return tl::unexpected<Failure>(std::move(has).error());
-            if (!*has) SSI_TRY(undo_old_name(k.intent));
-        }
-        return {};
-    };
-    SSI_TRY(agree(undo_all()));
     const auto forget = [&](std::string_view set) -> Result<void> {
         SSI_TRY(volumes_->sync());
         for (const std::uint32_t volume : own_volumes_) {

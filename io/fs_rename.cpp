@@ -188,7 +188,7 @@ Result<bool> Core::try_rename(Move& m) {
     edit.write(0, &*head, sizeof *head);
     tx.change(volume_of(m.moved.inode), inode_number_, (*inodes)[0],
               Edit::of_whole(edit.applied(inodes->bytes(0))));
-    tx.describe(Writer().put(m.from.directory).put(m.moved.inode).text(m.from.name).take());
+    tx.in_order();   // or the new name might be there beside the old one
     if (m.replaced) {
         const auto old = inode_head(inodes->bytes(1));
         if (!old) return refuse(ENOENT, m.to.name);

@@ -110,16 +110,17 @@ Result<void> Transaction::log_several(std::vector<std::uint32_t> volumes) {
     open.id = {std::uint64_t{core_.node_.id().value} << 32 | open.primary,
                core_.next_intent_.fetch_add(1)};
     Writer intent;
-    intent.block(note_);
     for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
     for (const std::uint32_t volume : volumes) {
         const bool first = volume == open.primary;
         Writer call;
         call.put(volume).put(open.id).put(first);
-        call.block(first ? intent.bytes() : std::span<const std::byte>(note_));
+        call.block(first ? intent.bytes() : std::span<const std::byte>());
         call.block(part_of(volume));
         // Where a later one fails, the intent stands: recovery does what it promises.
         SSI_TRY(core_.call_volume(volume, Core::Verb::log, call.bytes()));
+        if (first && in_order_)
+            SSI_TRY(core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes()));
     }
     std::lock_guard lock(core_.intent_mutex_);
     core_.intents_.push_back(std::move(open));
@@ -167,7 +168,7 @@ Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
     const auto volume = reader.get<std::uint32_t>();
     const auto id = reader.get<ObjectId>();
     const auto first = reader.get<bool>();
-    const auto note = reader.block();
+    const auto intent = reader.block();
     const auto bytes = reader.block();
     if (!reader.ok()) return fail(Errc::bad_message, "a request to log that is too short");
     io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
@@ -178,7 +179,8 @@ Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
     if (!part) return tl::unexpected<Failure>(std::move(part).error());
     io::LogTransaction change;
     add_part(change, *part);
-    if (id != ObjectId{}) change.intent(volumes_->number_of(first ? intent_set : mark_set), id, note);
+    if (id != ObjectId{}) 
+        change.intent(volumes_->number_of(first ? intent_set : mark_set), id, intent);
     if (auto done = log->apply(change); !done)
         return tl::unexpected<Failure>(std::move(done).error());
     return Bytes{};

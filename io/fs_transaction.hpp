@@ -5,7 +5,7 @@
 //
 // Over several logs: the first batch holds the part of the first log and, as an intent, the parts
 // of the others; then each of those gets its part together with a mark. Recovery applies what an
-// intent promised to every log without the mark. Once all parts are durable the intent is taken
+// intent promised to every log without the mark; a mark without intent says nothing. Once all parts are durable the intent is taken
 // back, and after that the marks. docs/kdfs.md reasons why that suffices.
 #pragma once
 
@@ -26,8 +26,9 @@ public:
     void remove(std::uint32_t volume, SetId number, kddm::RawGuard& guard);
     // The log whose part comes first; else that of the first change.
     void begin_with(std::uint32_t volume) { first_ = volume; }
-    // What recovery is told with the marks.
-    void describe(std::vector<std::byte> note) { note_ = std::move(note); }
+    // The first part is durable before any other log gets its own: where a part by itself would
+    // do harm that recovery cannot tell from what was meant.
+    void in_order() { in_order_ = true; }
     Result<void> apply();
 
 private:
@@ -50,7 +51,7 @@ private:
 
     Core& core_;
     std::vector<Change> changes_;
-    std::vector<std::byte> note_;
+    bool in_order_ = false;
     std::uint32_t first_ = none;
 };
 

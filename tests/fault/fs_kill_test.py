@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 
-from runtime_fault_test import Failed, check
+from runtime_fault_test import EXIT_CODE, Failed, check
 import volumes_kill_test as volumes
 from volumes_kill_test import Rounds, events_of, verify
 
@@ -47,6 +47,9 @@ class File:
 
 
 class FsRounds(Rounds):
+    # Who asks a survivor that has just left by itself is told that its calls are cancelled.
+    leaves_with = Rounds.leaves_with | {EXIT_CODE["cancelled"]}
+
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.files = {}

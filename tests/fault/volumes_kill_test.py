@@ -113,6 +113,8 @@ def verify(ssi, folder):
 
 
 class Rounds:
+    leaves_with = {EXIT_CODE[PEER_LOST]}
+
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         self.choice = random.Random(options.seed)
@@ -141,7 +143,7 @@ class Rounds:
                 survivors = [rank for rank in range(len(layout)) if rank not in victims]
                 job.wait_ended(range(len(layout)), LEAVE_SECONDS)
                 for rank in survivors:
-                    check(job.ended(rank)[0] == EXIT_CODE[PEER_LOST],
+                    check(job.ended(rank)[0] in self.leaves_with,
                           f"rank {rank} left with {job.ended(rank)[0]}\n" + job.logs())
                 logs = job.logs()
             self.judge(told, len(layout), logs)
