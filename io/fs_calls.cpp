@@ -11,6 +11,8 @@ namespace {
 
 Failure malformed() { return {Errc::bad_message, 0, no_node, "a malformed request of kDFS"}; }
 
+constexpr std::size_t much_garbage = 256;   // files
+
 struct NameArguments {
     InodeId directory;
     std::uint64_t index = 0;
@@ -154,10 +156,37 @@ Result<Core::Bytes> Core::serve_new_inode(std::span<const std::byte> arguments) 
     return Writer().put(*inode).take();
 }
 
-// Pages of a file that is gone, wherever they are. A crash before that leaves them to recovery.
-Result<void> Core::clean_up(InodeId inode, const Gone& gone) {
-    if (!gone.gone || !gone.paged) return {};
-    return pages_->erase(inode, Layout::unpack(gone.layout), gone.size);
+// Pages of a file go when its end is durable: after a crash before that it is there, with all that
+// it had.
+void Core::clean_up(InodeId inode, const Gone& gone) {
+    if (!gone.gone || !gone.paged) return;
+    std::size_t waiting = 0;
+    {
+        std::lock_guard lock(garbage_mutex_);
+        garbage_.push_back({inode, gone});
+        waiting = garbage_.size();
+    }
+    if (waiting % much_garbage == 0) {
+        std::lock_guard lock(committer_mutex_);
+        committer_wakes_.notify_all();
+    }
+}
+
+// A crash here leaves pages without an inode to recovery.
+Result<void> Core::erase_gone() {
+    std::vector<Garbage> garbage;
+    {
+        std::lock_guard lock(garbage_mutex_);
+        garbage.swap(garbage_);
+    }
+    VolumeList volumes;
+    for (const Garbage& g : garbage) volumes.add(volume_of(g.inode));
+    Result<void> result = commit(volumes);
+    for (const Garbage& g : garbage) {
+        if (!result) break;
+        result = pages_->erase(g.inode, Layout::unpack(g.gone.layout), g.gone.size);
+    }
+    return result;
 }
 
 }  // namespace ssi::fs

@@ -234,7 +234,8 @@ private:
     Result<Bytes> serve_name(Verb verb, std::span<const std::byte> arguments);
     Result<Bytes> serve_inode(Verb verb, std::span<const std::byte> arguments);
     Result<Bytes> serve_new_inode(std::span<const std::byte> arguments);
-    Result<void> clean_up(InodeId inode, const Gone& gone);
+    void clean_up(InodeId inode, const Gone& gone);
+    Result<void> erase_gone();
 
     // -- fs_rename.cpp
     struct Move;
@@ -320,6 +321,14 @@ private:
     sys::Mutex intent_mutex_;
     std::vector<OpenIntent> intents_;
     std::atomic<std::uint64_t> next_intent_{1};
+
+    // Files that are gone, whose pages are still there.
+    struct Garbage {
+        InodeId inode;
+        Gone gone;
+    };
+    sys::Mutex garbage_mutex_;
+    std::vector<Garbage> garbage_;
 
     sys::Mutex check_mutex_;
     Check* check_ = nullptr;         // while one runs

@@ -65,7 +65,8 @@ Result<void> Core::closed(InodeId inode) {
     if (!head || head->links != 0) return {};
     auto gone = at_inode(Verb::reap, inode);
     if (!gone) return tl::unexpected<Failure>(std::move(gone).error());
-    return clean_up(inode, *gone);
+    clean_up(inode, *gone);
+    return {};
 }
 
 Result<std::size_t> Core::read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,

@@ -115,7 +115,7 @@ Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
                            true, from);
     if (reply) return {};
     auto gone = at_inode(Verb::drop_link, from.inode);
-    if (gone) (void)clean_up(from.inode, *gone);
+    if (gone) clean_up(from.inode, *gone);
     return tl::unexpected<Failure>(std::move(reply).error());
 }
 
@@ -134,10 +134,14 @@ Result<void> Core::unlink(const Parent& at, const Credentials& who) {
     auto reply = at_bucket(Verb::unlink, {.directory = at.directory, .name = at.name, .who = &who},
                            nullptr, false, {});
     if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
-    if (!reply->elsewhere) return clean_up(reply->place.inode, reply->gone);
+    if (!reply->elsewhere) {
+        clean_up(reply->place.inode, reply->gone);
+        return {};
+    }
     auto gone = at_inode(Verb::drop_link, reply->place.inode);
     if (!gone) return tl::unexpected<Failure>(std::move(gone).error());
-    return clean_up(reply->place.inode, *gone);
+    clean_up(reply->place.inode, *gone);
+    return {};
 }
 
 // All buckets of a directory are held: they have no entry. False: these are not all.

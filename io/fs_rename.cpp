@@ -104,8 +104,8 @@ Result<void> Core::rename(const Parent& from, const Parent& to, const Credential
         if (*done) break;
     }
     if (move.split) SSI_TRY(split(to.directory, move.to_index));
-    if (!move.replaced) return {};
-    return clean_up(move.replaced->inode, move.gone);
+    if (move.replaced) clean_up(move.replaced->inode, move.gone);
+    return {};
 }
 
 // What becomes of the two buckets, which may be one.

@@ -72,6 +72,7 @@ Result<void> Core::sync_all() {
         if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
     SSI_TRY(std::move(result));
     SSI_TRY(settle_intents());
+    SSI_TRY(erase_gone());
     std::lock_guard lock(committer_mutex_);
     return std::exchange(trouble_, {});
 }
@@ -89,11 +90,13 @@ void Core::run_committer() {
         Result<void> done = inodes_.sync();
         if (done) done = buckets_.sync();
         if (done) done = settle_intents();
+        if (done) done = erase_gone();
         if (done || done.error().code == Errc::cancelled) continue;
+        std::lock_guard lock(committer_mutex_);
+        if (!trouble_) continue;   // it is known, and told by the next sync
         SSI_LOG(node_.doors().log, warn, "kdfs", "metadata could not be made durable: {}",
                 done.error().to_string());
-        std::lock_guard lock(committer_mutex_);
-        if (trouble_) trouble_ = std::move(done);
+        trouble_ = std::move(done);
     }
 }
 

@@ -25,6 +25,7 @@ class File:
         self.synced = None                                # stamp
         self.path_at_sync = 0                             # in self.paths
         self.removed = False
+        self.history = []                                 # lines about it
 
     def fault(self, paths, stamps):
         """Why it must not be found so after the round, or nothing. paths: where it was found."""
@@ -73,6 +74,7 @@ class FsRounds(Rounds):
                 old_removed.add(number)
                 continue
             file = files.setdefault(number, File())
+            file.history.append(line)
             if what == "W":
                 file.written[int(rest[0])].append(int(rest[1]))
             elif what == "M":
@@ -90,7 +92,10 @@ class FsRounds(Rounds):
             faults = [f"file {n} {fault}" for n in set(self.files) | set(found)
                       if (fault := self.files.get(n, File()).fault(found.get(n, []),
                                                                    stamps.get(n, [])))]
-            check(not faults, f"{len(faults)} faults: " + "; ".join(faults[:5]) + "\n" + logs)
+            told = "\n".join(line for n in self.files if self.files[n].fault(
+                found.get(n, []), stamps.get(n, [])) for line in self.files[n].history[-40:])
+            check(not faults, f"{len(faults)} faults: " + "; ".join(faults[:5]) +
+                  f"\n{told}\n{logs}")
             for number, paths in found.items():       # durable, as a log had it
                 old = File()
                 old.paths, old.synced = list(paths), max(stamps[number], default=0)
