@@ -275,6 +275,7 @@ private:
     // -- fs_recovery.cpp
     Result<void> recover();           // collective
     Result<void> redo(const io::Intent& intent);
+    Result<void> apply_redo();
     Result<bool> has_intent(std::uint32_t volume, SetId set, ObjectId id);
     Result<bool> asks_intent(std::uint32_t volume, std::string_view set, ObjectId id);
     Result<Bytes> serve_has_intent(std::span<const std::byte> arguments);
@@ -321,6 +322,14 @@ private:
     sys::Mutex intent_mutex_;
     std::vector<OpenIntent> intents_;
     std::atomic<std::uint64_t> next_intent_{1};
+    // What recovery is told to do again, before it does it.
+    struct RedoPart {
+        std::uint32_t volume = 0;
+        ObjectId intent;
+        std::vector<std::byte> part;
+    };
+    std::atomic<bool> redoing_{false};
+    std::vector<RedoPart> redo_parts_;
 
     // Files that are gone, whose pages are still there.
     struct Garbage {

@@ -2,6 +2,8 @@
 // After a crash: what transactions over several logs promised is done; then the tree is checked and mended. Collective, before anybody uses it.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "fs_check.hpp"
 #include "fs_transaction.hpp"
 
@@ -54,6 +56,33 @@ Result<void> Core::redo(const io::Intent& intent) {
     return {};
 }
 
+// Several intents may have a value of one object: the newest counts.
+Result<void> Core::apply_redo() {
+    for (const std::uint32_t volume : own_volumes_) {
+        std::map<std::pair<SetId, ObjectId>, PartView> newest;
+        io::LogTransaction change;
+        for (const RedoPart& redo : redo_parts_) {
+            if (redo.volume != volume) continue;
+            auto part = read_part(redo.part);
+            if (!part) return tl::unexpected<Failure>(std::move(part).error());
+            for (const PartView& view : *part) {
+                PartView& known = newest.try_emplace({view.number, view.id}, view).first->second;
+                if (view.version > known.version) known = view;
+            }
+            change.intent(volumes_->number_of(mark_set), redo.intent, {});
+        }
+        if (newest.empty()) continue;
+        std::vector<PartView> parts;
+        for (const auto& [name, view] : newest) parts.push_back(view);
+        add_part(change, parts);
+        io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
+        if (auto done = log->apply(change); !done)
+            return tl::unexpected<Failure>(std::move(done).error());
+    }
+    redo_parts_.clear();
+    return {};
+}
+
 Result<void> Core::recover() {
     std::vector<io::Intent> intents;
     const auto collect = [&]() -> Result<void> {
@@ -70,7 +99,11 @@ Result<void> Core::recover() {
         for (const io::Intent& intent : intents) SSI_TRY(redo(intent));
         return {};
     };
+    redoing_ = true;
+    SSI_TRY(agree({}));
     SSI_TRY(agree(redo_all()));
+    redoing_ = false;
+    SSI_TRY(agree(apply_redo()));
     const auto forget = [&](std::string_view set) -> Result<void> {
         SSI_TRY(volumes_->sync());
         for (const std::uint32_t volume : own_volumes_) {

@@ -89,7 +89,8 @@ std::vector<std::byte> Transaction::part_of(std::uint32_t volume) const {
     for (const Change& c : changes_) {
         if (c.volume != volume) continue;
         const ObjectId id = c.guard->id();
-        part.put(c.number.value).put(id).put(static_cast<std::uint8_t>(c.remove));
+        part.put(c.number.value).put(id).put(c.guard->version());
+        part.put(static_cast<std::uint8_t>(c.remove));
         if (c.remove)
             part.block({});
         else if (c.made)
@@ -145,6 +146,7 @@ Result<std::vector<PartView>> read_part(std::span<const std::byte> bytes) {
         PartView view;
         view.number = SetId(reader.get<std::uint32_t>());
         view.id = reader.get<ObjectId>();
+        view.version = reader.get<std::uint64_t>();
         view.remove = reader.get<std::uint8_t>() != 0;
         view.value = reader.block();
         if (!reader.ok())
@@ -177,6 +179,11 @@ Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
                                                 node_.id().value));
     auto part = read_part(bytes);
     if (!part) return tl::unexpected<Failure>(std::move(part).error());
+    if (redoing_.load()) {
+        std::lock_guard lock(intent_mutex_);
+        redo_parts_.push_back({volume, id, std::vector<std::byte>(bytes.begin(), bytes.end())});
+        return Bytes{};
+    }
     io::LogTransaction change;
     add_part(change, *part);
     if (id != ObjectId{}) 

@@ -63,6 +63,7 @@ inline constexpr std::string_view mark_set = "fs/marks";
 struct PartView {
     SetId number;
     ObjectId id;
+    std::uint64_t version = 0;     // the object's, so that recovery knows the newest of several
     bool remove = false;
     std::span<const std::byte> value;
 };
