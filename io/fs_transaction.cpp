@@ -19,6 +19,16 @@ std::vector<io::ValueChange> pieces_of(const Edit& edit, std::span<const std::by
     return changes;
 }
 
+// {volume, set, id} that is not needed any more.
+std::vector<std::byte> settled(std::uint32_t volume, SetId set, ObjectId id) {
+    return Writer().put(volume).put(set.value).put(id).take();
+}
+
+// The other node's part is or is not done, and it cannot say.
+bool lost(const Failure& failure) {
+    return failure.code == Errc::peer_lost || failure.code == Errc::cancelled;
+}
+
 }  // namespace
 
 void Transaction::change(std::uint32_t volume, SetId number, kddm::RawGuard& guard, Edit edit) {
@@ -79,6 +89,40 @@ Result<void> Transaction::log_here(io::ObjectLog& log) {
     return {};
 }
 
+// A log did not take its part: those that did get the old values again.
+void Transaction::take_back_parts(const Core::OpenIntent& open, std::uint32_t failed) {
+    const auto put_old = [&](std::uint32_t volume) {
+        const auto call = Writer().put(volume).put(ObjectId{}).put(false).block({}).block(
+            old_part_of(volume)).take();
+        if (auto done = core_.call_volume(volume, Core::Verb::log, call); !done)
+            SSI_LOG(core_.node_.doors().log, error, "kdfs",
+                    "volume {} has a change that could not be taken back: {}", volume,
+                    done.error().to_string());
+    };
+    for (const std::uint32_t volume : open.others) {
+        if (volume == failed) break;
+        put_old(volume);
+    }
+    put_old(open.primary);
+    (void)core_.call_volume(
+        open.primary, Core::Verb::settle,
+        settled(open.primary, core_.volumes_->number_of(intent_set), open.id));
+}
+
+// As the objects are now, which is before the change.
+std::vector<std::byte> Transaction::old_part_of(std::uint32_t volume) const {
+    Writer part;
+    for (const Change& c : changes_) {
+        if (c.volume != volume) continue;
+        const auto value = std::as_const(*c.guard).bytes();
+        const bool none = value.empty() || c.made;
+        part.put(c.number.value).put(c.guard->id()).put(c.guard->version());
+        part.put(static_cast<std::uint8_t>(none));
+        part.block(none ? std::span<const std::byte>() : value);
+    }
+    return part.take();
+}
+
 void Transaction::take_back() {
     for (auto c = changes_.rbegin(); c != changes_.rend(); ++c)
         if (c->applied && !c->made) (void)c->edit.apply(*c->guard);
@@ -118,10 +162,19 @@ Result<void> Transaction::log_several(std::vector<std::uint32_t> volumes) {
         call.put(volume).put(open.id).put(first);
         call.block(first ? intent.bytes() : std::span<const std::byte>());
         call.block(part_of(volume));
-        // Where a later one fails, the intent stands: recovery does what it promises.
-        SSI_TRY(core_.call_volume(volume, Core::Verb::log, call.bytes()));
-        if (first && in_order_)
-            SSI_TRY(core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes()));
+        auto done = core_.call_volume(volume, Core::Verb::log, call.bytes());
+        if (done && first && in_order_)
+            done = core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes());
+        if (done) continue;
+        if (first && !lost(done.error())) return done;
+        if (lost(done.error())) {
+            // Whether the part got there, nobody knows before recovery. What is promised holds, so
+            // that nobody writes the old values over it.
+            SSI_TRY(finish());
+            return done;
+        }
+        take_back_parts(open, volume);
+        return done;
     }
     std::lock_guard lock(core_.intent_mutex_);
     core_.intents_.push_back(std::move(open));
@@ -192,15 +245,6 @@ Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
         return tl::unexpected<Failure>(std::move(done).error());
     return Bytes{};
 }
-
-namespace {
-
-// {volume, set, id} that is not needed any more.
-std::vector<std::byte> settled(std::uint32_t volume, SetId set, ObjectId id) {
-    return Writer().put(volume).put(set.value).put(id).take();
-}
-
-}  // namespace
 
 Result<Core::Bytes> Core::serve_settle(std::span<const std::byte> arguments) {
     Reader reader(arguments);

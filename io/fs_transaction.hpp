@@ -48,6 +48,8 @@ private:
     std::vector<std::byte> part_of(std::uint32_t volume) const;
     Result<void> finish();
     void take_back();
+    void take_back_parts(const Core::OpenIntent& open, std::uint32_t failed);
+    std::vector<std::byte> old_part_of(std::uint32_t volume) const;
 
     Core& core_;
     std::vector<Change> changes_;

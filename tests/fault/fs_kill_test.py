@@ -48,8 +48,9 @@ class File:
 
 
 class FsRounds(Rounds):
-    # Who asks a survivor that has just left by itself is told that its calls are cancelled.
-    leaves_with = Rounds.leaves_with | {EXIT_CODE["cancelled"]}
+    # Who asks a survivor that has just left by itself is told that its calls are cancelled, or its
+    # volumes closed.
+    leaves_with = Rounds.leaves_with | {EXIT_CODE["cancelled"], EXIT_CODE["io"]}
 
     def __init__(self, options, folder):
         super().__init__(options, folder)

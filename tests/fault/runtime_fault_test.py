@@ -13,7 +13,7 @@ import tempfile
 import time
 
 PEER_LOST, TIMED_OUT, BUILD_MISMATCH = "peer_lost", "timed_out", "build_mismatch"
-EXIT_CODE = {PEER_LOST: 50, "cancelled": 53}
+EXIT_CODE = {PEER_LOST: 50, "cancelled": 53, "io": 54}
 NOTICE_SECONDS = 2.0
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none",
           "--mca", "pml", "ob1", "--mca", "btl", "self,vader",

@@ -10,6 +10,7 @@
 
 #include "map_linker.hpp"
 #include "ssi/base/random.hpp"
+#include "ssi/kddm/many.hpp"
 #include "ssi/kddm/record_file.hpp"
 #include "ssi/kddm/updates.hpp"
 
@@ -350,6 +351,68 @@ TEST(Linker, has_every_change_whoever_stored_it) {
         EXPECT_EQ(number(*sets[0].get(id)), changes[id]);
         EXPECT_EQ(world.linker(int(sets[0].home(id).value)).number(id), changes[id]);
     }
+}
+
+// Whoever holds a grab may log the new value first and change the object afterwards.
+TEST(Linker, is_given_no_value_that_somebody_is_about_to_replace) {
+    LinkedCluster world(3);
+    kddm::SetOptions options = linked(0, 0);
+    options.kind = kddm::ObjectKind::variable;
+    auto sets = world.cluster.open("s", options);
+    constexpr std::uint64_t objects = 8;
+    std::array<std::atomic<std::uint64_t>, objects> promised{};
+    std::atomic<int> stale{0};
+    for (auto& linker : world.linkers)
+        linker->on_write = [&](ObjectId id, std::span<const std::byte> bytes) {
+            std::uint64_t value = 0;
+            if (bytes.size() >= 8) std::memcpy(&value, bytes.data(), 8);
+            if (value < promised[id.lo]) ++stale;
+        };
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 6; ++t)
+        threads.emplace_back([&, t] {
+            Random random(t + 1);
+            auto& set = sets[t % 3];
+            for (int i = 0; i < 800; ++i) {
+                std::vector<ObjectId> ids{random.below(objects), random.below(objects)};
+                if (random.chance(1, 2)) {
+                    (void)set.get(ids[0]);
+                    continue;
+                }
+                auto guards = set.grab_many(ids);
+                ASSERT_TRUE(guards) << guards.error().to_string();
+                std::vector<std::uint64_t> values;
+                for (kddm::RawGuard& guard : guards->distinct()) {
+                    const std::uint64_t old = guard.bytes().size() < 8 ? 0 : number(guard);
+                    values.push_back(old + 1);
+                    promised[guard.id().lo] = old + 1;
+                }
+                if (random.chance(1, 4))
+                    std::this_thread::sleep_for(std::chrono::microseconds(random.below(300)));
+                std::size_t at = 0;
+                for (kddm::RawGuard& guard : guards->distinct()) {
+                    ASSERT_TRUE(guard.resize(8 + values[at] % 64));
+                    set_number(guard, values[at++]);
+                    if (set.home(guard.id()) == NodeId(t % 3) && random.chance(1, 2)) {
+                        store(world.linker(int(t % 3)), guard);
+                    }
+                }
+                ASSERT_TRUE(guards->put());
+            }
+        });
+    std::vector<std::thread> syncs;
+    for (std::size_t n = 0; n < 3; ++n)
+        syncs.emplace_back([&, n] {
+            while (!stop) {
+                EXPECT_TRUE(sets[n].sync());
+                std::this_thread::sleep_for(std::chrono::microseconds(200));
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    stop = true;
+    for (auto& thread : syncs) thread.join();
+    EXPECT_EQ(stale, 0);
 }
 
 TEST(Linker, write_back_takes_what_is_named_from_wherever_it_is) {

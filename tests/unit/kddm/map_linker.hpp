@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -23,6 +24,7 @@ public:
     std::atomic<int> fetches{0}, writes{0}, births{0}, removals{0}, syncs{0}, destroyed{0};
     std::atomic<int> delay_us{0};
     bool blocks = true;
+    std::function<void(ObjectId, std::span<const std::byte>)> on_write;
     std::byte birth{0};   // what new-born objects are filled with
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
@@ -49,7 +51,9 @@ public:
     }
     Result<void> write_back(ObjectId id, std::span<const std::byte> bytes) override {
         ++writes;
+        if (on_write) on_write(id, bytes);
         pause();
+        if (on_write) on_write(id, bytes);
         if (write_fault.load() != Fault::none) return fail(Errc::io, "the map is full");
         std::lock_guard lock(mutex_);
         objects_[id].assign(bytes.begin(), bytes.end());
