@@ -51,7 +51,7 @@ void nap(int milliseconds) {
     std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
 
-TEST(LockService, OneAtATimeHasAnExclusiveLockWhereverHeIs) {
+TEST(LockService, one_at_a_time_has_an_exclusive_lock_wherever_he_is) {
     Nodes n(3);
     std::uint64_t plain[2] = {};   // nothing but the locks guards them
     std::vector<std::thread> threads;
@@ -78,7 +78,7 @@ TEST(LockService, OneAtATimeHasAnExclusiveLockWhereverHeIs) {
     EXPECT_EQ(n.nodes.errors(), "");
 }
 
-TEST(LockService, SaysWhatIsInTheWay) {
+TEST(LockService, says_what_is_in_the_way) {
     Nodes n(2);
     ASSERT_TRUE(n[0].lock(ranges(1), 7, exclusive, {10, 19}, 4711, {}));
     for (std::size_t i : {0u, 1u}) {
@@ -95,7 +95,7 @@ TEST(LockService, SaysWhatIsInTheWay) {
     EXPECT_EQ(n[1].lock(ranges(1), 1, shared, {5, 4}, 0, {}).error().code, Errc::bad_message);
 }
 
-TEST(LockService, RefusesToWaitInACircle) {
+TEST(LockService, refuses_to_wait_in_a_circle) {
     Nodes n(2);
     ASSERT_TRUE(n[0].lock(ranges(1), 1, exclusive, {0, 0}, 0, {}));
     ASSERT_TRUE(n[1].lock(ranges(1), 1, exclusive, {1, 1}, 0, {}));
@@ -113,7 +113,7 @@ TEST(LockService, RefusesToWaitInACircle) {
     waits.join();
 }
 
-TEST(LockService, WaitsNoLongerThanItIsTold) {
+TEST(LockService, waits_no_longer_than_it_is_told) {
     Nodes n(2);
     ASSERT_TRUE(n[0].lock(whole(1), 1, exclusive, {}, 0, {}));
     const Clock& clock = n.nodes[1].doors().clock;
@@ -141,7 +141,7 @@ TEST(LockService, WaitsNoLongerThanItIsTold) {
     EXPECT_TRUE(n[0].lock(whole(1), 5, exclusive, {}, 0, at_once));
 }
 
-TEST(LockService, LocksOfADeadNodeGo) {
+TEST(LockService, locks_of_a_dead_node_go) {
     Nodes n(3);
     ASSERT_TRUE(n[2].lock(ranges(0), 1, exclusive, {}, 0, {}));
     ASSERT_TRUE(n[0].lock(ranges(2), 1, exclusive, {}, 0, {}));
@@ -156,7 +156,7 @@ TEST(LockService, LocksOfADeadNodeGo) {
     asks_the_dead.join();
 }
 
-TEST(LockService, WhoWaitsWhileItStopsIsTold) {
+TEST(LockService, who_waits_while_it_stops_is_told) {
     Nodes n(2);
     ASSERT_TRUE(n[0].lock(ranges(0), 1, exclusive, {}, 0, {}));
     std::thread waits([&] {

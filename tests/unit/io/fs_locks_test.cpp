@@ -41,7 +41,7 @@ struct Locks {
     }
 };
 
-TEST(LockMachine, SharedLocksGoTogetherAndExclusiveOnesDoNot) {
+TEST(LockMachine, shared_locks_go_together_and_exclusive_ones_do_not) {
     Locks l;
     EXPECT_EQ(l.lock(shared(owner(1), 0, 9)), Outcome::granted);
     EXPECT_EQ(l.lock(shared(owner(2), 5, 15)), Outcome::granted);
@@ -54,7 +54,7 @@ TEST(LockMachine, SharedLocksGoTogetherAndExclusiveOnesDoNot) {
     EXPECT_EQ(l.lock(exclusive(owner(3)), 0, other_file), Outcome::granted);
 }
 
-TEST(LockMachine, TheOwnersNewestRequestCountsForItsBytes) {
+TEST(LockMachine, the_owners_newest_request_counts_for_its_bytes) {
     Locks l;
     ASSERT_EQ(l.lock(exclusive(owner(1), 10, 29)), Outcome::granted);
     ASSERT_EQ(l.lock(shared(owner(1), 15, 19)), Outcome::granted);
@@ -72,7 +72,7 @@ TEST(LockMachine, TheOwnersNewestRequestCountsForItsBytes) {
     EXPECT_TRUE(l.machine.empty());
 }
 
-TEST(LockMachine, WaitersGoOnInTheirOrderWhenLocksGo) {
+TEST(LockMachine, waiters_go_on_in_their_order_when_locks_go) {
     Locks l;
     ASSERT_EQ(l.lock(exclusive(owner(1))), Outcome::granted);
     EXPECT_EQ(l.lock(exclusive(owner(2), 0, 9), 21), Outcome::waiting);
@@ -91,7 +91,7 @@ TEST(LockMachine, WaitersGoOnInTheirOrderWhenLocksGo) {
     EXPECT_TRUE(l.grants.empty());
 }
 
-TEST(LockMachine, ACycleOfWaitsIsRefused) {
+TEST(LockMachine, a_cycle_of_waits_is_refused) {
     Locks l;
     ASSERT_EQ(l.lock(exclusive(owner(1), 0, 0)), Outcome::granted);
     ASSERT_EQ(l.lock(exclusive(owner(2), 1, 1)), Outcome::granted);
@@ -112,7 +112,7 @@ TEST(LockMachine, ACycleOfWaitsIsRefused) {
     EXPECT_EQ(two.grants, (Grants{{owner(1), 1}}));
 }
 
-TEST(LockMachine, AWholeFileLockIsConvertedByLettingItGo) {
+TEST(LockMachine, a_whole_file_lock_is_converted_by_letting_it_go) {
     Locks l;
     const auto lock = [&](const FileLock& wanted, std::uint64_t ticket = 0) {
         return l.lock(wanted, ticket, whole_file);
@@ -130,7 +130,7 @@ TEST(LockMachine, AWholeFileLockIsConvertedByLettingItGo) {
     EXPECT_EQ(l.grants, (Grants{{owner(1), 11}, {owner(2), 22}}));
 }
 
-TEST(LockMachine, WhoClosesOrDiesLeavesNothing) {
+TEST(LockMachine, who_closes_or_dies_leaves_nothing) {
     Locks l;
     ASSERT_EQ(l.lock(exclusive(owner(1, 1), 0, 9)), Outcome::granted);
     ASSERT_EQ(l.lock(exclusive(owner(1, 2), 10, 19)), Outcome::granted);
@@ -201,17 +201,37 @@ struct Model {
     }
 };
 
+const std::array<LockName, 2> names{file, other_file};
+
 LockRange range_of(std::size_t first, std::size_t last) {
     return {first, last + 1 == bytes ? LockRange::end : last};
 }
 
-TEST(LockMachine, DoesWhatAModelOfBytesDoes) {
+// Byte by byte; `apart`: in as few pieces as can be.
+using Held = std::array<std::array<Model::Kind, bytes>, owners>;
+Held bytes_held(const LockMachine& machine, const LockName& name, bool& apart) {
+    Held held{};
+    apart = true;
+    const auto locks = machine.locks(name);
+    for (std::size_t i = 0; i < locks.size(); ++i) {
+        const FileLock& lock = locks[i];
+        for (std::size_t b = lock.range.first;
+             b <= std::min<std::uint64_t>(lock.range.last, bytes - 1); ++b)
+            held[lock.owner.node.value][b] =
+                lock.kind == LockKind::shared ? Model::shared : Model::exclusive;
+        if (i > 0 && locks[i - 1].owner == lock.owner && locks[i - 1].kind == lock.kind &&
+            locks[i - 1].range.last + 1 == lock.range.first)
+            apart = false;
+    }
+    return held;
+}
+
+TEST(LockMachine, does_what_a_model_of_bytes_does) {
     std::array<std::uint64_t, 4> seen{};
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
         Random random(seed);
         LockMachine machine;
         Model model;
-        const std::array<LockName, 2> names{file, other_file};
         std::uint64_t last_ticket = 0;
         for (int step = 0; step < 250; ++step) {
             const std::size_t f = random.below(2), who = random.below(owners);
@@ -255,9 +275,8 @@ TEST(LockMachine, DoesWhatAModelOfBytesDoes) {
                     const auto& r = in.waiting[random.below(in.waiting.size())];
                     ASSERT_TRUE(machine.withdraw(
                         names[f], NodeId(static_cast<std::uint32_t>(r.who)), r.ticket));
-                    std::erase_if(in.waiting, [t = r.ticket](const auto& w) {
-                        return w.ticket == t;
-                    });
+                    std::erase_if(in.waiting,
+                                  [t = r.ticket](const auto& w) { return w.ticket == t; });
                     break;
                 }
                 default:
@@ -266,22 +285,12 @@ TEST(LockMachine, DoesWhatAModelOfBytesDoes) {
                     in.held[who].fill(Model::none);
                     expected = model.advance(in);
             }
-            ASSERT_EQ(grants.size(), expected.size()) << "seed " << seed << " step " << step;
-            for (std::size_t i = 0; i < grants.size(); ++i)
-                ASSERT_EQ(grants[i].ticket, expected[i]);
-            // Byte by byte, and in as few pieces as can be.
-            std::array<std::array<Model::Kind, bytes>, owners> held{};
-            const auto locks = machine.locks(names[f]);
-            for (std::size_t i = 0; i < locks.size(); ++i) {
-                const FileLock& lock = locks[i];
-                for (std::size_t b = lock.range.first;
-                     b <= std::min<std::uint64_t>(lock.range.last, bytes - 1); ++b)
-                    held[lock.owner.node.value][b] =
-                        lock.kind == LockKind::shared ? Model::shared : Model::exclusive;
-                ASSERT_FALSE(i > 0 && locks[i - 1].owner == lock.owner &&
-                             locks[i - 1].kind == lock.kind &&
-                             locks[i - 1].range.last + 1 == lock.range.first);
-            }
+            std::vector<std::uint64_t> granted;
+            for (const auto& one : grants) granted.push_back(one.ticket);
+            ASSERT_EQ(granted, expected) << "seed " << seed << " step " << step;
+            bool apart = false;
+            const auto held = bytes_held(machine, names[f], apart);
+            ASSERT_TRUE(apart);
             ASSERT_EQ(held, in.held) << "seed " << seed << " step " << step;
         }
     }
