@@ -91,7 +91,7 @@ struct Callers {
     std::atomic<bool> open{false};
 };
 
-TEST(Calls, AnswersComeFromTheNodeThatWasAsked) {
+TEST(Calls, answers_come_from_the_node_that_was_asked) {
     Callers c(3);
     for (std::uint32_t to = 0; to < 3; ++to) {
         const auto answer = c[1].call(NodeId(to), who, {});
@@ -110,7 +110,7 @@ TEST(Calls, AnswersComeFromTheNodeThatWasAsked) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, FailuresTravelWhole) {
+TEST(Calls, failures_travel_whole) {
     Callers c(2);
     for (const NodeId to : {NodeId(1), NodeId(0)}) {
         const auto answer = c[0].call(to, refuse, bytes_of("x"));
@@ -128,7 +128,7 @@ TEST(Calls, FailuresTravelWhole) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, LargeBytesGoBothWays) {
+TEST(Calls, large_bytes_go_both_ways) {
     Callers c(2);
     for (const std::size_t length : {std::size_t{1}, std::size_t{8192}, std::size_t{8193},
                                      std::size_t{65536}, Calls::most_bytes}) {
@@ -140,7 +140,7 @@ TEST(Calls, LargeBytesGoBothWays) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, TooLargeIsRefusedBothWays) {
+TEST(Calls, too_large_is_refused_both_ways) {
     Callers c(2);
     const Bytes bytes(Calls::most_bytes + 1);
     for (const NodeId to : {NodeId(1), NodeId(0)}) {
@@ -149,7 +149,7 @@ TEST(Calls, TooLargeIsRefusedBothWays) {
     }
 }
 
-TEST(Calls, ManyCallersOfBothSidesAtOnce) {
+TEST(Calls, many_callers_of_both_sides_at_once) {
     Callers c(2);
     std::vector<std::thread> threads;
     std::atomic<int> wrong{0};
@@ -166,7 +166,7 @@ TEST(Calls, ManyCallersOfBothSidesAtOnce) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, LeafCallsAreAnsweredWhileAllOperationsWait) {
+TEST(Calls, leaf_calls_are_answered_while_all_operations_wait) {
     Callers c(2, 1);
     std::vector<std::thread> threads;
     std::atomic<int> answered{0};
@@ -184,7 +184,7 @@ TEST(Calls, LeafCallsAreAnsweredWhileAllOperationsWait) {
     EXPECT_EQ(answered, 6);
 }
 
-TEST(Calls, StopEndsCallsUnderWayOnBothSides) {
+TEST(Calls, stop_ends_calls_under_way_on_both_sides) {
     Callers c(2, 1);
     std::vector<std::thread> threads;
     std::atomic<int> cancelled{0}, answered{0};
@@ -219,7 +219,7 @@ TEST(Calls, StopEndsCallsUnderWayOnBothSides) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, BeginAgainInTheSameSession) {
+TEST(Calls, begin_again_in_the_same_session) {
     Callers c(2);
     EXPECT_TRUE(c[0].call(NodeId(1), who, {}));
     for (int round = 0; round < 3; ++round) {
@@ -239,7 +239,7 @@ TEST(Calls, BeginAgainInTheSameSession) {
     EXPECT_EQ(c.nodes.errors(), "");
 }
 
-TEST(Calls, ALostNodeFailsTheCallsToIt) {
+TEST(Calls, a_lost_node_fails_the_calls_to_it) {
     Callers c(3, 1);
     std::vector<std::thread> threads;
     std::atomic<int> lost{0}, answered{0};
@@ -268,7 +268,7 @@ TEST(Calls, ALostNodeFailsTheCallsToIt) {
 }
 
 // Whatever comes on the channel, the node goes on; a request that can be answered is.
-TEST(Calls, MalformedMessagesAreReportedOnceAndDropped) {
+TEST(Calls, malformed_messages_are_reported_once_and_dropped) {
     Callers c(2);
     Random random(3);
     const auto send = [&](std::size_t length, std::uint8_t kind, std::size_t payload) {
@@ -292,7 +292,7 @@ TEST(Calls, MalformedMessagesAreReportedOnceAndDropped) {
     EXPECT_EQ(std::ranges::count(errors, '\n'), 1) << errors;
 }
 
-TEST(Calls, OfANodeThatIsNoMemberFail) {
+TEST(Calls, of_a_node_that_is_no_member_fail) {
     Callers c(2);
     EXPECT_EQ(c[0].call(NodeId(9), echo, {}).error().code, Errc::invalid_argument);
 }

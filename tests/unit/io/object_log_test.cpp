@@ -139,8 +139,8 @@ TEST(ObjectLog, writes_the_whole_value_that_comes_with_a_change_unread) {
             EXPECT_EQ(get(*log, 1)[4000], 'a');
             other[i] = static_cast<char>('A' + i);
             LogTransaction transaction;
-            transaction.change(set, 1, 4096,
-                               {{static_cast<std::uint32_t>(i), bytes(std::string_view(other).substr(i, 1))}},
+            const std::string_view part = std::string_view(other).substr(i, 1);
+            transaction.change(set, 1, 4096, {{static_cast<std::uint32_t>(i), bytes(part)}},
                                bytes(other));
             ASSERT_TRUE(log->apply(transaction));
         }
