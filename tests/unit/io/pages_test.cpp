@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "page_ranges.hpp"
+#include "page_room.hpp"
 #include "page_wire.hpp"
 #include "page_written.hpp"
 #include "pages_session.hpp"
@@ -198,6 +199,8 @@ TEST(PageWire, tells_what_it_was_told_and_refuses_the_rest) {
     EXPECT_FALSE(decode_request(encode({inode, striped}, std::vector<PageRange>{{5, 9}, {8, 10}})));
 }
 
+using Ranges = WrittenPages::Ranges;
+
 TEST(WrittenPages, are_taken_by_one_at_a_time_and_come_back_when_they_were_not_synced) {
     WrittenPages written;
     const FileKey file{inode, striped};
@@ -207,17 +210,60 @@ TEST(WrittenPages, are_taken_by_one_at_a_time_and_come_back_when_they_were_not_s
     EXPECT_EQ(written.pages(), 3u);
     EXPECT_FALSE(written.oldest(10));
     EXPECT_EQ(written.oldest(11), file);
-    EXPECT_EQ(written.take(file), (std::vector<PageRange>{{3, 6}}));
+    EXPECT_EQ(written.take(file), (Ranges{{3, 6}}));
     EXPECT_FALSE(written.oldest(INT64_MAX)) << "somebody has it";
     written.add(file, {3, 4}, 30);   // written again meanwhile
-    std::optional<std::vector<PageRange>> second;
+    std::optional<Ranges> second;
     std::thread other([&] { second = written.take(file); });
-    written.settle(file, std::vector<PageRange>{{3, 6}}, 40);
+    EXPECT_EQ(written.settle(file, false), Ranges());
     other.join();
-    EXPECT_EQ(second, (std::vector<PageRange>{{3, 6}})) << "what failed, and what came since";
-    written.settle(file, {}, 50);
+    EXPECT_EQ(second, (Ranges{{3, 6}})) << "what failed, and what came since";
+    EXPECT_EQ(written.settle(file, true), (Ranges{{3, 6}}));
     EXPECT_EQ(written.pages(), 0u);
     EXPECT_TRUE(written.files().empty());
+}
+
+TEST(WrittenPages, are_charged_once_from_before_they_are_written_until_they_are_synced) {
+    WrittenPages written;
+    const FileKey file{inode, striped};
+    EXPECT_EQ(written.charge(file, {0, 4}), (Ranges{{0, 4}}));
+    EXPECT_EQ(written.charge(file, {2, 6}), (Ranges{{4, 6}}));
+    EXPECT_EQ(written.add(file, {0, 4}, 1), Ranges());
+    // The second write failed: what it charged and nobody wrote.
+    EXPECT_EQ(written.discharge(file, Ranges{{4, 6}}), (Ranges{{4, 6}}));
+    EXPECT_EQ(written.discharge(file, Ranges{{0, 4}}), Ranges()) << "it is written";
+    EXPECT_EQ(written.take(file), (Ranges{{0, 4}}));
+    EXPECT_EQ(written.discharge(file, Ranges{{0, 4}}), Ranges()) << "it is being synced";
+    EXPECT_EQ(written.charge(file, {1, 2}), Ranges()) << "charged still";
+    EXPECT_EQ(written.add(file, {1, 2}, 2), Ranges());
+    EXPECT_EQ(written.settle(file, true), (Ranges{{0, 1}, {2, 4}}));
+    EXPECT_EQ(written.forget(file), (Ranges{{1, 2}}));
+    EXPECT_EQ(written.pages(), 0u);
+}
+
+TEST(PageRoom, takes_no_more_than_is_there_and_gives_it_to_others_when_it_is_written) {
+    RoomPromises home;
+    std::uint64_t free_bytes = 100;
+    const auto alive = [](NodeId) { return false; };
+    const auto room_of = [&](std::uint32_t node) {
+        return PageRoom([&, node](std::uint32_t volume, std::uint64_t least, std::uint64_t wanted,
+                                  std::uint64_t returned) -> Result<std::uint64_t> {
+            return home.grant(volume, NodeId(node), least, wanted, returned, free_bytes, alive);
+        }, 8);
+    };
+    PageRoom a = room_of(1), b = room_of(2);
+    EXPECT_TRUE(*a.take(0, 60));
+    EXPECT_TRUE(*b.take(0, 36));
+    EXPECT_FALSE(*a.take(0, 10)) << "96 are promised";
+    a.give(0, 60);   // written: the log is so much fuller
+    free_bytes -= 60;
+    EXPECT_FALSE(*b.take(0, 10));
+    free_bytes += 30;   // removed
+    EXPECT_TRUE(*b.take(0, 10));
+    EXPECT_LE(home.promised(0), free_bytes);
+    // A node that died is promised nothing.
+    EXPECT_EQ(home.grant(0, NodeId(1), 30, 30, 0, free_bytes, [](NodeId n) { return n.value == 2; }),
+              30u);
 }
 
 }  // namespace
