@@ -279,6 +279,41 @@ TEST(PagesFaults, a_full_volume_refuses_before_it_accepts_and_takes_again_what_w
     }
 }
 
+TEST(PagesFaults, a_power_cut_leaves_what_was_synced_and_no_page_in_part) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        PagesShelf shelf;
+        const auto before = pattern(12 * page, 2 * seed), after = pattern(12 * page, 2 * seed + 1);
+        std::map<std::string, std::unique_ptr<io::MemoryDisk>> cut;
+        {
+            PagesSession session(shelf, {{"a"}, {"b"}, {}});
+            ASSERT_FINE(session[2].write(inode, striped, 0, before));
+            ASSERT_FINE(session[2].sync(inode, striped));
+            // By several nodes; some of it is synced, the rest on its way.
+            for (std::uint64_t i = 0; i < 12; ++i)
+                ASSERT_FINE(session[i % 3].write(inode, striped, i * page,
+                                                 std::span(after).subspan(i * page, page)));
+            ASSERT_FINE(session[seed % 3].sync(inode, striped));
+            std::vector<ObjectId> ids;
+            for (std::uint64_t i = 0; i < 12; ++i)
+                if (session[0].set().home(page_id(inode, striped, i)) == NodeId(0))
+                    ids.push_back(page_id(inode, striped, i));
+            ASSERT_FINE(session[0].set().write_back(ids));
+            cut = shelf.after_power_cut(seed * 100);
+        }
+        shelf.disks = std::move(cut);
+        PagesSession session(shelf, {{"a", "b"}});
+        const auto found = session.read(0, inode, striped, 0, 12 * page);
+        for (std::uint64_t i = 0; i < 12; ++i) {
+            const auto is = [&](const std::vector<std::byte>& version) {
+                return std::ranges::equal(std::span(found).subspan(i * page, page),
+                                          std::span(version).subspan(i * page, page));
+            };
+            EXPECT_TRUE(is(after) || (i % 3 != seed % 3 && is(before)))
+                << "seed " << seed << " page " << i;
+        }
+    }
+}
+
 TEST(Pages, know_what_is_there_and_where) {
     PagesShelf shelf;
     PagesSession session(shelf, {{"a"}, {"b"}});
