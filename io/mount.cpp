@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "log_format.hpp"
 #include "mount_plan.hpp"
 #include "ssi/base/random.hpp"
 #include "ssi/io/libaio_disk.hpp"

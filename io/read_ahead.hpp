@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ReadAhead: long pieces of a log's segment files, for whoever reads records one after another:
 // values that were logged together are mostly wanted together, and a disk is far quicker with long
-// reads. What a piece holds is verified record by record by whoever uses it, so a piece may be
-// older than the file: then it is dropped, and the record read by itself.
+// reads. No cache: a piece is forgotten once it was read up to its end. What it holds is verified
+// record by record by whoever uses it, so a piece may be older than the file: then it is dropped,
+// and the record read by itself.
 // Thread-safe; no lock is held while a piece is read.
 #pragma once
 
@@ -44,7 +45,7 @@ public:
 private:
     struct Stream {
         std::uint64_t segment = 0;
-        std::uint64_t end = 0;              // of what was read
+        std::uint64_t first = 0, end = 0;   // of what was read last
         std::uint64_t piece_bytes = 0;      // of the next piece
         std::uint64_t last_use = 0;
     };
@@ -52,12 +53,10 @@ private:
     Stream* stream_at(std::uint64_t segment, std::uint64_t first);
     PiecePtr make(std::uint64_t segment, std::uint64_t first, std::uint64_t end);
     void fill(const PiecePtr& piece, const Load& load);   // without the lock
-    void remove(const PiecePtr& piece);
 
     sys::Mutex mutex_;
     sys::Condition loaded_;
     std::vector<PiecePtr> pieces_;
-    std::vector<BlockBuffer> buffers_;      // of pieces that are gone
     std::array<Stream, 16> streams_{};
     std::uint64_t uses_ = 0;
 };

@@ -68,6 +68,18 @@ TEST(ReadAhead, leaves_alone_who_reads_here_and_there) {
     EXPECT_LT(segments.loads, 20u);
 }
 
+TEST(ReadAhead, is_no_cache_for_who_reads_the_same_again) {
+    Segments segments;
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(segments.read(1, 7 * block, 9 * block, 100 * block));
+    EXPECT_EQ(segments.loads, 0u);
+    // Nor for who scans twice.
+    for (int round = 1; round <= 2; ++round) {
+        for (std::uint64_t at = 0; at < 4096; ++at)
+            (void)segments.read(2, at * block, (at + 1) * block, 4096 * block);
+        EXPECT_GE(segments.loaded_bytes, static_cast<unsigned>(round) * 4000 * block);
+    }
+}
+
 TEST(ReadAhead, is_no_reason_to_fail_and_forgets_what_was_wrong) {
     Segments segments;
     constexpr std::uint64_t end = 4u << 20;

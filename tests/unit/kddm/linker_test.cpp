@@ -67,16 +67,16 @@ TEST(Linker, that_has_nothing_lets_objects_be_born_by_whoever_wants_them) {
 
 TEST(Linker, gets_what_leaves_memory_when_a_node_drops_what_nobody_uses) {
     LinkedCluster world(2);
-    auto sets = world.cluster.open("s", linked(object_bytes));
+    auto sets = world.cluster.open("s", linked(object_bytes, 1u << 30));
     constexpr std::uint64_t objects = 60;
     for (std::uint64_t i = 0; i < objects; ++i) set_number(*sets[i % 2].grab(i), i + 1);
     for (std::uint64_t i = 0; i < objects; ++i) EXPECT_EQ(number(*sets[0].get(i)), i + 1);
     {
         auto held = sets[1].get(7);
-        for (auto& set : sets) ASSERT_TRUE(set.drop_unused());
+        for (int round = 0; round < 2; ++round)   // what came home meanwhile
+            for (auto& set : sets) ASSERT_TRUE(set.drop_unused());
         EXPECT_EQ(number(*held), 8u);
-        EXPECT_LT(sets[0].stats().objects, 5u);
-        EXPECT_LT(sets[1].stats().objects, 5u);
+        for (auto& set : sets) EXPECT_LE(set.stats().memory_bytes, room_for(2, object_bytes));
     }
     for (std::uint64_t i = 0; i < objects; ++i) {
         const bool first = sets[1].home(i) == NodeId(0);
