@@ -27,7 +27,7 @@ public:
         auto value = (*log)->get(number_, object.id());
         if (!value && value.error().code == Errc::not_found) return none;
         if (!value) return tl::unexpected<Failure>(std::move(value).error());
-        SSI_TRY(object.resize(value->bytes.size()));
+        SSI_TRY(object.resize_for_overwrite(value->bytes.size()));
         std::ranges::copy(value->bytes, object.bytes().begin());
         return value->bytes.size();
     }

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "log_format.hpp"
 #include "mount_plan.hpp"
 #include "ssi/base/random.hpp"
 #include "ssi/io/libaio_disk.hpp"
@@ -225,13 +226,6 @@ Result<Superblock> newest_map(State& state, const std::vector<FoundVolume>& foun
     return decode_superblock(bytes);
 }
 
-// Bulk data goes to the disk in long writes, and each new segment waits for the disk some times.
-std::uint64_t segment_bytes(const VolumesOptions& options, KeptIn where) {
-    if (where == KeptIn::metadata) return options.segment_bytes;
-    if (options.data_segment_bytes != 0) return options.data_segment_bytes;
-    return std::min<std::uint64_t>(8 * options.segment_bytes, 1u << 30);
-}
-
 // A volume of an earlier build has one log: the other is made.
 Result<void> open_logs(State& state, bool forming) {
     for (auto& volume : state.mine) {
@@ -293,6 +287,17 @@ Result<void> place(State& state, const std::vector<FoundVolume>& found) {
 }
 
 }  // namespace
+
+// Bulk data goes to the disk in long writes, and each new segment waits for the disk some times. A
+// small log needs segments by the dozen all the same, for room to compact in.
+std::uint64_t segment_bytes(const VolumesOptions& options, KeptIn where) {
+    if (where == KeptIn::metadata) return options.segment_bytes;
+    if (options.data_segment_bytes != 0) return options.data_segment_bytes;
+    const std::uint64_t wanted = std::min<std::uint64_t>(8 * options.segment_bytes, 1u << 30);
+    if (options.limit_bytes == 0) return wanted;
+    const std::uint64_t most = options.limit_bytes / 32 / log_block_bytes * log_block_bytes;
+    return std::max(options.segment_bytes, std::min(wanted, most));
+}
 
 std::vector<NodeId> Volumes::State::homes() const {
     std::vector<NodeId> homes;

@@ -49,6 +49,20 @@ void PageRanges::remove(PageRange range) {
     }
 }
 
+std::vector<PageRange> PageRanges::missing(PageRange range) const {
+    std::vector<PageRange> out;
+    auto it = ranges_.upper_bound(range.first);
+    if (it != ranges_.begin()) range.first = std::max(range.first, std::prev(it)->second);
+    for (; range.first < range.last; ++it) {
+        const std::uint64_t until =
+            it == ranges_.end() ? range.last : std::min(range.last, it->first);
+        if (range.first < until) out.push_back({range.first, until});
+        if (it == ranges_.end()) break;
+        range.first = std::max(range.first, it->second);
+    }
+    return out;
+}
+
 std::vector<PageRange> PageRanges::list() const {
     std::vector<PageRange> out;
     out.reserve(ranges_.size());

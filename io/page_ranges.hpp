@@ -23,6 +23,7 @@ public:
         for (const PageRange& range : ranges) add(range);
     }
     void remove(PageRange range);
+    std::vector<PageRange> missing(PageRange range) const;   // the parts of it that are not there
     bool contains(std::uint64_t page) const;
     bool covers(PageRange range) const;   // all of it, in one range
     bool empty() const { return ranges_.empty(); }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t first_window = 4;      // pages
 constexpr std::uint64_t most_window = 128;     // 8 MiB
+constexpr std::uint64_t most_skipped = 8;      // times what is read
 // Asked for at once by one read; more would take memory that the copying needs.
 constexpr std::uint64_t most_asked = 256;
 
@@ -30,12 +31,14 @@ void Pages::Impl::read_ahead(FileKey file, std::uint64_t offset, std::size_t len
                              Stream& stream) {
     const std::uint64_t end = offset + length;
     const std::uint64_t next = pages_of(end);
-    if (offset != stream.next_read || offset == 0) {
+    // Who leaves out what other ranks read meanwhile still goes through all pages, or most.
+    const bool sequential = offset >= stream.next_read &&
+                            offset - stream.next_read <= most_skipped * (length + page_bytes);
+    stream.next_read = end;
+    if (!sequential || offset == 0) {
         stream.window = 0;
         stream.ahead = next;
     }
-    const bool sequential = offset == stream.next_read;
-    stream.next_read = end;
     if (!sequential) return;
     stream.ahead = std::max(stream.ahead, next);
     if (stream.ahead - next > stream.window / 2) return;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "page_wire.hpp"
 #include "pages_state.hpp"
@@ -69,7 +70,7 @@ Result<void> Pages::Impl::sync(FileKey file) {
     const auto ranges = written.take(file);
     if (!ranges) return {};
     auto done = write_back(file, *ranges);
-    written.settle(file, done ? std::span<const PageRange>() : *ranges, now());
+    discharge(file, written.settle(file, done.has_value()));
     return done;
 }
 
@@ -100,30 +101,34 @@ void Pages::Impl::limit_written() {
     const std::uint64_t pages = written.pages();
     if (pages <= most / 2) return;
     changed.notify_one();
-    if (pages > most) (void)written.wait_below(most, longest_hold);
+    if (pages > most) written.wait_settled(longest_hold);
 }
 
+// The oldest first: what has been written for long, or all when memory or room is short.
 void Pages::Impl::run_background() {
     const auto period = static_cast<Nanoseconds>(options.write_back_ms) * 1'000'000;
     const std::uint64_t most = options.cache_bytes / 4 / page_bytes;
     for (;;) {
+        bool all = false;
         {
             std::lock_guard lock(mutex);
-            if (!stopping) (void)changed.wait_for(mutex, std::max<Nanoseconds>(period / 4, 1'000'000));
+            if (!stopping && !pressed)
+                (void)changed.wait_for(mutex, std::max<Nanoseconds>(period / 4, 1'000'000));
             if (stopping) return;
+            all = std::exchange(pressed, false);
         }
+        const Nanoseconds begun = now();
         for (;;) {
             const bool crowded = options.cache_bytes != 0 && written.pages() > most;
-            const auto file = written.oldest(crowded ? INT64_MAX : now() - period);
+            const auto file = written.oldest(all || crowded ? begun : now() - period);
             if (!file) break;
-            if (auto done = sync(*file); !done) {
-                // It is told to whoever syncs the file; here it is tried again later.
+            auto done = sync(*file);
+            // It is told to whoever syncs the file; here it is tried again later.
+            if (!done)
                 SSI_LOG(node.doors().log, warn, "fs", "write-back of inode {} failed: {}",
                         file->inode.value, done.error().to_string());
-                std::lock_guard lock(mutex);
-                if (!stopping) (void)changed.wait_for(mutex, retry_after_failure);
-            }
             std::lock_guard lock(mutex);
+            if (!done && !stopping) (void)changed.wait_for(mutex, retry_after_failure);
             if (stopping) return;
         }
     }

@@ -81,6 +81,9 @@ Result<void> Pages::Impl::write(FileKey file, std::uint64_t offset,
                                 std::span<const std::byte> bytes, Stream* stream) {
     if (bytes.empty()) return {};
     limit_written();
+    const PageRange touched{page_of(offset), pages_of(offset + bytes.size())};
+    std::vector<PageRange> charged;
+    SSI_TRY(charge(file, touched, charged));
     const bool sequential = stream && offset == stream->next_write;
     std::size_t done = 0;
     Result<void> result;
@@ -92,7 +95,8 @@ Result<void> Pages::Impl::write(FileKey file, std::uint64_t offset,
                             bytes.subspan(done, length), sequential);
         if (result) done += length;
     }
-    if (done != 0) written.add(file, {page_of(offset), pages_of(offset + done)}, now());
+    if (done != 0) note_written(file, {touched.first, pages_of(offset + done)});
+    if (!result && !charged.empty()) discharge(file, written.discharge(file, charged));
     if (stream && result) stream->next_write = offset + bytes.size();
     return result;
 }

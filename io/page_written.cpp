@@ -6,14 +6,50 @@
 
 namespace ssi::fs {
 
-void WrittenPages::add(FileKey key, PageRange range, Nanoseconds now) {
-    std::lock_guard lock(mutex_);
-    File& file = files_[key];
-    if (file.ranges.empty()) file.since = now;
-    pages_ += file.ranges.add(range);
+WrittenPages::Ranges WrittenPages::charge_missing(File& file, PageRange range) {
+    Ranges fresh = file.charged.missing(range);
+    pages_ += file.charged.add(range);
+    return fresh;
 }
 
-std::optional<std::vector<PageRange>> WrittenPages::take(FileKey key) {
+WrittenPages::Ranges WrittenPages::charge(FileKey key, PageRange range) {
+    std::lock_guard lock(mutex_);
+    return charge_missing(files_[key], range);
+}
+
+WrittenPages::Ranges WrittenPages::add(FileKey key, PageRange range, Nanoseconds now) {
+    std::lock_guard lock(mutex_);
+    File& file = files_[key];
+    if (file.written.empty()) file.since = now;
+    file.written.add(range);
+    return charge_missing(file, range);
+}
+
+// With the lock. What is written, or taken, stays charged.
+WrittenPages::Ranges WrittenPages::discharge_unwritten(Files::iterator at,
+                                                       std::span<const PageRange> ranges) {
+    File& file = at->second;
+    PageRanges kept;
+    kept.add(file.taken);
+    Ranges out;
+    for (const PageRange& range : ranges)
+        for (const PageRange& unwritten : file.written.missing(range))
+            for (const PageRange& gone : kept.missing(unwritten)) {
+                file.charged.remove(gone);
+                pages_ -= gone.count();
+                out.push_back(gone);
+            }
+    if (file.idle()) files_.erase(at);
+    return out;
+}
+
+WrittenPages::Ranges WrittenPages::discharge(FileKey key, std::span<const PageRange> ranges) {
+    std::lock_guard lock(mutex_);
+    const auto found = files_.find(key);
+    return found == files_.end() ? Ranges() : discharge_unwritten(found, ranges);
+}
+
+std::optional<WrittenPages::Ranges> WrittenPages::take(FileKey key) {
     std::lock_guard lock(mutex_);
     for (;;) {
         const auto found = files_.find(key);
@@ -23,45 +59,44 @@ std::optional<std::vector<PageRange>> WrittenPages::take(FileKey key) {
             settled_.wait(mutex_);
             continue;
         }
+        if (file.written.empty()) return {};
         file.syncing = true;
-        file.taken = file.ranges.count();
-        auto ranges = file.ranges.list();
-        file.ranges.clear();
-        return ranges;
+        file.taken = file.written.list();
+        file.taken_since = file.since;
+        file.written.clear();
+        return file.taken;
     }
 }
 
-void WrittenPages::settle(FileKey key, std::span<const PageRange> not_synced, Nanoseconds since) {
+WrittenPages::Ranges WrittenPages::settle(FileKey key, bool synced) {
     std::lock_guard lock(mutex_);
     const auto found = files_.find(key);
-    if (found == files_.end()) return;
+    if (found == files_.end()) return {};
     File& file = found->second;
+    const Ranges taken = std::move(file.taken);
+    file.taken.clear();
     file.syncing = false;
-    pages_ -= file.taken;
-    file.taken = 0;
-    for (const PageRange& range : not_synced) pages_ += file.ranges.add(range);
-    if (!not_synced.empty()) file.since = since;
-    if (file.ranges.empty()) files_.erase(found);
     settled_.notify_all();
+    if (synced) return discharge_unwritten(found, taken);
+    file.written.add(taken);
+    file.since = file.taken_since;
+    return {};
 }
 
-void WrittenPages::forget(FileKey key, PageRange range) {
+WrittenPages::Ranges WrittenPages::forget(FileKey key) {
     std::lock_guard lock(mutex_);
     const auto found = files_.find(key);
-    if (found == files_.end()) return;
-    File& file = found->second;
-    const std::uint64_t before = file.ranges.count();
-    file.ranges.remove(range);
-    pages_ -= before - file.ranges.count();
-    if (file.ranges.empty() && !file.syncing) files_.erase(found);
-    settled_.notify_all();
+    if (found == files_.end()) return {};
+    found->second.written.clear();
+    return discharge_unwritten(found, found->second.charged.list());
 }
 
 std::optional<FileKey> WrittenPages::oldest(Nanoseconds before) const {
     std::lock_guard lock(mutex_);
     const std::pair<const FileKey, File>* best = nullptr;
     for (const auto& file : files_) {
-        if (file.second.syncing || file.second.since >= before) continue;
+        if (file.second.syncing || file.second.written.empty() || file.second.since >= before)
+            continue;
         if (!best || file.second.since < best->second.since) best = &file;
     }
     return best ? std::optional(best->first) : std::nullopt;
@@ -79,11 +114,9 @@ std::uint64_t WrittenPages::pages() const {
     return pages_;
 }
 
-bool WrittenPages::wait_below(std::uint64_t pages, Nanoseconds duration) {
+void WrittenPages::wait_settled(Nanoseconds duration) {
     std::lock_guard lock(mutex_);
-    if (pages_ <= pages) return true;
     (void)settled_.wait_for(mutex_, duration);
-    return pages_ <= pages;
 }
 
 }  // namespace ssi::fs

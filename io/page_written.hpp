@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // WrittenPages: which pages of which files this node has written since they were last synced. Pages
 // are added after they were written: whoever takes them then finds what was written at their home.
+//
+// Before that they are charged: room on the volume was promised for them. Charged are all that are
+// written, or taken to be synced, or being written; the functions tell what they charge or
+// discharge, for an account elsewhere.
 // Thread-safe.
 #pragma once
 
@@ -29,31 +33,44 @@ struct FileKey {
 
 class WrittenPages {
 public:
-    void add(FileKey file, PageRange range, Nanoseconds now);
+    using Ranges = std::vector<PageRange>;
+
+    Ranges charge(FileKey file, PageRange range);                     // charged now
+    Ranges discharge(FileKey file, std::span<const PageRange> ranges);   // as far as not written
+    Ranges add(FileKey file, PageRange range, Nanoseconds now);       // charged besides
+
     // Takes all that is written of the file, after whoever has taken some of it has settled; what
     // was taken is settled by the caller. Nothing when nothing is.
-    std::optional<std::vector<PageRange>> take(FileKey file);
-    // What could not be synced comes back, and is older than anything.
-    void settle(FileKey file, std::span<const PageRange> not_synced, Nanoseconds since);
-    void forget(FileKey file, PageRange range);   // pages that were removed
+    std::optional<Ranges> take(FileKey file);
+    // What was taken is synced, and discharged unless it was written again; or it all comes back,
+    // with the time of the oldest.
+    Ranges settle(FileKey file, bool synced);
+    Ranges forget(FileKey file);              // the file is no more
 
     // The file whose first page was written before all others', of those that nobody has taken.
     std::optional<FileKey> oldest(Nanoseconds before) const;
     std::vector<FileKey> files() const;
-    std::uint64_t pages() const;                  // written, those that were taken included
-    // Until there are at most so many, or some time has passed; false then.
-    bool wait_below(std::uint64_t pages, Nanoseconds duration);
+    std::uint64_t pages() const;              // charged
+    // Until something was settled, or some time has passed.
+    void wait_settled(Nanoseconds duration);
 
 private:
     struct File {
-        PageRanges ranges;
-        Nanoseconds since = 0;     // the oldest of them
-        std::uint64_t taken = 0;   // pages; 0: nobody syncs it
+        PageRanges written;
+        PageRanges charged;
+        Ranges taken;
         bool syncing = false;
+        Nanoseconds since = 0;                // of the oldest written
+        Nanoseconds taken_since = 0;
+        bool idle() const { return !syncing && charged.empty(); }
     };
+    using Files = std::map<FileKey, File>;
+    Ranges charge_missing(File& file, PageRange range);
+    Ranges discharge_unwritten(Files::iterator file, std::span<const PageRange> ranges);
+
     mutable sys::Mutex mutex_;
     sys::Condition settled_;
-    std::map<FileKey, File> files_;
+    Files files_;
     std::uint64_t pages_ = 0;
 };
 

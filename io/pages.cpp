@@ -29,6 +29,9 @@ void Pages::Impl::register_calls() {
                  [this](NodeId, Bytes arguments) { return answer_map(arguments); });
     calls.handle(call_remove, Sort::operation,
                  [this](NodeId, Bytes arguments) { return answer_remove(arguments); });
+    calls.handle(call_room, Sort::leaf, [this](NodeId from, Bytes arguments) {
+        return answer_room(from, arguments);
+    });
     engine.register_function(page_write_function, kddm::Run::inline_in_handler,
                              [](kddm::ObjectView& page, Bytes arguments, std::vector<std::byte>&) {
                                  return write_shipped(page, arguments);

@@ -10,6 +10,7 @@
 
 #include "fs_pages.hpp"
 #include "page_ranges.hpp"
+#include "page_room.hpp"
 #include "page_written.hpp"
 #include "ssi/kddm/engine.hpp"
 
@@ -18,6 +19,10 @@ namespace ssi::fs {
 inline constexpr std::uint8_t call_write_back = 64;   // operation
 inline constexpr std::uint8_t call_map = 65;          // leaf
 inline constexpr std::uint8_t call_remove = 66;       // operation
+inline constexpr std::uint8_t call_room = 67;         // leaf
+// What a page takes in a log, with its record, its batch and what blocks leave unused.
+inline constexpr std::uint64_t page_room_bytes = page_bytes + 512;
+inline constexpr std::uint64_t room_chunk_bytes = 64u << 20;
 inline constexpr const char* page_write_function = "fs.page_write";
 inline constexpr const char* pages_set = "fs/pages";
 
@@ -36,7 +41,8 @@ struct PageMap {
 
 struct Pages::Impl {
     Impl(node::Node& n, kddm::Engine& e, io::Volumes& v, io::Calls& c, PagesOptions o)
-        : node(n), engine(e), volumes(v), calls(c), options(o) {}
+        : node(n), engine(e), volumes(v), calls(c), options(o),
+          room([this](auto... a) { return ask_room(a...); }, room_chunk_bytes) {}
 
     // -- pages.cpp
     Result<void> open();
@@ -76,6 +82,17 @@ struct Pages::Impl {
     void stop();
     void limit_written();
 
+    // -- page_charge.cpp: room for what is written
+    Result<void> charge(FileKey file, PageRange range, std::vector<PageRange>& charged);
+    void discharge(FileKey file, std::span<const PageRange> ranges);
+    void note_written(FileKey file, PageRange range);
+    // How many of them are on each volume.
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> count(
+        FileKey file, std::span<const PageRange> ranges) const;
+    Result<std::uint64_t> ask_room(std::uint32_t volume, std::uint64_t least, std::uint64_t wanted,
+                                   std::uint64_t returned);
+    Result<std::vector<std::byte>> answer_room(NodeId from, std::span<const std::byte> arguments);
+
     // -- page_map.cpp
     // Of the file's pages [range) all that are there, wherever.
     Result<PageMap> map(FileKey file, PageRange range);
@@ -96,11 +113,14 @@ struct Pages::Impl {
     kddm::RawSet set;
     SetId kept;                       // its number in the logs
     WrittenPages written;
+    PageRoom room;
+    RoomPromises promises;            // of this node's volumes
 
     // Write-back in the background.
     sys::Mutex mutex;
     sys::Condition changed;
     bool stopping = false;
+    bool pressed = false;             // somebody waits for room: write all back
     std::unique_ptr<sys::Tasks::Handle> task;
 };
 

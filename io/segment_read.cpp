@@ -92,16 +92,32 @@ Result<LogRead> SegmentLog::Impl::read(const LogPlace& place) {
     auto pinned = pin(lock, place.segment);
     if (!pinned) return tl::unexpected<Failure>(std::move(pinned).error());
     const SegmentPtr segment = *pinned;
+    const std::uint64_t segment_end = whole_blocks(segment->end);
     lock.unlock();
-    const std::uint64_t first = place.offset / log_block_bytes * log_block_bytes;
-    const std::uint64_t end = whole_blocks(place.offset + record_bytes(place.payload_bytes));
-    auto bytes = read_bytes(*options.disk, *segment->file, first, end - first);
-    auto out = bytes ? decode(bytes->first(end - first).subspan(place.offset - first), place,
-                              segment->path)
-                     : Result<LogRead>(tl::unexpected<Failure>(bytes.error()));
+    auto out = read_file(place, *segment, segment_end);
     lock.lock();
     unpin(lock, *segment);
     return out;
+}
+
+// From a piece that was read ahead, if that has the record; else, and whenever there is doubt, from
+// the file.
+Result<LogRead> SegmentLog::Impl::read_file(const LogPlace& place, const Segment& segment,
+                                            std::uint64_t segment_end) {
+    const std::uint64_t first = place.offset / log_block_bytes * log_block_bytes;
+    const std::uint64_t end = whole_blocks(place.offset + record_bytes(place.payload_bytes));
+    const auto load = [&](std::uint64_t at, std::span<std::byte> out) {
+        const auto moved = io::read(*options.disk, *segment.file, out, at);
+        return moved && *moved == out.size();
+    };
+    if (const auto piece = ahead.find(place.segment, first, end, segment_end, load)) {
+        auto out = decode(piece->part(place.offset, end), place, segment.path);
+        if (out) return out;
+        ahead.drop(piece);
+    }
+    auto bytes = read_bytes(*options.disk, *segment.file, first, end - first);
+    if (!bytes) return tl::unexpected<Failure>(bytes.error());
+    return decode(bytes->first(end - first).subspan(place.offset - first), place, segment.path);
 }
 
 // All records of a complete segment: from its footer, or batch by batch.

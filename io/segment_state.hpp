@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "block_buffer.hpp"
+#include "read_ahead.hpp"
 #include "segment_files.hpp"
 #include "ssi/io/directory_lock.hpp"
 #include "ssi/io/segment_log.hpp"
@@ -92,6 +93,7 @@ struct SegmentLog::Impl {
     bool closed = false;
     std::optional<Failure> failure;
     std::uint64_t uses = 0;
+    ReadAhead ahead;                   // has a lock of its own
     SegmentLogStatistics statistics;
 
     HashKey key(std::uint64_t generation) const {
@@ -146,6 +148,8 @@ struct SegmentLog::Impl {
 
     // reading (segment_read.cpp)
     Result<LogRead> read(const LogPlace& place);
+    Result<LogRead> read_file(const LogPlace& place, const Segment& segment,
+                              std::uint64_t segment_end);
     struct Buffered {
         std::vector<std::byte> bytes;
         std::string path;

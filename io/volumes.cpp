@@ -159,6 +159,26 @@ Result<DiskSpace> Volumes::space(std::uint32_t volume) const {
     }
     return fail(Errc::internal, fmt::format("volume {} is not mounted here", volume));
 }
+
+// Compaction wins room as long as segments are a tenth empty, and needs some to work in.
+Result<LogRoom> Volumes::room(std::uint32_t volume, KeptIn where) const {
+    constexpr std::uint64_t working_segments = 6;
+    for (const auto& mine : state_->mine) {
+        if (mine->superblock->index != volume) continue;
+        const ObjectLogStatistics now = mine->logs[log_index(where)]->statistics();
+        std::uint64_t most = state_->options.limit_bytes;
+        if (most == 0) {
+            const auto space = mine->disk->space();
+            if (!space) return tl::unexpected<Failure>(space.error());
+            most = now.log.file_bytes + space->free_bytes;
+        }
+        const std::uint64_t kept = working_segments * segment_bytes(state_->options, where);
+        LogRoom room{(most - std::min(most, kept)) / 8 * 7, 0};
+        room.free_bytes = room.total_bytes - std::min(room.total_bytes, now.live_bytes);
+        return room;
+    }
+    return fail(Errc::not_found, fmt::format("volume {} is not mounted here", volume));
+}
 SetId Volumes::number_of(std::string_view name) { return kept_number(name); }
 
 Result<std::shared_ptr<const void>> Volumes::hold() const {

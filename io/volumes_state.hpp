@@ -91,6 +91,7 @@ std::shared_ptr<kddm::Linker> make_log_linker(std::shared_ptr<Volumes::State> st
 // Collective: the same failure everywhere, that of the first node that has one.
 Result<void> agree(node::Node& node, const Result<void>& mine);
 Result<void> mount_volumes(Volumes::State& state);
+std::uint64_t segment_bytes(const VolumesOptions& options, KeptIn where);
 // The mark that a volume was closed cleanly.
 Result<bool> find_mark(Disk& disk);
 Result<void> set_mark(Disk& disk);

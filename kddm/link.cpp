@@ -37,7 +37,11 @@ public:
         if (small_ != 0) return {bytes_, small_};
         return {sys::bytes_of(block_), block_->length};
     }
-    Result<void> resize(std::size_t length) override {
+    Result<void> resize(std::size_t length) override { return resize(length, true); }
+    Result<void> resize_for_overwrite(std::size_t length) override {
+        return resize(length, false);
+    }
+    Result<void> resize(std::size_t length, bool zeroed) {
         if (length == bytes().size()) return {};
         if (set_.options.kind == ObjectKind::fixed)
             return fail(Errc::invalid_argument, "objects of fixed size cannot be resized");
@@ -45,7 +49,7 @@ public:
             return fail(Errc::too_large, fmt::format("object of {} bytes: the limit is {}", length,
                                                      max_object_bytes));
         Block* old = block_;
-        take(static_cast<std::uint32_t>(length));
+        take(static_cast<std::uint32_t>(length), zeroed);
         std::memcpy(sys::bytes_of(block_), sys::bytes_of(old),
                     std::min<std::size_t>(old->length, length));
         impl_.blocks.release(old);
@@ -63,10 +67,10 @@ public:
     }
 
 private:
-    void take(std::uint32_t length) {
+    void take(std::uint32_t length, bool zeroed = true) {
         block_ = impl_.blocks.allocate(set_.id, id_, length, true);
         if (!block_) block_ = impl_.blocks.allocate(set_.id, id_, length, false);
-        std::memset(sys::bytes_of(block_), 0, length);
+        if (zeroed) std::memset(sys::bytes_of(block_), 0, length);
     }
     void drop() {
         if (block_) impl_.blocks.release(std::exchange(block_, nullptr));

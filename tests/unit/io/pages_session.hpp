@@ -31,6 +31,13 @@ struct PagesShelf {
     std::uint64_t segment_bytes = 1u << 20;
     sys::Mutex mutex;
 
+    // The disks as a power cut would leave them now; for the next session.
+    std::map<std::string, std::unique_ptr<io::MemoryDisk>> after_power_cut(std::uint64_t seed) {
+        std::map<std::string, std::unique_ptr<io::MemoryDisk>> out;
+        for (auto& [name, disk] : disks) out[name] = disk->after_power_cut(seed++);
+        return out;
+    }
+
     io::VolumesOptions options(std::vector<std::string> directories) {
         return {.directories = std::move(directories), .slots = 64,
                 .segment_bytes = segment_bytes, .limit_bytes = limit_bytes,

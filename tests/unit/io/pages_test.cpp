@@ -2,14 +2,13 @@
 // File data on nodes of one process: against a byte array, over restarts, with disks that fail.
 #include "fs_pages.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
-#include "page_ranges.hpp"
-#include "page_wire.hpp"
-#include "page_written.hpp"
 #include "pages_session.hpp"
 #include "pages_state.hpp"
 #include "ssi/base/random.hpp"
@@ -145,79 +144,237 @@ INSTANTIATE_TEST_SUITE_P(Shapes, PagesModel,
                                          Shape{{three, two}, 1u << 20},
                                          Shape{{two, three, one}, 1u << 20}));
 
-TEST(PageRanges, are_a_set_of_pages) {
-    Random random(5);
-    for (int round = 0; round < 50; ++round) {
-        PageRanges ranges;
-        std::vector<bool> model(64);
-        for (int n = 0; n < 40; ++n) {
-            const std::uint64_t first = random.below(64), last = first + random.below(64 - first);
-            const bool adds = random.below(3) != 0;
-            std::uint64_t fresh = 0;
-            for (std::uint64_t i = first; i < last; ++i) {
-                fresh += !model[i];
-                model[i] = adds;
+// A file of one volume.
+constexpr Layout plain{.start = 0, .unit_shift = 0, .count = 1};
+
+TEST(PagesFaults, a_disk_that_fails_is_told_at_each_sync_until_the_data_is_there) {
+    PagesShelf shelf;
+    const auto bytes = pattern(5 * page + 99, 1);
+    {
+        PagesSession session(shelf, {{}, {"a"}});
+        session.cluster.expect_errors = true;
+        ASSERT_FINE(session[0].write(inode, plain, 0, bytes));
+        shelf.faulty["a"]->set_plan({.fail_at = 1, .fail_after = true, .sys_errno = EIO});
+        for (int i = 0; i < 2; ++i) {
+            const auto synced = session[0].sync(inode, plain);
+            ASSERT_FALSE(synced);
+            EXPECT_EQ(synced.error().code, Errc::io);
+            EXPECT_EQ(synced.error().sys_errno, EIO) << synced.error().to_string();
+        }
+        // Nothing is lost as long as there is memory for it.
+        EXPECT_EQ(session.read(1, inode, plain, 0, bytes.size()), bytes);
+    }
+}
+
+TEST(PagesFaults, a_disk_that_has_no_room_for_a_moment_loses_nothing) {
+    PagesShelf shelf;
+    const auto bytes = pattern(40 * page, 2);
+    {
+        PagesSession session(shelf, {{"a"}});
+        session.cluster.expect_errors = true;
+        ASSERT_FINE(session[0].write(inode, plain, 0, bytes));
+        shelf.faulty["a"]->set_plan({.fail_at = 1, .fail_after = true, .sys_errno = ENOSPC});
+        const auto synced = session[0].sync(inode, plain);
+        ASSERT_FALSE(synced);
+        EXPECT_EQ(synced.error().sys_errno, ENOSPC) << synced.error().to_string();
+        EXPECT_EQ(session.read(0, inode, plain, 0, bytes.size()), bytes);
+    }
+}
+
+// Flips a bit in each place of the file that has these bytes.
+int flip(io::Disk& disk, const std::string& directory, std::span<const std::byte> wanted) {
+    int flipped = 0;
+    for (const std::string& name : value_or_throw(disk.list(directory))) {
+        auto file = value_or_throw(disk.open(directory + "/" + name, io::OpenMode::write));
+        io::Pages content(value_or_throw(file->size()) / io::block_bytes);
+        (void)io::read(disk, *file, content.span(), 0);
+        const auto at = std::ranges::search(content.span(), wanted);
+        if (at.empty()) continue;
+        at.front() ^= std::byte{4};
+        EXPECT_FINE(io::write(disk, *file, content.span(), 0, true));
+        ++flipped;
+    }
+    return flipped;
+}
+
+TEST(PagesFaults, a_bit_that_flipped_on_the_disk_is_an_error_that_names_the_page) {
+    PagesShelf shelf;
+    const auto bytes = pattern(8 * page, 3);
+    {
+        PagesSession session(shelf, {{"a"}});
+        ASSERT_FINE(session[0].write(inode, plain, 0, bytes));
+        ASSERT_FINE(session[0].sync(inode, plain));
+    }
+    ASSERT_EQ(flip(*shelf.disks["a"], "data",
+                   std::span(bytes).subspan(5 * page + 1000, 64)), 1);
+    for (const bool away : {false, true}) {
+        PagesSession session(shelf, away ? Directories{{}, {"a"}} : Directories{{"a"}});
+        session.cluster.expect_errors = true;
+        std::vector<std::byte> out(bytes.size());
+        const auto read = session[0].read(inode, plain, 0, out);
+        ASSERT_FALSE(read);
+        EXPECT_EQ(read.error().code, Errc::io);
+        EXPECT_EQ(read.error().sys_errno, EIO);
+        // The line in the log, once on the node that found it.
+        const std::string name = fmt::format("object {}:{}", inode.value,
+                                             page_id(inode, plain, 5).lo);
+        EXPECT_TRUE(session.cluster.nodes().log().contains(name)) << name;
+        // The others are there.
+        EXPECT_EQ(session.read(0, inode, plain, 0, 5 * page),
+                  std::vector(bytes.begin(), bytes.begin() + 5 * page));
+        EXPECT_EQ(session.read(0, inode, plain, 6 * page, 2 * page),
+                  std::vector(bytes.begin() + 6 * page, bytes.end()));
+    }
+}
+
+TEST(PagesFaults, a_full_volume_refuses_before_it_accepts_and_takes_again_what_was_given_back) {
+    PagesShelf shelf;
+    shelf.segment_bytes = 128 << 10;   // of data: 1 MiB
+    shelf.limit_bytes = 24u << 20;
+    for (const Directories& directories : {Directories{{"a"}}, Directories{{}, {"b"}}}) {
+        PagesSession session(shelf, directories, {.cache_bytes = 0, .write_back_ms = 100});
+        Model model;
+        std::uint64_t refused_at = 0;
+        // Twice: what was removed is room again, also for the log.
+        for (int round = 0; round < 3; ++round) {
+            const auto bytes = pattern(16 * page, static_cast<std::uint64_t>(round));
+            std::uint64_t offset = 0;
+            for (;; offset += bytes.size()) {
+                ASSERT_LT(offset, 2 * shelf.limit_bytes) << "it never refuses";
+                const auto done = session[0].write(inode, plain, offset, bytes);
+                if (!done) {
+                    EXPECT_EQ(done.error().code, Errc::io);
+                    EXPECT_EQ(done.error().sys_errno, ENOSPC) << done.error().to_string();
+                    break;
+                }
+                model.put(offset, bytes);
             }
-            if (adds)
-                ASSERT_EQ(ranges.add({first, last}), fresh);
-            else
-                ranges.remove({first, last});
-            ASSERT_EQ(ranges.count(),
-                      static_cast<std::uint64_t>(std::ranges::count(model, true)));
-            std::uint64_t before = UINT64_MAX;
-            std::vector<bool> listed(64);
-            for (const PageRange& range : ranges.list()) {
-                ASSERT_LT(range.first, range.last);
-                ASSERT_TRUE(before == UINT64_MAX || before < range.first) << "they touch";
-                before = range.last;
-                for (std::uint64_t i = range.first; i < range.last; ++i) listed[i] = true;
+            EXPECT_GE(offset, shelf.limit_bytes / 2);
+            if (round > 0) {
+                EXPECT_GE(offset + 4 * bytes.size(), refused_at);
             }
-            ASSERT_EQ(listed, model);
-            for (std::uint64_t i = 0; i < 64; ++i) ASSERT_EQ(ranges.contains(i), model[i]);
+            refused_at = offset;
+            // What was accepted is there, and finds its room.
+            ASSERT_FINE(session[0].sync(inode, plain));
+            ASSERT_FINE(session[0].drop_caches());
+            ASSERT_EQ(first_difference(session.read(session.size() - 1, inode, plain, 0,
+                                                    model.bytes.size()), model.bytes), same);
+            // Overwriting goes on as long as write-back keeps up.
+            for (int i = 0; i < 40; ++i) {
+                const auto again = pattern(page, 77);
+                ASSERT_FINE(session[0].write(inode, plain, static_cast<unsigned>(i) * page, again));
+                model.put(static_cast<unsigned>(i) * page, again);
+                if (i % 8 == 7) {
+                    ASSERT_FINE(session[0].sync(inode, plain));
+                }
+            }
+            ASSERT_FINE(session[0].erase(inode, plain, model.bytes.size()));
+            model.bytes.clear();
+            EXPECT_EQ(session.read(0, inode, plain, 0, page), std::vector<std::byte>(page));
         }
     }
 }
 
-TEST(PageWire, tells_what_it_was_told_and_refuses_the_rest) {
-    const std::vector<PageRange> ranges{{0, 1}, {5, 9}, {100, most_page_index}};
-    const auto bytes = encode({inode, striped}, ranges);
-    auto request = decode_request(bytes);
-    ASSERT_FINE(request);
-    EXPECT_EQ(request->file, (FileKey{inode, striped}));
-    EXPECT_EQ(request->ranges, ranges);
-    const auto map_bytes = encode(PageMap{ranges, {{5, 6}}, 77});
-    const auto map = decode_map(map_bytes);
-    ASSERT_FINE(map);
-    EXPECT_EQ(map->present, ranges);
-    EXPECT_EQ(map->next, 77u);
-    for (std::size_t length = 0; length < bytes.size(); ++length)
-        EXPECT_FALSE(decode_request(std::span(bytes).first(length))) << length;
-    for (std::size_t length = 0; length < map_bytes.size(); ++length)
-        EXPECT_FALSE(decode_map(std::span(map_bytes).first(length))) << length;
-    EXPECT_FALSE(decode_request(encode({inode, striped}, std::vector<PageRange>{{5, 5}})));
-    EXPECT_FALSE(decode_request(encode({inode, striped}, std::vector<PageRange>{{5, 9}, {8, 10}})));
+TEST(PagesFaults, a_power_cut_leaves_what_was_synced_and_no_page_in_part) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        PagesShelf shelf;
+        const auto before = pattern(12 * page, 2 * seed), after = pattern(12 * page, 2 * seed + 1);
+        std::map<std::string, std::unique_ptr<io::MemoryDisk>> cut;
+        {
+            PagesSession session(shelf, {{"a"}, {"b"}, {}});
+            ASSERT_FINE(session[2].write(inode, striped, 0, before));
+            ASSERT_FINE(session[2].sync(inode, striped));
+            // By several nodes; some of it is synced, the rest on its way.
+            for (std::uint64_t i = 0; i < 12; ++i)
+                ASSERT_FINE(session[i % 3].write(inode, striped, i * page,
+                                                 std::span(after).subspan(i * page, page)));
+            ASSERT_FINE(session[seed % 3].sync(inode, striped));
+            std::vector<ObjectId> ids;
+            for (std::uint64_t i = 0; i < 12; ++i)
+                if (session[0].set().home(page_id(inode, striped, i)) == NodeId(0))
+                    ids.push_back(page_id(inode, striped, i));
+            ASSERT_FINE(session[0].set().write_back(ids));
+            cut = shelf.after_power_cut(seed * 100);
+        }
+        shelf.disks = std::move(cut);
+        PagesSession session(shelf, {{"a", "b"}});
+        const auto found = session.read(0, inode, striped, 0, 12 * page);
+        for (std::uint64_t i = 0; i < 12; ++i) {
+            const auto is = [&](const std::vector<std::byte>& version) {
+                return std::ranges::equal(std::span(found).subspan(i * page, page),
+                                          std::span(version).subspan(i * page, page));
+            };
+            EXPECT_TRUE(is(after) || (i % 3 != seed % 3 && is(before)))
+                << "seed " << seed << " page " << i;
+        }
+    }
 }
 
-TEST(WrittenPages, are_taken_by_one_at_a_time_and_come_back_when_they_were_not_synced) {
-    WrittenPages written;
-    const FileKey file{inode, striped};
-    EXPECT_FALSE(written.take(file));
-    written.add(file, {3, 5}, 10);
-    written.add(file, {5, 6}, 20);
-    EXPECT_EQ(written.pages(), 3u);
-    EXPECT_FALSE(written.oldest(10));
-    EXPECT_EQ(written.oldest(11), file);
-    EXPECT_EQ(written.take(file), (std::vector<PageRange>{{3, 6}}));
-    EXPECT_FALSE(written.oldest(INT64_MAX)) << "somebody has it";
-    written.add(file, {3, 4}, 30);   // written again meanwhile
-    std::optional<std::vector<PageRange>> second;
-    std::thread other([&] { second = written.take(file); });
-    written.settle(file, std::vector<PageRange>{{3, 6}}, 40);
-    other.join();
-    EXPECT_EQ(second, (std::vector<PageRange>{{3, 6}})) << "what failed, and what came since";
-    written.settle(file, {}, 50);
-    EXPECT_EQ(written.pages(), 0u);
-    EXPECT_TRUE(written.files().empty());
+TEST(Pages, know_what_is_there_and_where) {
+    PagesShelf shelf;
+    PagesSession session(shelf, {{"a"}, {"b"}});
+    const std::uint64_t far = (std::uint64_t{1} << 50) + 5 * page;
+    const auto bytes = pattern(3 * page, 9);
+    ASSERT_FINE(session[0].write(inode, striped, 10 * page, bytes));
+    ASSERT_FINE(session[1].write(inode, striped, far, std::span(bytes).first(100)));
+    // Reading a hole leaves nothing behind.
+    EXPECT_EQ(session.read(0, inode, striped, 0, 2 * page), std::vector<std::byte>(2 * page));
+    const std::uint64_t size = far + 100;
+    const auto seek = [&](std::uint64_t offset, bool data) {
+        auto found = session[1].seek(inode, striped, offset, size, data);
+        EXPECT_FINE(found);
+        return found ? *found : 0;
+    };
+    for (const bool synced : {false, true}) {
+        if (synced) {
+            session.sync_all();
+            for (std::size_t i = 0; i < session.size(); ++i) ASSERT_FINE(session[i].drop_caches());
+        }
+        EXPECT_EQ(seek(0, true), 10 * page);
+        EXPECT_EQ(seek(0, false), 0u);
+        EXPECT_EQ(seek(10 * page + 5, true), 10 * page + 5);
+        EXPECT_EQ(seek(10 * page + 5, false), 13 * page);
+        EXPECT_EQ(seek(13 * page, true), far);
+        EXPECT_EQ(seek(far, false), size);
+        auto extents = session[0].extents(inode, striped, size);
+        ASSERT_FINE(extents);
+        std::uint64_t covered = 0;
+        for (const Extent& extent : *extents) {
+            covered += extent.length;
+            EXPECT_EQ(extent.node, session.volumes[0]->node_of(extent.volume));
+            EXPECT_EQ(extent.in_memory && synced, false);
+        }
+        EXPECT_EQ(covered, 3 * page + 100);
+    }
+    ASSERT_FINE(session[0].zero(inode, striped, 0, UINT64_MAX));
+    EXPECT_EQ(seek(0, true), size);
+    EXPECT_EQ(session.read(1, inode, striped, far, 100), std::vector<std::byte>(100));
+}
+
+TEST(Pages, of_an_inode_go_when_each_home_removes_its_own) {
+    PagesShelf shelf;
+    const auto bytes = pattern(6 * page, 4);
+    constexpr InodeId stays = make_inode(SlotId(9), 1);
+    {
+        PagesSession session(shelf, {{"a"}, {"b"}});
+        ASSERT_FINE(session[0].write(inode, striped, 0, bytes));
+        ASSERT_FINE(session[0].write(stays, striped, 0, bytes));
+        session.sync_all();
+    }
+    {
+        PagesSession session(shelf, {{"a"}, {"b"}});
+        for (std::size_t i = 0; i < 2; ++i) {
+            EXPECT_EQ(session[i].inodes_with_pages(), (std::vector{inode, stays}));
+            ASSERT_FINE(session[i].remove_mine(inode));
+        }
+        session.sync_all();
+    }
+    PagesSession session(shelf, {{"a"}, {"b"}});
+    for (std::size_t i = 0; i < 2; ++i)
+        EXPECT_EQ(session[i].inodes_with_pages(), (std::vector{stays}));
+    EXPECT_EQ(session.read(0, stays, striped, 0, bytes.size()), bytes);
+    EXPECT_EQ(session.read(1, inode, striped, 0, bytes.size()),
+              std::vector<std::byte>(bytes.size()));
 }
 
 }  // namespace

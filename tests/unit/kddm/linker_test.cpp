@@ -51,6 +51,55 @@ TEST(Linker, fills_new_born_objects_and_never_fetches_renewed_ones) {
     EXPECT_EQ(world.linker(1).fetches, 1);
 }
 
+TEST(Linker, that_has_nothing_lets_objects_be_born_by_whoever_wants_them) {
+    LinkedCluster world(1);
+    world.linker(0).knows = true;
+    world.linker(0).birth = std::byte{7};
+    auto set = world.cluster.open("s", linked(64))[0];
+    EXPECT_EQ(set.get(3)->bytes()[63], std::byte{7});
+    EXPECT_EQ(world.linker(0).fetched_by, std::this_thread::get_id());
+    set_number(*set.grab(3), 5);
+    ASSERT_TRUE(set.sync());
+    ASSERT_TRUE(set.drop_unused());
+    EXPECT_EQ(number(*set.get(3)), 5u);
+    EXPECT_NE(world.linker(0).fetched_by, std::this_thread::get_id()) << "that may take long";
+}
+
+TEST(Linker, gets_what_leaves_memory_when_a_node_drops_what_nobody_uses) {
+    LinkedCluster world(2);
+    auto sets = world.cluster.open("s", linked(object_bytes, 1u << 30));
+    constexpr std::uint64_t objects = 60;
+    for (std::uint64_t i = 0; i < objects; ++i) set_number(*sets[i % 2].grab(i), i + 1);
+    for (std::uint64_t i = 0; i < objects; ++i) EXPECT_EQ(number(*sets[0].get(i)), i + 1);
+    {
+        auto held = sets[1].get(7);
+        for (int round = 0; round < 2; ++round)   // what came home meanwhile
+            for (auto& set : sets) ASSERT_TRUE(set.drop_unused());
+        EXPECT_EQ(number(*held), 8u);
+        for (auto& set : sets) EXPECT_LE(set.stats().memory_bytes, room_for(2, object_bytes));
+    }
+    for (std::uint64_t i = 0; i < objects; ++i) {
+        const bool first = sets[1].home(i) == NodeId(0);
+        if (i != 7) {
+            EXPECT_EQ(world.linker(first ? 0 : 1).number(i), i + 1);
+        }
+        EXPECT_EQ(number(*sets[i % 2].get(i)), i + 1);
+    }
+}
+
+TEST(Linker, brings_nothing_for_who_removes) {
+    LinkedCluster world(2);
+    auto sets = world.cluster.open("s", linked(object_bytes, 0, "node:0"));
+    for (std::uint64_t i = 0; i < 2; ++i) set_number(*sets[0].grab(i), i + 1);
+    ASSERT_TRUE(sets[0].sync());
+    ASSERT_TRUE(sets[0].drop_unused());
+    const int before = world.linker(0).fetches;
+    for (std::uint64_t i = 0; i < 2; ++i) ASSERT_TRUE(sets[i].remove(i));
+    EXPECT_EQ(world.linker(0).fetches, before);
+    EXPECT_EQ(world.linker(0).removals, 2);
+    for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(number(*sets[1].get(i)), 0u);
+}
+
 TEST(Linker, keeps_objects_of_variable_size) {
     LinkedCluster world(2);
     kddm::SetOptions options = linked(0, 4000);

@@ -25,10 +25,13 @@ public:
     std::atomic<int> delay_us{0};
     bool blocks = true;
     std::function<void(ObjectId, std::span<const std::byte>)> on_write;
+    bool knows = false;   // what it has, without waiting
+    std::thread::id fetched_by;
     std::byte birth{0};   // what new-born objects are filled with
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
         ++fetches;
+        fetched_by = std::this_thread::get_id();
         pause();
         switch (fetch_fault.load()) {
             case Fault::error: return fail(Errc::io, "the map is torn");
@@ -74,6 +77,11 @@ public:
         return {};
     }
     bool may_block() const override { return blocks; }
+    bool surely_none(ObjectId id) override {
+        if (!knows) return false;
+        std::lock_guard lock(mutex_);
+        return !objects_.contains(id);
+    }
 
     std::uint64_t number(ObjectId id) {   // the first 8 bytes; 0 when it is not there
         std::lock_guard lock(mutex_);

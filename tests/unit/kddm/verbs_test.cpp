@@ -34,6 +34,51 @@ TEST(Verbs, a_write_is_seen_by_every_node) {
         }
 }
 
+kddm::SetOptions texts() {
+    kddm::SetOptions o;
+    o.kind = kddm::ObjectKind::variable;
+    return o;
+}
+
+TEST(Verbs, what_grows_for_overwriting_keeps_its_prefix_and_its_place_up_to_its_room) {
+    Cluster c(2);
+    auto s = c.open("s", texts());
+    auto g = s[0].grab(1);
+    ASSERT_TRUE(g->resize(8));
+    set_number(*g, 77);
+    ASSERT_TRUE(g->resize_for_overwrite(100, 5000));
+    EXPECT_EQ(number(*g), 77u);
+    const std::byte* const place = g->bytes().data();
+    ASSERT_TRUE(g->resize_for_overwrite(5000));
+    EXPECT_EQ(g->bytes().data(), place);
+    EXPECT_EQ(number(*g), 77u);
+    ASSERT_TRUE(g->resize(8));
+    ASSERT_TRUE(g->put());
+    EXPECT_EQ(number(*s[1].get(1)), 77u);
+    auto fixed = c.open("fixed", counters())[0].grab(1);
+    EXPECT_EQ(fixed->resize_for_overwrite(9).error().code, Errc::invalid_argument);
+}
+
+TEST(Verbs, lengths_and_names_are_known_where_objects_are) {
+    Cluster c(2);
+    auto s = c.open("s", texts());
+    const ObjectId id(5, 1), other(6, 1);
+    EXPECT_FALSE(s[0].length_here(id));
+    ASSERT_TRUE(s[0].grab(id)->resize(300));
+    EXPECT_EQ(s[0].length_here(id), 300u);
+    EXPECT_FALSE(s[1].length_here(id));
+    (void)*s[1].get(id);
+    EXPECT_EQ(s[1].length_here(id), 300u);
+    {
+        auto held = s[1].grab(id);
+        EXPECT_FALSE(s[1].length_here(id)) << "it is being written";
+        EXPECT_FALSE(s[0].length_here(id));
+    }
+    ASSERT_TRUE(s[0].grab(other)->resize(1));
+    EXPECT_EQ(s[1].known_of(5), std::vector{id});
+    EXPECT_EQ(s[1].known_of(7), std::vector<ObjectId>());
+}
+
 TEST(Verbs, ids_have_128_bits) {
     Cluster c(2);
     auto s = c.open("s", counters());

@@ -61,6 +61,12 @@ struct VolumeInfo {
 // the bulk of data in the second, so that compaction and recovery of either have their own pace.
 enum class KeptIn : std::uint8_t { metadata, data };
 
+// What a log may take of values, and how much more that is than it has.
+struct LogRoom {
+    std::uint64_t total_bytes = 0;
+    std::uint64_t free_bytes = 0;
+};
+
 // Thread-safe but for mount, close and destruction. Outlives the sets that it keeps, but not the
 // session.
 class Volumes {
@@ -111,6 +117,9 @@ public:
     ObjectLog* log(std::uint32_t volume, KeptIn where) const;
     Result<DiskSpace> space(std::uint32_t volume) const;   // of one that is mounted here
     Result<std::shared_ptr<const void>> hold() const;   // cancelled when they were closed
+    // Of a log of this node: by its limit, or by what the disk has now. Compaction keeps a part for
+    // itself. With a hold.
+    Result<LogRoom> room(std::uint32_t volume, KeptIn where) const;
     static SetId number_of(std::string_view name);      // of a set in the logs: its name's, ever
 
     // Not collective; waits for what is being read and written. Sets that are kept here must not

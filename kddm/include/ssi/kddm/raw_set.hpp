@@ -188,7 +188,7 @@ public:
     Result<void> flush(ObjectId id);
     // What nobody holds leaves this node's memory as far as its newest value is kept elsewhere: by
     // its home, by the owner of whom this is a copy, or by the linker, which gets it first. Waits
-    // for that. What is in use meanwhile stays.
+    // for that. What is in use meanwhile, or comes home from other nodes, stays.
     Result<void> drop_unused();
     // Waits until everything this node flushed has arrived; returns (and clears) the sticky error.
     // With a linker: what anybody has put before of the objects that this node homes is durable.

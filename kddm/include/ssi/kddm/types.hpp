@@ -70,6 +70,8 @@ public:
     virtual ObjectId id() const = 0;
     virtual std::span<std::byte> bytes() = 0;
     virtual Result<void> resize(std::size_t length) = 0;
+    // The same, but what is new is left as it comes: for whoever overwrites all of it.
+    virtual Result<void> resize_for_overwrite(std::size_t length) { return resize(length); }
     // Where bytes() begins in the object: not 0 when the function was applied to a range, of which
     // it sees nothing else and which it cannot resize.
     virtual std::size_t offset() const { return 0; }
