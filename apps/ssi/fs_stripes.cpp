@@ -158,8 +158,8 @@ Result<void> fs_getstripe(FsRun& run) {
                                .field("placement", placement_name(how.placement)).end();
                        else
                            say("{}: stripes of {} over {} volumes, {}\n", readable(path),
-                                      human_bytes(how.unit_bytes), how.count,
-                                      placement_name(how.placement));
+                               human_bytes(how.unit_bytes), how.count,
+                               placement_name(how.placement));
                    });
     });
     if (run.is_first() && as_json) say("{}\n", json.end().text());
@@ -212,16 +212,16 @@ Result<void> fs_check(FsRun& run) {
     if (run.is_first()) {
         if (run.options().json)
             say("{}\n", Json().object().field("directories", report->directories)
-                                   .field("files", report->files).field("others", report->others)
-                                   .field("entries", report->entries)
-                                   .field("problems", report->problems)
-                                   .field("repaired", report->repaired).end().text());
+                            .field("files", report->files).field("others", report->others)
+                            .field("entries", report->entries)
+                            .field("problems", report->problems)
+                            .field("repaired", report->repaired).end().text());
         else
             say("{} directories, {} files, {} others, {} entries: {}\n",
-                       report->directories, report->files, report->others, report->entries,
-                       report->problems == 0 ? std::string("no fault")
-                                             : fmt::format("{} faults, {} repaired",
-                                                           report->problems, report->repaired));
+                report->directories, report->files, report->others, report->entries,
+                report->problems == 0 ? std::string("no fault")
+                                      : fmt::format("{} faults, {} repaired",
+                                                    report->problems, report->repaired));
     }
     if (left == 0) return {};
     return fail(Errc::io, run.is_first() ? fmt::format("{} faults; --repair mends them", left)
@@ -237,10 +237,10 @@ Result<void> fs_scrub(FsRun& run) {
     if (run.is_first()) {
         if (run.options().json)
             say("{}\n", Json().object().field("files", all.files).field("bytes", all.bytes)
-                                   .field("faults", all.faults).end().text());
+                            .field("faults", all.faults).end().text());
         else
             say("{} files, {} read, {}\n", all.files, human_bytes(all.bytes),
-                       all.faults ? fmt::format("{} faults", all.faults) : "no fault");
+                all.faults ? fmt::format("{} faults", all.faults) : "no fault");
     }
     return run.verdict();
 }
