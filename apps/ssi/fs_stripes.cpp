@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "fs_run.hpp"
@@ -85,6 +86,8 @@ struct Scrubbed {
     std::uint64_t files = 0, bytes = 0, faults = 0;
 };
 
+constexpr std::size_t page_bytes = 64u << 10;   // has a checksum of its own
+
 // Every rank reads each n-th file, past what memory has of it.
 class Scrub {
 public:
@@ -106,21 +109,32 @@ private:
     void file(const std::string& path) {
         ++done_.files;
         auto file = run_.system().open(path, O_RDONLY);
-        if (!file) return wrong(file.error());
-        for (std::uint64_t at = 0;;) {
-            const auto got = file->pread(bytes_, at);
-            if (!got) return wrong(got.error());
-            if (*got == 0) return;
-            at += *got;
-            done_.bytes += *got;
+        const auto of = file ? file->stat() : Result<fs::Attributes>();
+        if (!file || !of) return wrong(path, file ? of.error() : file.error());
+        for (std::uint64_t at = 0; at < of->size; at += bytes_.size()) {
+            // Where something is wrong, each page is read by itself, so that all faults are named.
+            if (!read(path, *file, at, bytes_.size(), false))
+                for (std::uint64_t page = 0; page < bytes_.size() && at + page < of->size;
+                     page += page_bytes)
+                    read(path, *file, at + page, page_bytes, true);
             progress_.update([&] {
                 return fmt::format("{} files, {} read by this rank", done_.files,
                                    human_bytes(done_.bytes));
             });
         }
     }
-    void wrong(const Failure& failure) {
+    bool read(const std::string& path, fs::File& file, std::uint64_t at, std::size_t length,
+              bool last_word) {
+        const auto got = file.pread(std::span(bytes_).first(length), at);
+        if (got)
+            done_.bytes += *got;
+        else if (last_word)
+            wrong(fmt::format("{}, from byte {}", path, at), got.error());
+        return got.has_value();
+    }
+    void wrong(const std::string& where, Failure failure) {
         ++done_.faults;
+        failure.text = readable(where) + ": " + failure.text;
         run_.fault(failure);
     }
 

@@ -256,6 +256,39 @@ class Fs(ProgramTest):
         self.assertEqual(done.returncode, IO)
         self.assertIn("cannot write to standard output", done.stderr)
 
+    # ---- damage
+
+    def test_scrub_names_every_page_that_is_damaged(self):
+        chance = random.Random(5)
+        os.mkdir(self.path("src"))
+        content = {f"f{i}": chance.randbytes(400_000) for i in range(10)}
+        for name, data in content.items():
+            with open(self.path("src", name), "wb") as out:
+                out.write(data)
+        self.good("--create", "cp", "-r", "src", "fs:/copy", ranks=2)
+        damaged = set()
+        for folder, _, names in os.walk(self.path("vol")):
+            for segment in (os.path.join(folder, name) for name in names):
+                with open(segment, "rb") as file:
+                    stored = file.read()
+                for name, data in content.items():
+                    place = chance.randrange(len(data) - 16)
+                    at = stored.find(data[place:place + 16])
+                    if at < 0:
+                        continue
+                    with open(segment, "r+b") as file:
+                        file.seek(at)
+                        file.write(bytes([stored[at] ^ 4]))
+                    damaged.add(f"/copy/{name}, from byte {place // 65536 * 65536}: ")
+        self.assertGreaterEqual(len(damaged), 5)
+        result = self.fs("scrub", "--json", ranks=2)
+        self.assertEqual(result.code, 64, result.err)   # linker_failed
+        said = [line for line in result.err.splitlines() if line.startswith("ssi: ")]
+        for where in damaged:
+            self.assertEqual(sum(where in line for line in said), 1, where + result.err)
+        self.assertEqual(result.json()["faults"], len(damaged))
+        self.assertEqual(result.json()["files"], 10)
+
     # ---- mistakes
 
     def test_mistakes_are_one_line_however_many_ranks_there_are(self):
