@@ -282,7 +282,7 @@ class Fs(ProgramTest):
                     damaged.add(f"/copy/{name}, from byte {place // 65536 * 65536}: ")
         self.assertGreaterEqual(len(damaged), 5)
         result = self.fs("scrub", "--json", ranks=2)
-        self.assertEqual(result.code, 64, result.err)   # linker_failed
+        self.assertEqual(result.code, IO, result.err)
         said = [line for line in result.err.splitlines() if line.startswith("ssi: ")]
         for where in damaged:
             self.assertEqual(sum(where in line for line in said), 1, where + result.err)
