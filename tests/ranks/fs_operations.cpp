@@ -385,7 +385,8 @@ Operation operation_of(std::uint64_t seed, std::uint64_t number, const Shape& sh
     operation.number = number;
     do {
         operation.verb = &verb_of(random.below(all_weights()));
-    } while (!shape.xattrs && std::strstr(operation.verb->name, "xattr"));
+    } while ((!shape.xattrs && std::strstr(operation.verb->name, "xattr")) ||
+             (shape.apart && operation.verb->run == become));
     operation.verb->draw(drawing, operation);
     return operation;
 }
