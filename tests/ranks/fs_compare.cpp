@@ -110,10 +110,10 @@ private:
                 shorter.numbers.erase(from, from + rest);
                 shorter.shape.top = fmt::format("/s{:04}", ++tries % 10'000);
                 const Found again = rounds_.run(shorter);
-                if (again.any()) {
+                // The same difference, not another one that fewer operations bring to light.
+                if (again.number == found.number) {
                     plan.numbers = shorter.numbers;
                     found = again;
-                    until(found.number);
                 } else {
                     at += part;
                 }
