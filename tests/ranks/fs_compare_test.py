@@ -61,6 +61,10 @@ def run(program, place, ranks, layout, arguments, limit):
         os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate()
         return None, output
+    finally:
+        if process.poll() is None:   # we are ended ourselves
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
 
 
 class Tap:
@@ -142,6 +146,7 @@ def main():
     parser.add_argument("--ranks", type=int)
     parser.add_argument("--volumes", help="of each rank: a,b;c; or local")
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options, arguments = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1:]
     program = os.path.abspath(options.program)
     if options.ranks:

@@ -134,21 +134,25 @@ Answer change_owner(const Operation& op, FileApi& api, Side&) {
 }
 void draw_utimens(Drawing& draw, Operation& op) {
     op.path = draw.path();
-    op.flags = static_cast<int>(draw.below(16));
+    op.flags = static_cast<int>(draw.below(18));
     op.offset = draw.below(800'000'000'000'000'000);   // long ago: told from times of now
     op.length = draw.below(800'000'000'000'000'000);
 }
 Answer set_times(const Operation& op, FileApi& api, Side&) {
     fs::AttributeChange change;
     const bool follow = (op.flags & 8) == 0;
-    if (op.flags & 1) change.access_ns = static_cast<std::int64_t>(op.offset);
+    const bool both_now = (op.flags & 16) != 0;
+    if (!both_now && (op.flags & 1)) change.access_ns = static_cast<std::int64_t>(op.offset);
     if (op.flags & 2) change.modify_ns = static_cast<std::int64_t>(op.length);
     if ((op.flags & 6) == 4) change.modify_now = true;
+    if (both_now) change.access_now = change.modify_now = true;
     if (const auto set = api.set_attributes(op.path, change, follow); !set)
         return answer_of(set.error());
     const auto now = api.stat(op.path, follow);
     if (!now) return answer_of(now.error());
-    return {.text = text_of(*now) + (op.flags & 1 ? fmt::format(" atime {}", now->access_ns) : "")};
+    std::string text = text_of(*now);
+    if (change.access_ns) text += fmt::format(" atime {}", now->access_ns);
+    return {.text = std::move(text)};
 }
 Answer truncate_path(const Operation& op, FileApi& api, Side&) {
     fs::AttributeChange change;
