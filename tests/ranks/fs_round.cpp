@@ -88,14 +88,13 @@ Rounds::Rounds(Session& session, Reach system, LocalDirectory& reference, std::u
 Rounds::~Rounds() = default;
 
 std::vector<Rounds::Group> Rounds::groups_of(const Plan& plan) const {
-    const auto issuers = static_cast<std::uint32_t>(session_.size()) * threads_;
     std::vector<Group> groups;
     std::uint64_t turn = 0, end = 0;
     std::uint32_t issuer = 0;
     for (const std::uint64_t number : plan.numbers) {
         while (number >= end) {
             const std::uint64_t drawn = mix64(plan.seed * 7919 + ++turn);
-            issuer = static_cast<std::uint32_t>((drawn >> 8) % issuers);
+            issuer = static_cast<std::uint32_t>((drawn >> 8) % issuers());
             end += 1 + drawn % 12;
         }
         if (groups.empty() || groups.back().issuer != issuer) groups.push_back({issuer, {}});
@@ -142,7 +141,7 @@ void Rounds::play(const Plan& plan, const std::vector<Group>& groups, std::uint3
         }
         for (const std::uint64_t number : groups[at].numbers) {
             if (same(plan, number, actor_, issuer % threads_)) continue;
-            std::vector<bool> told(static_cast<std::size_t>(session_.size()) * threads_);
+            std::vector<bool> told(issuers());
             told[issuer] = true;
             for (std::size_t later = at + 1; later < groups.size(); ++later) {
                 const std::uint32_t other = groups[later].issuer;
@@ -210,7 +209,7 @@ Found Rounds::run_apart(const Plan& plan) {
     if (session_.rank() == 0)
         both([&](FileApi& api) {
             value_or_throw(api.make_directory(plan.shape.top, 0777));
-            for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(session_.size()) * threads_; ++i)
+            for (std::uint32_t i = 0; i < issuers(); ++i)
                 make_top(api, part_of(plan, i).shape.top);
         });
     session_.barrier();

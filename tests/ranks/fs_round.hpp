@@ -34,9 +34,9 @@ struct Found {
     bool any() const { return number != UINT64_MAX; }
 };
 
-// One per rank; `run`, `run_apart` and `walks` are collective. Who has the baton acts: it goes from issuer to
-// issuer through channels of the session, once for each run of operations of the same issuer, and
-// whoever finds a difference passes the end on to all who wait.
+// One per rank; `run`, `run_apart` and `walks` are collective. Who has the baton acts: it goes from
+// issuer to issuer through channels of the session, once for each run of operations of the same
+// issuer, and whoever finds a difference passes the end on to all who wait.
 class Rounds {
 public:
     Rounds(Session& session, Reach system, LocalDirectory& reference, std::uint32_t threads);
@@ -45,8 +45,8 @@ public:
     // Makes the top of the round on both sides, runs it and compares the trees; the same on every
     // rank. The trees stay.
     Found run(const Plan& plan);
-    // All issuers at once, without a baton, each with a sequence of its own below a directory of its
-    // own: what they see must not depend on the others.
+    // All issuers at once, without a baton, each with a sequence of its own below a directory of
+    // its own: what they see must not depend on the others.
     Found run_apart(const Plan& plan);
     // What issuer `issuer` does there.
     static Plan part_of(const Plan& plan, std::uint32_t issuer);
@@ -66,6 +66,9 @@ private:
         std::uint32_t issuer = 0;
         std::vector<std::uint64_t> numbers;
     };
+    std::uint32_t issuers() const {
+        return static_cast<std::uint32_t>(session_.size()) * threads_;
+    }
     std::vector<Group> groups_of(const Plan& plan) const;
     // What one thread, or those that take turns, have open; and what they have found.
     struct Actor {
