@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -125,9 +124,7 @@ void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
         if (verb.most > 0)
             added->add_option("PATH", choices.fs.operands, verb.operands)
                 ->type_name("")
-                ->required(verb.least > 0)
-                ->expected(static_cast<int>(std::max<std::size_t>(verb.least, 1)),
-                           static_cast<int>(verb.most));
+                ->required(verb.least > 0);
         added->set_help_flag("-h,--help", "Print help.");
         added->callback([&choices, &verb] { choices.fs.verb = verb.name; });
     }
@@ -227,7 +224,10 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
     }
     if (app.get_subcommands().empty()) return usage("a verb is needed, such as info or doctor");
     if (verbs.fs->parsed() && choices.fs.verb.empty())
-        return usage("a verb of fs is needed, such as ls or cp; see `ssi fs --help`");
+        return usage("a verb of fs is needed, such as ls or cp");
+    for (const FsVerb& verb : fs_verbs())
+        if (choices.fs.verb == verb.name && choices.fs.operands.size() < verb.least)
+            return usage(fmt::format("fs {}: what is needed is {}", verb.name, verb.operands));
     if (verbs.fs->parsed() && choices.fs.volumes.empty())
         return usage("fs: --volume is needed: ssi fs --volume DIR/%n VERB ...");
     if (!loaded) return report(loaded.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `ssi fs`: looks at and changes the files on the volumes of a stopped session, with the ranks it is
-// started with: alone, or under mpirun or srun.
+// `ssi fs`: looks at and changes the files on the volumes of a stopped session, with the ranks it
+// is started with: alone, or under mpirun or srun.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ class FsRun;
 struct FsVerb {
     const char* name;
     const char* operands;                // "PATH...", "" for none
-    std::size_t least, most;             // operands
+    std::size_t least, most;             // operands; most 0: none
     const char* text;
     std::vector<FsFlag> flags;
     std::vector<FsValue> values;

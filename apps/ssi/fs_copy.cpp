@@ -44,6 +44,10 @@ struct Pair {
     std::uint64_t size_before = 0;     // of the copy, when this rank came to it
 };
 
+bool is_zero(std::span<const std::byte> bytes) {
+    return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{}; });
+}
+
 class Copy {
 public:
     Copy(FsRun& run, const CopyPlan& plan, Tree& kdfs, Tree& local)
@@ -163,8 +167,14 @@ private:
             if (*got != wanted.size())
                 return fail(Errc::io, readable(item.from) + ": became shorter meanwhile");
             sum.add(wanted);
-            if (auto written = pair_.to->pwrite(wanted, at); !written)
-                return tl::unexpected<Failure>(written.error());
+            // What is not there yet and zero stays a hole, up to the last byte of a piece.
+            const bool hole = at >= pair_.size_before && is_zero(wanted);
+            const bool last = at + wanted.size() == end;
+            if (!hole || last) {
+                const auto kept = hole ? wanted.last(1) : wanted;
+                const auto written = pair_.to->pwrite(kept, at + wanted.size() - kept.size());
+                if (!written) return tl::unexpected<Failure>(written.error());
+            }
             at += wanted.size();
             counts_.copied += wanted.size();
             advance(wanted.size());
@@ -246,7 +256,7 @@ private:
 
 // Files of the machine may be out of this rank's sight.
 bool takes_part(FsRun& run, const CopyPlan& plan, Tree& local) {
-    if (plan.witness.empty() || run.is_first()) return true;
+    if (plan.witness.empty() || plan.files.empty() || run.is_first()) return true;
     const auto of = local.stat(plan.witness, true);
     if (of && of->inode == plan.witness_inode) return true;
     fmt::print(stderr, "ssi: rank {} does not see {}: it takes no part\n", run.session().rank(),
@@ -267,8 +277,8 @@ void report(FsRun& run, const CopyPlan& plan, const Counts& all, std::uint64_t b
         return;
     }
     say("{} files, {} directories, {} symbolic links; {} bytes: {} copied, {} there before, "
-               "{} verified; {:.1f} s\n", plan.files.size(), plan.directories.size(),
-               plan.symlinks, bytes, all.copied, all.present, all.verified, seconds);
+        "{} verified; {:.1f} s\n", plan.files.size(), plan.directories.size(),
+        plan.symlinks, bytes, all.copied, all.present, all.verified, seconds);
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ public:
         const bool is_directory = target && target->is_directory();
         const bool slash = to.path.ends_with('/');
         if ((operands.size() > 1 || slash) && !is_directory) {
-            if (target) return fault({Errc::io, ENOTDIR, no_node, to.shown() + ": is no directory"});
+            if (target)
+                return fault({Errc::io, ENOTDIR, no_node, to.shown() + ": is no directory"});
             if (!run_.good(to_->make_directory(to.path, 0755))) return std::move(plan_);
         }
         plan_.root = is_directory || slash || operands.size() > 1 ? to.path : parent(to.path);

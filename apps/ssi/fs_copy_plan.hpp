@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a copy has to do: found by rank 0, which makes directories and symbolic links on the way, and
-// then known to every rank.
+// What a copy has to do: found by rank 0, which makes directories and symbolic links on the way,
+// and then known to every rank.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "fs_run.hpp"
@@ -85,6 +86,8 @@ struct Scrubbed {
     std::uint64_t files = 0, bytes = 0, faults = 0;
 };
 
+constexpr std::size_t page_bytes = 64u << 10;   // has a checksum of its own
+
 // Every rank reads each n-th file, past what memory has of it.
 class Scrub {
 public:
@@ -106,21 +109,32 @@ private:
     void file(const std::string& path) {
         ++done_.files;
         auto file = run_.system().open(path, O_RDONLY);
-        if (!file) return wrong(file.error());
-        for (std::uint64_t at = 0;;) {
-            const auto got = file->pread(bytes_, at);
-            if (!got) return wrong(got.error());
-            if (*got == 0) return;
-            at += *got;
-            done_.bytes += *got;
+        const auto of = file ? file->stat() : Result<fs::Attributes>();
+        if (!file || !of) return wrong(path, file ? of.error() : file.error());
+        for (std::uint64_t at = 0; at < of->size; at += bytes_.size()) {
+            // Where something is wrong, each page is read by itself, so that all faults are named.
+            if (!read(path, *file, at, bytes_.size(), false))
+                for (std::uint64_t page = 0; page < bytes_.size() && at + page < of->size;
+                     page += page_bytes)
+                    read(path, *file, at + page, page_bytes, true);
             progress_.update([&] {
                 return fmt::format("{} files, {} read by this rank", done_.files,
                                    human_bytes(done_.bytes));
             });
         }
     }
-    void wrong(const Failure& failure) {
+    bool read(const std::string& path, fs::File& file, std::uint64_t at, std::size_t length,
+              bool last_word) {
+        const auto got = file.pread(std::span(bytes_).first(length), at);
+        if (got)
+            done_.bytes += *got;
+        else if (last_word)
+            wrong(fmt::format("{}, from byte {}", path, at), got.error());
+        return got.has_value();
+    }
+    void wrong(const std::string& where, Failure failure) {
         ++done_.faults;
+        failure.text = readable(where) + ": " + failure.text;
         run_.fault(failure);
     }
 
@@ -158,8 +172,8 @@ Result<void> fs_getstripe(FsRun& run) {
                                .field("placement", placement_name(how.placement)).end();
                        else
                            say("{}: stripes of {} over {} volumes, {}\n", readable(path),
-                                      human_bytes(how.unit_bytes), how.count,
-                                      placement_name(how.placement));
+                               human_bytes(how.unit_bytes), how.count,
+                               placement_name(how.placement));
                    });
     });
     if (run.is_first() && as_json) say("{}\n", json.end().text());
@@ -212,16 +226,16 @@ Result<void> fs_check(FsRun& run) {
     if (run.is_first()) {
         if (run.options().json)
             say("{}\n", Json().object().field("directories", report->directories)
-                                   .field("files", report->files).field("others", report->others)
-                                   .field("entries", report->entries)
-                                   .field("problems", report->problems)
-                                   .field("repaired", report->repaired).end().text());
+                            .field("files", report->files).field("others", report->others)
+                            .field("entries", report->entries)
+                            .field("problems", report->problems)
+                            .field("repaired", report->repaired).end().text());
         else
             say("{} directories, {} files, {} others, {} entries: {}\n",
-                       report->directories, report->files, report->others, report->entries,
-                       report->problems == 0 ? std::string("no fault")
-                                             : fmt::format("{} faults, {} repaired",
-                                                           report->problems, report->repaired));
+                report->directories, report->files, report->others, report->entries,
+                report->problems == 0 ? std::string("no fault")
+                                      : fmt::format("{} faults, {} repaired",
+                                                    report->problems, report->repaired));
     }
     if (left == 0) return {};
     return fail(Errc::io, run.is_first() ? fmt::format("{} faults; --repair mends them", left)
@@ -237,10 +251,10 @@ Result<void> fs_scrub(FsRun& run) {
     if (run.is_first()) {
         if (run.options().json)
             say("{}\n", Json().object().field("files", all.files).field("bytes", all.bytes)
-                                   .field("faults", all.faults).end().text());
+                            .field("faults", all.faults).end().text());
         else
             say("{} files, {} read, {}\n", all.files, human_bytes(all.bytes),
-                       all.faults ? fmt::format("{} faults", all.faults) : "no fault");
+                all.faults ? fmt::format("{} faults", all.faults) : "no fault");
     }
     return run.verdict();
 }

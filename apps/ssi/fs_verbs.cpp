@@ -61,7 +61,7 @@ private:
         if (!run_.good(entries)) return;
         if (titled && !json)
             say("{}{}:\n", std::exchange(something_printed_, true) ? "\n" : "",
-                       readable(path));
+                readable(path));
         for (const auto& found : *entries) entry(path, found.name, found.attributes);
         if (!run_.options().recursive) return;
         for (const auto& found : *entries)
@@ -80,7 +80,7 @@ private:
                 if (const auto found = run_.system().read_link(join(path, name)))
                     target = " -> " + readable(*found);
             say("{} {:>3} {:>5} {:>5} {:>12} {} {}{}\n", mode_text(of.mode), of.links,
-                       of.uid, of.gid, of.size, time_text(of.modify_ns), readable(name), target);
+                of.uid, of.gid, of.size, time_text(of.modify_ns), readable(name), target);
         } else {
             say("{}\n", readable(name));
         }
@@ -141,18 +141,18 @@ void stat_one(FsRun& run, const std::string& path, Json& json) {
     }
     say("{}{}\n", readable(path), target.empty() ? "" : " -> " + readable(target));
     say("  {} {} inode {} links {} uid {} gid {}\n", type_name(of->mode),
-               mode_text(of->mode), of->inode, of->links, of->uid, of->gid);
+        mode_text(of->mode), of->inode, of->links, of->uid, of->gid);
     say("  {} bytes, modified {}, accessed {}, changed {}\n", of->size,
-               time_text(of->modify_ns), time_text(of->access_ns), time_text(of->change_ns));
+        time_text(of->modify_ns), time_text(of->access_ns), time_text(of->change_ns));
     if (of->is_symlink()) return;
     say("  stripes of {} over {} volumes{}, {}\n", human_bytes(of->striping.unit_bytes),
-               of->striping.count, of->is_directory() ? " for new files" : "",
-               placement_name(of->striping.placement));
+        of->striping.count, of->is_directory() ? " for new files" : "",
+        placement_name(of->striping.placement));
     for (std::size_t i = 0; i < parts.size(); ++i)
         if (parts[i].bytes > 0)
             say("  volume {} of node {} ({}): {}, {} in its memory\n", i,
-                       volumes[i].node.value, volumes[i].label, human_bytes(parts[i].bytes),
-                       human_bytes(parts[i].in_memory));
+                volumes[i].node.value, volumes[i].label, human_bytes(parts[i].bytes),
+                human_bytes(parts[i].in_memory));
 }
 
 void cat_one(FsRun& run, const std::string& path) {
@@ -228,10 +228,10 @@ Result<void> fs_df(FsRun& run) {
             say("{}\n", json.end().end().text());
         } else {
             say("{} in all, {} used, {} free, {} inodes\n", human_bytes(space->total_bytes),
-                       human_bytes(used), human_bytes(space->free_bytes), space->inodes);
+                human_bytes(used), human_bytes(space->free_bytes), space->inodes);
             for (std::size_t i = 0; i < volumes.size(); ++i)
                 say("volume {} of node {}: {}\n", i, volumes[i].node.value,
-                           volumes[i].label);
+                    volumes[i].label);
         }
     }
     return {};

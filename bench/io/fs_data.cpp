@@ -17,6 +17,7 @@ using iobench::StoreFile;
 using iobench::Transfers;
 
 constexpr std::uint64_t transfers_of_file = file_bytes / mib;
+constexpr std::uint64_t transfers_to_disk = transfers_of_file / 2;   // of a slice
 
 // A file and the transfers that are made of it, one after the other, round and round.
 struct Stream {
@@ -100,10 +101,10 @@ public:
         Memory memory;
         const Directory directory;
         Floor floor(directory.path() + "/floor", memory);
-        Stream ours(kdfs_.store(), name("/synced."), Transfers::easy(mib), transfers_of_file);
+        Stream ours(kdfs_.store(), name("/synced."), Transfers::easy(mib), transfers_to_disk);
         const auto whole_floor = [&](const Pattern& pattern, Places& places) {
             Side side;
-            side.operations = transfers_of_file;
+            side.operations = transfers_to_disk;
             side.run = [&floor, &places, pattern](std::uint64_t count, std::vector<double>*) {
                 MPI_Barrier(MPI_COMM_WORLD);
                 const double start = now_ns();
@@ -121,15 +122,15 @@ public:
             Side theirs = whole_floor(writing, write_places);
             Side mine = together([&](std::uint64_t i) {
                 ours.write_next();
-                if (i + 1 == transfers_of_file) ours.file->sync();
+                if (i + 1 == transfers_to_disk) ours.file->sync();
             });
-            mine.operations = transfers_of_file;
+            mine.operations = transfers_to_disk;
             measure_as_set("io/easy_write_sync", mine, "floor/disk_write", &theirs, mib);
         }
         if (wants("io/cold_read")) {
             Side theirs = whole_floor({}, read_places);
             Side mine = together([&](auto) { ours.read_next(); });
-            mine.operations = transfers_of_file;
+            mine.operations = transfers_to_disk;
             mine.prepare = [&] {
                 kdfs_.store().drop_caches();
                 ours.next = 0;

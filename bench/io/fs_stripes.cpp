@@ -3,6 +3,9 @@
 // real disk: what striping gives where there are several disks. One rank.
 #include <fcntl.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "fs_bench.hpp"
 #include "ssi/io/libaio_disk.hpp"
 #include "ssi/io/throttled_disk.hpp"
@@ -22,6 +25,7 @@ void run(const Settings& settings, Report& report) {
     for (std::uint32_t i = 0; i < most_volumes; ++i)
         options.volumes.directories.push_back(directory.path() + "/v" + std::to_string(i));
     options.volumes.open_disk = [&](const std::string& path) -> Result<std::unique_ptr<io::Disk>> {
+        std::filesystem::create_directory(path);
         auto below = io::make_libaio_disk(path);
         if (!below) return below;
         disks.push_back(std::move(*below));

@@ -198,6 +198,14 @@ Answer walk(FileApi& api, const std::string& path) {
     return {.text = std::move(text)};
 }
 
+void make_top(FileApi& api, const std::string& path) {
+    for (auto at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+        if (!api.stat(path.substr(0, at), true))
+            value_or_throw(api.make_directory(path.substr(0, at), 0777));
+    value_or_throw(api.make_directory(path, 0777));
+    value_or_throw(api.make_directory(path + "/big", 0777));
+}
+
 void remove_tree(FileApi& api, const std::string& path) {
     for (const auto& entry : value_or_throw(api.list(path, 1000, false))) {
         const std::string below = path + "/" + entry.name;

@@ -29,7 +29,12 @@ public:
         for (std::uint64_t i = 0; i < options_.seeds; ++i) {
             const auto start = std::chrono::steady_clock::now();
             Plan plan = plan_of(options_.seed + i);
-            const Found found = rounds_.run(plan);
+            const Found found = options_.apart ? rounds_.run_apart(plan) : rounds_.run(plan);
+            if (found.any() && options_.apart) {
+                say(found.text + "\n");
+                alone(plan);
+                return false;
+            }
             if (found.any()) {
                 say(found.text + "\n");
                 shrink(plan, found);
@@ -67,6 +72,21 @@ private:
         return plan;
     }
 
+    // Whether a sequence differs without company, too; then it can be shrunk.
+    void alone(const Plan& plan) {
+        for (std::uint32_t i = 0;
+             i < static_cast<std::uint32_t>(session_.size()) * options_.threads; ++i) {
+            Plan part = Rounds::part_of(plan, i);
+            part.shape.top = fmt::format("/alone{:03}", i);
+            const Found found = rounds_.run(part);
+            if (!found.any()) continue;
+            say(fmt::format("issuer {} differs by itself, too:\n", i));
+            shrink(part, found);
+            return;
+        }
+        say("by itself no issuer differs: the others matter\n");
+    }
+
     // Leaves operations out as long as there still is a difference: first many, then few.
     void shrink(Plan plan, Found found) {
         const auto start = std::chrono::steady_clock::now();
@@ -90,10 +110,10 @@ private:
                 shorter.numbers.erase(from, from + rest);
                 shorter.shape.top = fmt::format("/s{:04}", ++tries % 10'000);
                 const Found again = rounds_.run(shorter);
-                if (again.any()) {
+                // The same difference, not another one that fewer operations bring to light.
+                if (again.number == found.number) {
                     plan.numbers = shorter.numbers;
                     found = again;
-                    until(found.number);
                 } else {
                     at += part;
                 }

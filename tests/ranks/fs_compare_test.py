@@ -61,6 +61,10 @@ def run(program, place, ranks, layout, arguments, limit):
         os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate()
         return None, output
+    finally:
+        if process.poll() is None:   # we are ended ourselves
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
 
 
 class Tap:
@@ -100,6 +104,11 @@ def short(tap):
     tap.same("two local directories do the same", 2, "local", ["--operations", "3000"])
     tap.same("two local directories do the same for several users", 2, "local",
              ["--operations", "3000", "--users"])
+    tap.same("two local directories do the same for all at once", 2, "local",
+             ["--operations", "1000", "--apart", "--threads", "3"])
+    tap.caught("an answer that lies is found among many at once",
+               ["--operations", "1000", "--apart", "--lie", "500", "--threads", "3"],
+               r"operation 500, .*issuer \d+ differs by itself, too.*shrunk in \d+ tries to 1 ")
     tap.caught("an answer that lies is found and shrunk to itself",
                ["--operations", "3000", "--lie", "1234", "--seed", "3"],
                r"seed 3, operation 1234, .*shrunk in \d+ tries to 1 operations.*"
@@ -111,6 +120,9 @@ def short(tap):
     for ranks, layout in LAYOUTS.items():
         tap.same(f"kDFS on {ranks} ranks", ranks, layout, ["--operations", "4000"],
                  AFTERWARDS[ranks], seed=10 + ranks)
+        tap.same(f"kDFS on {ranks} ranks, all at once, apart from each other", ranks, layout,
+                 ["--operations", "1500", "--apart", "--threads", "3"], AFTERWARDS[ranks],
+                 seed=30 + ranks)
         tap.same(f"kDFS on {ranks} ranks, several users, little cache", ranks, layout,
                  ["--operations", "2000", "--users", "--cache", str(8 << 20)], seed=20 + ranks)
 
@@ -121,6 +133,9 @@ def long(tap):
                  ["--operations", "25000", "--seeds", "20"], AFTERWARDS[ranks], seed=100)
         tap.same(f"kDFS on {ranks} ranks, several users", ranks, layout,
                  ["--operations", "25000", "--seeds", "4", "--users"], seed=200)
+        tap.same(f"kDFS on {ranks} ranks, all at once, apart from each other", ranks, layout,
+                 ["--operations", "20000", "--seeds", "5", "--apart", "--threads", "4"],
+                 AFTERWARDS[ranks], seed=300)
 
 
 def main():
@@ -130,14 +145,14 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--ranks", type=int)
     parser.add_argument("--volumes", help="of each rank: a,b;c; or local")
-    parser.add_argument("arguments", nargs="*")
-    options = parser.parse_args()
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    options, arguments = parser.parse_args(sys.argv[1:at]), sys.argv[at + 1:]
     program = os.path.abspath(options.program)
     if options.ranks:
         with tempfile.TemporaryDirectory(prefix="ssi-compare-") as folder:
             layout = options.volumes or LAYOUTS.get(options.ranks, "a" + ";" * (options.ranks - 1))
-            code, output = run(program, Place(folder), options.ranks, layout, options.arguments,
-                               3600)
+            code, output = run(program, Place(folder), options.ranks, layout, arguments, 3600)
             print(output, end="")
             return 1 if code is None else code
     if os.geteuid() != 0:

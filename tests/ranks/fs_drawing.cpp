@@ -11,6 +11,7 @@ constexpr std::uint64_t kib = 1024, page = 64 * kib;
 constexpr std::uint64_t borders[] = {0,        512,      3900,       3994,     4000,
                                      4096,     8192,     page,       2 * page, 3 * page,
                                      4 * page, 8 * page, 1024 * kib, 6 * page};
+constexpr std::uint64_t outside_ways = 4;   // of odd paths, the first lead out of the top
 constexpr std::uint64_t far_places[] = {std::uint64_t{1} << 31, std::uint64_t{1} << 32,
                                         (std::uint64_t{1} << 33) + 12345, std::uint64_t{1} << 40};
 
@@ -36,11 +37,13 @@ std::string Drawing::directory_path() { return chance(20) ? path() : plain_path(
 
 std::string Drawing::odd_path() {
     const std::string path = plain_path(), top = shape_.top;
-    switch (random_.below(22)) {
-        case 0: return "";
-        case 1: return "/";
-        case 2: return ".";
-        case 3: return "..";
+    const std::uint64_t drawn = random_.below(22);
+    if (shape_.apart && drawn < outside_ways) return path + "/.";
+    switch (drawn) {
+        case 0: return "/";
+        case 1: return ".";
+        case 2: return "..";
+        case 3: return "/../../" + path.substr(1) + "/";
         case 4: return top;
         case 5: return path + "/";
         case 6: return path + "///";
@@ -63,7 +66,7 @@ std::string Drawing::odd_path() {
             while (longest.size() + 1 < bytes) longest += "/";
             return longest + component();
         }
-        case 19: return "/../../" + path.substr(1) + "/";
+        case 19: return "";
         case 20: return top + "/new\nline \\\"" + component();
         default: return top + "/nowhere/" + component();
     }

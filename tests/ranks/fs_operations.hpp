@@ -19,6 +19,7 @@ struct Shape {
     bool xattrs = true;         // the reference has them
     bool zero_range = true;     // and this mode of fallocate
     bool users = false;         // not only user 0
+    bool apart = false;         // others are at work elsewhere: nothing outside, no other user
 };
 
 struct Verb;
@@ -65,7 +66,8 @@ bool changes(const Operation& operation);
 Answer carry_out(const Operation& operation, FileApi& api, Side& side);
 // Everything below `path`, a line for each entry, in order of names.
 Answer walk(FileApi& api, const std::string& path);
-// As user 0; throws what fails.
+// As user 0; throw what fails. The top, all directories above it, and a large one in it.
+void make_top(FileApi& api, const std::string& path);
 void remove_tree(FileApi& api, const std::string& path);
 
 // Empty when the answers agree, else what differs. `reference`: the file of the operation's slot

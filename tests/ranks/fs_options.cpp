@@ -27,6 +27,7 @@ const char* compare_usage() {
            "  --only 3,5-9        these of them alone\n"
            "  --threads T         that issue them on each rank\n"
            "  --users             not only user 0\n"
+           "  --apart             all issuers at once, each with names and a sequence of its own\n"
            "  --cache BYTES       of file data on each node\n"
            "  --lie N, --lose N   deliberate faults of the reference at operation N\n"
            "  --shrink SECONDS    spent on a short sequence that still differs\n"
@@ -46,6 +47,7 @@ Result<CompareOptions> parse_compare(int argc, char** argv) {
         {"--lie", &options.lie_at},          {"--lose", &options.lose_at},
         {"--cache", &options.cache_bytes},   {"--shrink", &options.shrink_seconds}};
     const std::map<std::string, bool*> switches = {{"--users", &options.users},
+                                                   {"--apart", &options.apart},
                                                    {"--verify", &options.verify},
                                                    {"--coverage", &options.coverage}};
     for (int i = 1; i < argc; ++i) {

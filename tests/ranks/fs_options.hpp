@@ -19,6 +19,7 @@ struct CompareOptions {
     std::vector<std::uint64_t> only;     // these operations alone, ascending
     std::uint32_t threads = 2;           // of each rank
     bool users = false;
+    bool apart = false;                  // all issuers at once, each with names of its own
     bool verify = false;                 // only compare what an earlier run left
     std::uint64_t lie_at = UINT64_MAX, lose_at = UINT64_MAX;
     std::uint64_t cache_bytes = 0;

@@ -18,30 +18,38 @@ namespace ssi::test {
 namespace {
 
 constexpr auto longest_operation = std::chrono::seconds(60);
+constexpr std::uint32_t most_threads = 64;
 
-// What this process does, for its last words.
-char under_way[1000];
+// What the threads of this process do, for its last words.
+char under_way[most_threads][1000];
+
+void say_what_is_under_way() {
+    for (const char* text : under_way)
+        static_cast<void>(!::write(2, text, ::strnlen(text, sizeof under_way[0])));
+}
 
 void last_words(int signal) {
-    static_cast<void>(!::write(2, under_way, ::strnlen(under_way, sizeof under_way)));
+    say_what_is_under_way();
     std::signal(signal, SIG_DFL);
     std::raise(signal);
 }
 
-void announce(const std::string& text) {
+void announce(std::uint32_t thread, const std::string& text) {
     const std::string line = text + "\n";
-    const std::size_t length = std::min(line.size(), sizeof under_way - 1);
-    std::memcpy(under_way, line.data(), length);
-    under_way[length] = '\0';
+    char* const place = under_way[thread];
+    const std::size_t length = std::min(line.size(), sizeof under_way[0] - 1);
+    std::memcpy(place, line.data(), length);
+    place[length] = '\0';
 }
 
 }  // namespace
 
-// Ends the process when an operation does not return.
+// Ends the process when operations are under way and none begins or returns.
 struct Rounds::Watched {
     std::mutex mutex;
     std::condition_variable changed;
-    bool busy = false, stopped = false;
+    int busy = 0;
+    bool stopped = false;
     std::chrono::steady_clock::time_point since;
     std::thread thread{[this] { watch(); }};
 
@@ -53,21 +61,18 @@ struct Rounds::Watched {
         }
         thread.join();
     }
-    void begin() {
+    void step(int more) {
         const std::lock_guard lock(mutex);
-        busy = true;
+        busy += more;
         since = std::chrono::steady_clock::now();
-    }
-    void end() {
-        const std::lock_guard lock(mutex);
-        busy = false;
     }
     void watch() {
         std::unique_lock lock(mutex);
         while (!stopped) {
             changed.wait_for(lock, std::chrono::seconds(1));
-            if (busy && std::chrono::steady_clock::now() - since > longest_operation) {
-                std::fprintf(stderr, "this operation does not return: %s", under_way);
+            if (busy > 0 && std::chrono::steady_clock::now() - since > longest_operation) {
+                std::fprintf(stderr, "these operations do not return:\n");
+                say_what_is_under_way();
                 ::_exit(3);
             }
         }
@@ -83,14 +88,13 @@ Rounds::Rounds(Session& session, Reach system, LocalDirectory& reference, std::u
 Rounds::~Rounds() = default;
 
 std::vector<Rounds::Group> Rounds::groups_of(const Plan& plan) const {
-    const auto issuers = static_cast<std::uint32_t>(session_.size()) * threads_;
     std::vector<Group> groups;
     std::uint64_t turn = 0, end = 0;
     std::uint32_t issuer = 0;
     for (const std::uint64_t number : plan.numbers) {
         while (number >= end) {
             const std::uint64_t drawn = mix64(plan.seed * 7919 + ++turn);
-            issuer = static_cast<std::uint32_t>((drawn >> 8) % issuers);
+            issuer = static_cast<std::uint32_t>((drawn >> 8) % issuers());
             end += 1 + drawn % 12;
         }
         if (groups.empty() || groups.back().issuer != issuer) groups.push_back({issuer, {}});
@@ -100,30 +104,31 @@ std::vector<Rounds::Group> Rounds::groups_of(const Plan& plan) const {
 }
 
 // One operation, on both sides; false when they differ.
-bool Rounds::same(const Plan& plan, std::uint64_t number) {
+bool Rounds::same(const Plan& plan, std::uint64_t number, Actor& actor, std::uint32_t thread) {
     const Operation operation = operation_of(plan.seed, number, plan.shape);
-    announce(fmt::format("rank {} seed {} {}", session_.rank(), plan.seed, describe(operation)));
+    announce(thread,
+             fmt::format("rank {} seed {} {}", session_.rank(), plan.seed, describe(operation)));
     Answer got, expected;
-    watched_->begin();
-    system_([&](FileApi& api) { got = carry_out(operation, api, system_side_); });
-    watched_->end();
+    watched_->step(1);
+    system_([&](FileApi& api) { got = carry_out(operation, api, actor.system); });
+    watched_->step(-1);
     if (number == plan.lose_at)
         expected = got;
     else
         reference_.run([&](FileApi& api) {
-            expected = carry_out(operation, api, reference_side_);
+            expected = carry_out(operation, api, actor.reference);
         });
     if (number == plan.lie_at) {
         expected.text += " (a planted lie)";
         expected.error = expected.error ? 0 : 5;
     }
-    auto& [good, bad] = coverage_[describe_verb(operation)];
+    auto& [good, bad] = actor.coverage[describe_verb(operation)];
     ++(expected.error ? bad : good);
     const std::string differs = difference(operation, got, expected,
-                                           file_of(operation, reference_side_));
+                                           file_of(operation, actor.reference));
     if (differs.empty()) return true;
-    found_ = {number, fmt::format("seed {}, operation {}, on rank {}: {}{}", plan.seed, number,
-                                  session_.rank(), describe(operation), differs)};
+    actor.found = {number, fmt::format("seed {}, operation {}, on rank {}: {}{}", plan.seed,
+                                       number, session_.rank(), describe(operation), differs)};
     return false;
 }
 
@@ -135,8 +140,8 @@ void Rounds::play(const Plan& plan, const std::vector<Group>& groups, std::uint3
             if (!received || received->stop) return;
         }
         for (const std::uint64_t number : groups[at].numbers) {
-            if (same(plan, number)) continue;
-            std::vector<bool> told(static_cast<std::size_t>(session_.size()) * threads_);
+            if (same(plan, number, actor_, issuer % threads_)) continue;
+            std::vector<bool> told(issuers());
             told[issuer] = true;
             for (std::size_t later = at + 1; later < groups.size(); ++later) {
                 const std::uint32_t other = groups[later].issuer;
@@ -161,37 +166,71 @@ Found Rounds::together(Found mine) {
     return {first, {reinterpret_cast<const char*>(text.data()), text.size()}};
 }
 
-Found Rounds::run(const Plan& plan) {
-    found_ = {};
-    const auto both = [&](const std::function<void(FileApi&)>& body) {
-        system_(body);
-        reference_.run(body);
-    };
-    both([&](FileApi& api) { value_or_throw(api.become({})); });
-    if (session_.rank() == 0)
-        both([&](FileApi& api) {
-            for (const char* part : {"", "/big"})
-                value_or_throw(api.make_directory(plan.shape.top + part, 0777));
-        });
-    session_.barrier();
-    const std::vector<Group> groups = groups_of(plan);
+void Rounds::both(const std::function<void(FileApi&)>& body) {
+    system_(body);
+    reference_.run(body);
+}
+
+void Rounds::everybody(const std::function<void(std::uint32_t, std::uint32_t)>& body) {
     const auto first = static_cast<std::uint32_t>(session_.rank()) * threads_;
     std::vector<std::thread> threads;
     for (std::uint32_t i = 1; i < threads_; ++i)
-        threads.emplace_back([&, i] { play(plan, groups, first + i); });
-    play(plan, groups, first);
+        threads.emplace_back([&, i] { body(first + i, i); });
+    body(first, 0);
     for (auto& thread : threads) thread.join();
-    system_([&](FileApi& api) { value_or_throw(api.become({})); });
-    reference_.run([&](FileApi& api) { value_or_throw(api.become({})); });
-    system_side_ = {};
-    reference_side_ = {};
-    const Found found = together(found_);
+}
+
+Found Rounds::run(const Plan& plan) {
+    actor_.found = {};
+    both([&](FileApi& api) { value_or_throw(api.become({})); });
+    if (session_.rank() == 0) both([&](FileApi& api) { make_top(api, plan.shape.top); });
+    session_.barrier();
+    const std::vector<Group> groups = groups_of(plan);
+    everybody([&](std::uint32_t issuer, std::uint32_t) { play(plan, groups, issuer); });
+    both([&](FileApi& api) { value_or_throw(api.become({})); });
+    actor_.system = {};
+    actor_.reference = {};
+    const Found found = together(actor_.found);
+    return found.any() ? found : walks(plan.shape.top, UINT64_MAX - 1);
+}
+
+// Deep enough that ".." does not lead to others.
+Plan Rounds::part_of(const Plan& plan, std::uint32_t issuer) {
+    Plan part = plan;
+    part.seed = plan.seed * 1000 + issuer;
+    part.shape.apart = true;
+    part.shape.top += fmt::format("/i{:03}/a/b/c/d/e", issuer);
+    return part;
+}
+
+Found Rounds::run_apart(const Plan& plan) {
+    std::vector<Actor> actors(threads_);
+    both([&](FileApi& api) { value_or_throw(api.become({})); });
+    if (session_.rank() == 0)
+        both([&](FileApi& api) {
+            value_or_throw(api.make_directory(plan.shape.top, 0777));
+            for (std::uint32_t i = 0; i < issuers(); ++i)
+                make_top(api, part_of(plan, i).shape.top);
+        });
+    session_.barrier();
+    everybody([&](std::uint32_t issuer, std::uint32_t thread) {
+        const Plan part = part_of(plan, issuer);
+        for (const std::uint64_t number : part.numbers)
+            if (!same(part, number, actors[thread], thread)) break;
+    });
+    session_.barrier();
+    for (std::uint32_t i = 0; i < threads_; ++i) {
+        actors[i].system = {};
+        actors[i].reference = {};
+        if (actors[i].found.number < actor_.found.number) actor_.found = actors[i].found;
+    }
+    const Found found = together(std::exchange(actor_.found, {}));
     return found.any() ? found : walks(plan.shape.top, UINT64_MAX - 1);
 }
 
 Found Rounds::walks(const std::string& path, std::uint64_t number) {
     Answer got, expected;
-    announce(fmt::format("rank {} walks {}", session_.rank(), path));
+    announce(0, fmt::format("rank {} walks {}", session_.rank(), path));
     system_([&](FileApi& api) { got = walk(api, path); });
     reference_.run([&](FileApi& api) { expected = walk(api, path); });
     Operation operation;

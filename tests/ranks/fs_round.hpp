@@ -34,9 +34,9 @@ struct Found {
     bool any() const { return number != UINT64_MAX; }
 };
 
-// One per rank; `run` and `walks` are collective. Who has the baton acts: it goes from issuer to
-// issuer through channels of the session, once for each run of operations of the same issuer, and
-// whoever finds a difference passes the end on to all who wait.
+// One per rank; `run`, `run_apart` and `walks` are collective. Who has the baton acts: it goes from
+// issuer to issuer through channels of the session, once for each run of operations of the same
+// issuer, and whoever finds a difference passes the end on to all who wait.
 class Rounds {
 public:
     Rounds(Session& session, Reach system, LocalDirectory& reference, std::uint32_t threads);
@@ -45,12 +45,17 @@ public:
     // Makes the top of the round on both sides, runs it and compares the trees; the same on every
     // rank. The trees stay.
     Found run(const Plan& plan);
+    // All issuers at once, without a baton, each with a sequence of its own below a directory of
+    // its own: what they see must not depend on the others.
+    Found run_apart(const Plan& plan);
+    // What issuer `issuer` does there.
+    static Plan part_of(const Plan& plan, std::uint32_t issuer);
     // Every rank compares what lies below `path`.
     Found walks(const std::string& path, std::uint64_t number);
     void remove(const std::string& path);
     // Successes and failures of each kind of operation on this rank.
     using Coverage = std::map<std::string, std::pair<std::uint64_t, std::uint64_t>>;
-    const Coverage& coverage() const { return coverage_; }
+    const Coverage& coverage() const { return actor_.coverage; }
 
 private:
     struct Baton {
@@ -61,21 +66,30 @@ private:
         std::uint32_t issuer = 0;
         std::vector<std::uint64_t> numbers;
     };
+    std::uint32_t issuers() const {
+        return static_cast<std::uint32_t>(session_.size()) * threads_;
+    }
     std::vector<Group> groups_of(const Plan& plan) const;
+    // What one thread, or those that take turns, have open; and what they have found.
+    struct Actor {
+        Side system, reference;
+        Found found;
+        Coverage coverage;
+    };
     void play(const Plan& plan, const std::vector<Group>& groups, std::uint32_t issuer);
-    bool same(const Plan& plan, std::uint64_t number);
+    bool same(const Plan& plan, std::uint64_t number, Actor& actor, std::uint32_t thread);
+    void everybody(const std::function<void(std::uint32_t issuer, std::uint32_t thread)>& body);
+    void both(const std::function<void(FileApi&)>& body);
     Channel<Baton> baton(std::uint32_t issuer) {
         return session_.channel<Baton>("baton " + std::to_string(issuer));
     }
-    Found together(Found mine);
+    Found together(Found mine);   // the first of all ranks
 
     Session& session_;
     Reach system_;
     LocalDirectory& reference_;
     const std::uint32_t threads_;
-    Side system_side_, reference_side_;
-    Found found_;
-    Coverage coverage_;
+    Actor actor_;
 
     // What is under way, for whoever looks when it takes too long.
     struct Watched;

@@ -226,6 +226,7 @@ private:
 }  // namespace
 
 struct LocalDirectory::State {
+    std::mutex calls;      // held for a call
     std::mutex mutex;
     std::condition_variable changed;
     const std::function<void(FileApi&)>* body = nullptr;
@@ -280,6 +281,7 @@ LocalDirectory::~LocalDirectory() {
 }
 
 void LocalDirectory::run(const std::function<void(FileApi&)>& body) {
+    const std::lock_guard one(state_->calls);
     std::unique_lock lock(state_->mutex);
     state_->body = &body;
     state_->changed.notify_all();

@@ -14,7 +14,7 @@ namespace ssi::test {
 // A thread of its own carries everything out: it alone has the directory as its root (chroot) and
 // may act for other users, so that "..", absolute symbolic links and permissions mean what they
 // mean below a mounted root, and nothing else of the process is touched. That needs root, or
-// CAP_SYS_CHROOT. Not thread-safe: one call at a time.
+// CAP_SYS_CHROOT. Thread-safe: one call after the other.
 class LocalDirectory {
 public:
     static Result<std::unique_ptr<LocalDirectory>> open(const std::string& directory);
