@@ -15,6 +15,8 @@ namespace {
 // How long a writer who finds no room waits for write-back to give some back.
 constexpr Nanoseconds longest_wait = 2'000'000'000;
 constexpr Nanoseconds look_every = 50'000'000;
+// Of pages that are there already, under way on a full volume, by each node.
+constexpr std::uint64_t most_rewritten = 16 * page_room_bytes;
 
 struct RoomRequest {
     std::uint64_t volume, least, wanted, returned;
@@ -43,6 +45,18 @@ std::vector<std::pair<std::uint32_t, std::uint64_t>> Pages::Impl::count(
     return out;
 }
 
+// All of these pages are there: to write them again takes room for a while only.
+bool Pages::Impl::rewrites(FileKey file, std::span<const PageRange> ranges) {
+    for (const PageRange& range : ranges) {
+        auto map = this->map(file, range);
+        if (!map) return false;
+        PageRanges present;
+        present.add(map->present);
+        if (!present.covers(range)) return false;
+    }
+    return true;
+}
+
 Result<void> Pages::Impl::charge(FileKey file, PageRange range,
                                  std::vector<PageRange>& charged) {
     charged = written.charge(file, range);
@@ -52,6 +66,12 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
         const auto [volume, pages] = counts[i];
         auto taken = room.take(volume, pages * page_room_bytes);
         if (taken && *taken) {
+            ++i;
+            continue;
+        }
+        // Where nothing grows a full volume still takes some: compaction has room to work in.
+        if (taken && room.used(volume) <= most_rewritten && rewrites(file, charged)) {
+            room.take_anyway(volume, pages * page_room_bytes);
             ++i;
             continue;
         }

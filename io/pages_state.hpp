@@ -84,6 +84,7 @@ struct Pages::Impl {
 
     // -- page_charge.cpp: room for what is written
     Result<void> charge(FileKey file, PageRange range, std::vector<PageRange>& charged);
+    bool rewrites(FileKey file, std::span<const PageRange> ranges);
     void discharge(FileKey file, std::span<const PageRange> ranges);
     void note_written(FileKey file, PageRange range);
     // How many of them are on each volume.

@@ -160,9 +160,10 @@ Result<DiskSpace> Volumes::space(std::uint32_t volume) const {
     return fail(Errc::internal, fmt::format("volume {} is not mounted here", volume));
 }
 
-// Compaction wins room as long as segments are a tenth empty, and needs some to work in.
+// Compaction wins room as long as segments are a tenth empty, and needs some to work in: reserves,
+// spares made ahead, the newest, and three that are empty in sum.
 Result<LogRoom> Volumes::room(std::uint32_t volume, KeptIn where) const {
-    constexpr std::uint64_t working_segments = 6;
+    constexpr std::uint64_t working_segments = 10;
     for (const auto& mine : state_->mine) {
         if (mine->superblock->index != volume) continue;
         const ObjectLogStatistics now = mine->logs[log_index(where)]->statistics();
