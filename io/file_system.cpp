@@ -145,14 +145,14 @@ Result<void> File::truncate(std::uint64_t size) {
     if (!open_->writes() || open_->directory)
         return refuse(EINVAL, "the file is not open for writing");
     if (size > INT64_MAX) return refuse(EINVAL, "a negative size");
-    return open_->core->truncate(open_->inode, size);
+    return open_->core->truncate(open_->inode, size, *open_->who);
 }
 
 Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length) {
     if (offset > INT64_MAX || length > INT64_MAX) return refuse(EINVAL, "a negative range");
     SSI_TRY(Core::check_allocation(mode, length));
     SSI_TRY(check_writing(open_.get()));
-    return open_->core->allocate(open_->inode, mode, offset, length);
+    return open_->core->allocate(open_->inode, mode, offset, length, *open_->who);
 }
 
 Result<Attributes> File::stat() const {
@@ -218,6 +218,8 @@ const io::Volumes& FileSystem::volumes() const { return handle_->core->volumes()
 
 namespace {
 
+constexpr int most_tries = 1000;   // to open what is replaced all the while
+
 // What is wrong whatever the path leads to.
 Result<void> check_xattr_name(std::string_view name) {
     if (name.empty()) return refuse(ERANGE, "an attribute without a name");
@@ -262,7 +264,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
     const auto who = handle_->credentials();
     const int access = flags & O_ACCMODE;
     if (access == O_ACCMODE) return refuse(EINVAL, "access mode of open");
-    for (;;) {
+    for (int tries = 0;; ++tries) {
         VolumeList volumes;
         bool made = false;
         auto place = open_place(*who, path, flags, mode, striping, volumes, made);
@@ -273,8 +275,8 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
             SSI_TRY(core().require(place->inode, *who,
                                    (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0)));
         if (auto opened = core().opened(place->inode); !opened) {
-            // Removed between; with O_CREAT it is made again.
-            if (opened.error().sys_errno == ENOENT && flags & O_CREAT) continue;
+            // Removed or replaced between: the name may lead to another by now.
+            if (opened.error().sys_errno == ENOENT && tries < most_tries) continue;
             return tl::unexpected<Failure>(std::move(opened).error());
         }
         auto open = std::make_unique<File::Open>();
@@ -285,7 +287,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
         open->who = who;
         open->volumes = std::move(volumes);
         File file(std::move(open));
-        if (flags & O_TRUNC && !made) SSI_TRY(core().truncate(place->inode, 0));
+        if (flags & O_TRUNC && !made) SSI_TRY(core().truncate(place->inode, 0, *who));
         return file;
     }
 }

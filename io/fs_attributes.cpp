@@ -72,7 +72,9 @@ Result<void> Core::check_change(const InodeHead& head, const AttributeChange& ch
         return refuse(EPERM, "only the owner changes the group, to one of his own");
     if ((change.access_ns || change.modify_ns) && !owner)
         return refuse(EPERM, "only the owner sets times");
-    if ((change.access_now || change.modify_now) && !owner && !may(head, who, W_OK))
+    if (change.access_now != change.modify_now && !owner)
+        return refuse(EPERM, "only the owner sets one time alone");
+    if (change.access_now && !owner && !may(head, who, W_OK))
         return refuse(EACCES, "only who may write touches");
     if (change.size) {
         if (S_ISDIR(head.mode)) return refuse(EISDIR, "a directory has no size to set");
@@ -112,7 +114,7 @@ Result<void> Core::set_attributes(InodeId inode, const AttributeChange& change,
         if (head->is_directory() && (change.modify_ns || change.modify_now))
             SSI_TRY(set_bucket_times(inode, change.modify_now ? now() : *change.modify_ns));
     }
-    if (change.size) SSI_TRY(truncate(inode, *change.size));
+    if (change.size) SSI_TRY(truncate(inode, *change.size, who));
     auto guard = inodes_.grab(ObjectId(inode.value));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
     auto found = inode_head(guard->bytes());
@@ -186,6 +188,9 @@ Result<void> check_xattr(const InodeHead& head, const Credentials& who, std::str
     if (space == "user") {
         if (!S_ISREG(head.mode) && !S_ISDIR(head.mode))
             return refuse(wanted & W_OK ? EPERM : ENODATA, name);
+        if (wanted & W_OK && S_ISDIR(head.mode) && head.mode & S_ISVTX && who.uid != 0 &&
+            who.uid != head.uid)
+            return refuse(EPERM, name);
         if (!may(head, who, wanted)) return refuse(EACCES, name);
     } else if (who.uid != 0) {
         return refuse(wanted & W_OK ? EPERM : ENODATA, name);

@@ -155,9 +155,10 @@ public:
     Result<std::size_t> write(InodeId inode, std::uint64_t offset,
                               std::span<const std::byte> bytes, bool append,
                               const Credentials& who, Stream* stream, std::uint64_t* end = nullptr);
-    Result<void> truncate(InodeId inode, std::uint64_t size);
+    Result<void> truncate(InodeId inode, std::uint64_t size, const Credentials& who);
     static Result<void> check_allocation(int mode, std::uint64_t length);
-    Result<void> allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length);
+    Result<void> allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length,
+                          const Credentials& who);
     Result<std::uint64_t> seek(InodeId inode, std::uint64_t offset, bool data);
     Result<std::vector<Extent>> extents(InodeId inode);
 
@@ -262,6 +263,7 @@ private:
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
     Result<void> clear_privileges(InodeId inode);
+    Result<void> lose_privileges(InodeId inode, const Credentials& who);
     Result<void> note_writer(InodeId inode);
     Result<bool> write_inline(InodeId inode, std::uint64_t& offset,
                               std::span<const std::byte> bytes, bool append);

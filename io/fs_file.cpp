@@ -24,6 +24,11 @@ Result<void> check_range(std::uint64_t offset, std::uint64_t length) {
     return {};
 }
 
+// What a file loses when somebody changes it who is not user 0.
+bool privileged(const InodeHead& head, const Credentials& who) {
+    return who.uid != 0 && (head.mode & S_ISUID || (head.mode & S_ISGID && head.mode & S_IXGRP));
+}
+
 // The inode's value with `content` in place of what it had.
 Edit with_content(std::span<const std::byte> value, InodeHead head,
                   std::span<const std::byte> content) {
@@ -147,7 +152,7 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
     for (;;) {
         auto head = peek(inode);
         if (!head) return tl::unexpected<Failure>(std::move(head).error());
-        if (who.uid != 0 && head->mode & (S_ISUID | S_ISGID)) SSI_TRY(clear_privileges(inode));
+        if (privileged(*head, who)) SSI_TRY(clear_privileges(inode));
         if (!head->paged()) {
             auto done = write_inline(inode, offset, bytes, append && !reserved);
             if (!done) return tl::unexpected<Failure>(std::move(done).error());
@@ -206,8 +211,16 @@ Result<void> Core::clear_privileges(InodeId inode) {
     return {};
 }
 
-Result<void> Core::truncate(InodeId inode, std::uint64_t size) {
+Result<void> Core::lose_privileges(InodeId inode, const Credentials& who) {
+    if (who.uid == 0) return {};
+    auto head = peek(inode);
+    if (!head) return tl::unexpected<Failure>(std::move(head).error());
+    return privileged(*head, who) ? clear_privileges(inode) : Result<void>{};
+}
+
+Result<void> Core::truncate(InodeId inode, std::uint64_t size, const Credentials& who) {
     SSI_TRY(check_range(size, 0));
+    SSI_TRY(lose_privileges(inode, who));
     auto guard = inodes_.grab(ObjectId(inode.value));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
     auto head = inode_head(guard->bytes());
@@ -240,11 +253,13 @@ Result<void> Core::check_allocation(int mode, std::uint64_t length) {
 
 // Room is not set aside: a full disk is told at the write. Sizes and zeroes are as fallocate(2)
 // says.
-Result<void> Core::allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length) {
+Result<void> Core::allocate(InodeId inode, int mode, std::uint64_t offset, std::uint64_t length,
+                            const Credentials& who) {
     const bool keep = mode & FALLOC_FL_KEEP_SIZE;
     const int what = mode & ~FALLOC_FL_KEEP_SIZE;
     SSI_TRY(check_allocation(mode, length));
     SSI_TRY(check_range(offset, length));
+    SSI_TRY(lose_privileges(inode, who));
     const std::uint64_t end = offset + length;
     auto guard = inodes_.grab(ObjectId(inode.value));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());

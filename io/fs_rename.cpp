@@ -98,7 +98,6 @@ Result<void> Core::rename(const Parent& from, const Parent& to, const Credential
         move.replaced.reset();
         if (replaced) move.replaced = *replaced;
         SSI_TRY(check_rename(move));
-        if (move.replaced && move.replaced->inode == move.moved.inode) return {};
         auto done = try_rename(move);
         if (!done) return tl::unexpected<Failure>(std::move(done).error());
         if (*done) break;
@@ -132,7 +131,9 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
 
 Result<bool> Core::try_rename(Move& m) {
     const bool directory = m.moved.is_directory();
-    const bool replaces_directory = m.replaced && m.replaced->is_directory();
+    // Two names of one inode: nothing happens, if that is so at one moment.
+    const bool same = m.replaced && m.replaced->inode == m.moved.inode;
+    const bool replaces_directory = m.replaced && m.replaced->is_directory() && !same;
     std::vector<ObjectId> ids(2);
     for (int side = 0; side < 2; ++side) {
         const Parent& at = side == 0 ? m.from : m.to;
@@ -162,6 +163,10 @@ Result<bool> Core::try_rename(Move& m) {
     if (new_entry.has_value() != m.replaced.has_value() ||
         (new_entry && new_entry->head.inode != m.replaced->inode.value))
         return false;
+    if (same) {
+        m.replaced.reset();
+        return true;
+    }
     if (replaces_directory) {
         auto empty = all_empty(*guards, 2, emptied.size());
         if (!empty || !*empty) return empty;
