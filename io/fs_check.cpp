@@ -256,8 +256,8 @@ Result<void> Check::look_at_inodes() {
     for (const std::uint64_t inode : all) {
         const InodeState& state = inodes_.at(inode);
         if (InodeId(inode) == root_inode) continue;
-        const std::uint64_t links = state.head.is_directory() ? std::min<std::uint64_t>(state.head.links, 1)
-                                                                : state.head.links;
+        const std::uint64_t most_links = state.head.is_directory() ? 1 : UINT64_MAX;
+        const std::uint64_t links = std::min(state.head.links, most_links);
         const bool open = state.references == 0 && links == 0 && !recovering_;
         const bool parent = !state.head.is_directory() || state.head.parent == state.directory;
         if (open || (state.references == links && links != 0 && parent)) continue;

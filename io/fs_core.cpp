@@ -195,7 +195,7 @@ Layout Core::new_layout(const InodeHead& directory, const Striping& wanted) cons
         layout.unit_shift = static_cast<std::uint8_t>(directory.unit_shift - page_shift);
     if (wanted.unit_bytes)
         layout.unit_shift =
-            static_cast<std::uint8_t>(std::countr_zero(wanted.unit_bytes) - static_cast<int>(page_shift));
+            static_cast<std::uint8_t>(std::countr_zero(wanted.unit_bytes >> page_shift));
     std::uint32_t count = wanted.count ? wanted.count : directory.count;
     const auto all = static_cast<std::uint32_t>(volumes_->volumes().size());
     if (count == 0 || count > all) count = all;

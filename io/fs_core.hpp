@@ -242,6 +242,7 @@ private:
     struct Move;
     Result<bool> try_rename(Move& move);               // false: what was looked up has changed
     Result<void> check_rename(const Move& move);
+    Result<std::vector<ObjectId>> buckets_for(Move& move, std::vector<std::uint64_t>* emptied);
     void plan_names(const Move& move, Transaction& tx, kddm::RawGuard& from, kddm::RawGuard& to,
                     std::int64_t time);
     Result<void> may_remove(const Parent& at, InodeId inode, const Credentials& who);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// After a crash: what transactions over several logs promised is done; then the tree is checked and mended. Collective, before anybody uses it.
+// After a crash: what transactions over several logs promised is done; then the tree is checked and
+// mended. Collective, before anybody uses it.
 #include <fmt/format.h>
 
 #include <map>

@@ -129,27 +129,33 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
               put(BucketView(to.bytes())));
 }
 
+// The two buckets of the names, and all of a directory that is replaced (`emptied`, or null).
+Result<std::vector<ObjectId>> Core::buckets_for(Move& m, std::vector<std::uint64_t>* emptied) {
+    std::vector<ObjectId> ids;
+    for (const bool to : {false, true}) {
+        const Parent& at = to ? m.to : m.from;
+        auto bucket = bucket_for(at.directory, to ? m.to_hash : m.from_hash, kddm::Access::read);
+        if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
+        (to ? m.to_index : m.from_index) = bucket->index;
+        ids.push_back({at.directory.value, bucket->index});
+    }
+    if (!emptied) return ids;
+    auto own = buckets_of(m.replaced->inode);
+    if (!own) return tl::unexpected<Failure>(std::move(own).error());
+    *emptied = std::move(*own);
+    for (const std::uint64_t i : *emptied) ids.push_back({m.replaced->inode.value, i});
+    return ids;
+}
+
 Result<bool> Core::try_rename(Move& m) {
     const bool directory = m.moved.is_directory();
     // Two names of one inode: nothing happens, if that is so at one moment.
     const bool same = m.replaced && m.replaced->inode == m.moved.inode;
     const bool replaces_directory = m.replaced && m.replaced->is_directory() && !same;
-    std::vector<ObjectId> ids(2);
-    for (int side = 0; side < 2; ++side) {
-        const Parent& at = side == 0 ? m.from : m.to;
-        auto bucket = bucket_for(at.directory, side == 0 ? m.from_hash : m.to_hash,
-                                 kddm::Access::read);
-        if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-        (side == 0 ? m.from_index : m.to_index) = bucket->index;
-        ids[static_cast<std::size_t>(side)] = {at.directory.value, bucket->index};
-    }
     std::vector<std::uint64_t> emptied;
-    if (replaces_directory) {
-        auto own = buckets_of(m.replaced->inode);
-        if (!own) return tl::unexpected<Failure>(std::move(own).error());
-        emptied = std::move(*own);
-        for (const std::uint64_t i : emptied) ids.push_back({m.replaced->inode.value, i});
-    }
+    auto found = buckets_for(m, replaces_directory ? &emptied : nullptr);
+    if (!found) return tl::unexpected<Failure>(std::move(found).error());
+    std::vector<ObjectId> ids = std::move(*found);
     if (directory && m.from.directory != m.to.directory) ids.push_back(moving_directories);
     auto guards = buckets_.grab_many(ids);
     if (!guards) return tl::unexpected<Failure>(std::move(guards).error());

@@ -239,7 +239,7 @@ Result<Core::Bytes> Core::serve_log(std::span<const std::byte> arguments) {
     }
     io::LogTransaction change;
     add_part(change, *part);
-    if (id != ObjectId{}) 
+    if (id != ObjectId{})
         change.intent(volumes_->number_of(first ? intent_set : mark_set), id, intent);
     if (auto done = log->apply(change); !done)
         return tl::unexpected<Failure>(std::move(done).error());

@@ -5,8 +5,9 @@
 //
 // Over several logs: the first batch holds the part of the first log and, as an intent, the parts
 // of the others; then each of those gets its part together with a mark. Recovery applies what an
-// intent promised to every log without the mark; a mark without intent says nothing. Once all parts are durable the intent is taken
-// back, and after that the marks. docs/kdfs.md reasons why that suffices.
+// intent promised to every log without the mark; a mark without intent says nothing. Once all parts
+// are durable the intent is taken back, and after that the marks. docs/kdfs.md reasons why that
+// suffices.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // kDFS: one POSIX-shaped file system over the volumes of a session's nodes. Start reading here.
 //
-//     auto fs = value_or_throw(fs::FileSystem::mount(session, {.volumes = {.directories = {dir}}}));
+//     auto fs = value_or_throw(FileSystem::mount(session, {.volumes = {.directories = {dir}}}));
 //     auto file = value_or_throw(fs->open("/results/step7", O_CREAT | O_WRONLY));
 //     file.pwrite(std::as_bytes(std::span(rows)), 0);
 //     file.sync();                          // durable, and so is the way to it
