@@ -34,7 +34,9 @@ Result<CheckReport> Check::run() {
                    .texts = std::move(report_.texts)};
         SSI_TRY(core_.agree(core_.erase_gone()));
         SSI_TRY(core_.agree(core_.sync_mine()));
+        blind_ = 0;
         SSI_TRY(core_.agree(load()));
+        SSI_TRY(core_.node_.all_reduce({&blind_, 1}, node::ReduceOp::sum));
         SSI_TRY(core_.agree(look_at_buckets()));
         SSI_TRY(core_.agree(look_at_entries()));
         SSI_TRY(core_.agree(look_at_inodes()));
@@ -73,13 +75,14 @@ Result<void> Check::load_bucket(std::uint32_t volume, ObjectId id) {
     BucketState state{InodeId(id.hi), id.lo, volume, 0, false};
     if (!value) {
         problem(fmt::format("bucket {} of directory {}: {}", id.lo, id.hi, value.error().text));
-        state.broken = true;
-        return {};   // its entries cannot be known: nothing is taken away
+        ++blind_;
+        return {};
     }
     if (value->bytes.empty()) return {};
     const BucketView view(value->bytes);
     if (!view.valid()) {
         problem(fmt::format("bucket {} of directory {} is malformed", id.lo, id.hi));
+        ++blind_;
         return {};
     }
     state.depth = view.head().depth;
@@ -97,6 +100,7 @@ Result<void> Check::load_inode(std::uint32_t volume, ObjectId id) {
     std::lock_guard lock(mutex_);
     if (!value) {
         problem(fmt::format("inode {}: {}", id.lo, value.error().text));
+        inodes_[id.lo].unreadable = true;
         return {};
     }
     const auto head = inode_head(value->bytes);
@@ -155,6 +159,7 @@ Check::Answer Check::answer_one(const Question& q) {
     const auto found = inodes_.find(q.inode.value);
     if (found == inodes_.end()) return Answer::absent;
     InodeState& state = found->second;
+    if (state.unreadable) return Answer::fine;
     if (q.ask == Ask::directory)
         return state.head.is_directory() ? Answer::fine : Answer::other_type;
     if (q.ask == Ask::pages) return state.head.paged() ? Answer::fine : Answer::no_pages;
@@ -194,6 +199,7 @@ Result<void> Check::look_at_buckets() {
     for (BucketState& b : buckets_) {
         const Answer directory = (*answers)[at++];
         const Answer elder = b.index != 0 ? (*answers)[at++] : Answer::fine;
+        if (blind_ != 0) continue;   // the elder may be one of those
         if (directory == Answer::fine && elder == Answer::fine) continue;
         b.broken = true;
         problem(fmt::format("bucket {} of directory {}: {}", b.index, b.directory.value,
@@ -255,12 +261,13 @@ Result<void> Check::look_at_inodes() {
     std::ranges::sort(all);
     for (const std::uint64_t inode : all) {
         const InodeState& state = inodes_.at(inode);
-        if (InodeId(inode) == root_inode) continue;
+        if (InodeId(inode) == root_inode || state.unreadable) continue;
         const std::uint64_t most_links = state.head.is_directory() ? 1 : UINT64_MAX;
         const std::uint64_t links = std::min(state.head.links, most_links);
         const bool open = state.references == 0 && links == 0 && !recovering_;
         const bool parent = !state.head.is_directory() || state.head.parent == state.directory;
         if (open || (state.references == links && links != 0 && parent)) continue;
+        if (blind_ != 0) continue;
         if (state.references == 0) {
             problem(fmt::format("inode {} has no name", inode));
             SSI_TRY(remove_object(core_.inode_number_, core_.volume_of(InodeId(inode)),

@@ -46,6 +46,7 @@ private:
         InodeHead head;
         std::uint64_t references = 0;
         std::uint64_t directory = 0; // the last that refers to it
+        bool unreadable = false;     // nothing is concluded from it
     };
 
     Result<void> load();
@@ -67,6 +68,9 @@ private:
     const bool repair_, recovering_;
     CheckReport report_;
     std::uint64_t repaired_ = 0;     // in this round
+    // Buckets that could not be read, of any node: what they name is not known, so nothing is taken
+    // away for want of a name.
+    std::uint64_t blind_ = 0;
     std::vector<BucketState> buckets_;
     std::vector<EntryState> entries_;
     sys::Mutex mutex_;               // of what answers look at

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine_impl.hpp"
+#include "ssi/sys/racing.hpp"
 
 namespace ssi::kddm {
 
@@ -82,7 +83,11 @@ cache::Shed Impl::evict(SetState& set, ObjectId id, std::int64_t& bytes) {
     Entry* entry = step.find();
     if (!entry) return cache::Shed::kept;
     bytes = entry_use_bytes;
-    if (entry->block && entry->inline_length == 0) bytes += entry->block->capacity + sizeof(Block);
+    if (entry->inline_length == 0) {
+        // A writer may be resizing it: then it stays, and the number is of no use.
+        if (const Block* block = sys::racing_load(entry->block))
+            bytes += sys::racing_load(block->capacity) + sizeof(Block);
+    }
     const cache::Shed shed = cache::shed(*entry, step.t());
     if (shed != cache::Shed::write_back && shed != cache::Shed::recall) return shed;
     if (stores.load(std::memory_order_relaxed) >= most_stores) return cache::Shed::leaving;
