@@ -170,13 +170,12 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
 void Impl::queue_operation(SetState& set, Operation* operation, Outbox* outbox) {
     operation->use = Waiter::Use::operation;
     operation->want = Access::write;
-    operation->renew = operation->request.kind() == Kind::remove;
     operation->set = &set;
     const ObjectId id = operation->request.object();
     Step step(*this, set, id, hash_object(set.id, id));
     step.collect(outbox);
     Entry& entry = step.make();
-    if (cache::absent(entry, step.t()) && !cache::bring(entry, operation->renew, step.t())) {
+    if (cache::absent(entry, step.t()) && !cache::bring(entry, false, step.t())) {
         operation->error = Errc::out_of_memory;
         step.finish();
         Operations failed{operation};
@@ -337,8 +336,8 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
     SSI_TRY(check_order(set, id, held));
     const auto [home, slot_version] = place_of(set, id);
     if (home == self) {
-        // Whoever removes has no use for the value: nobody need bring it.
-        auto guard = acquire(set, id, {Access::write, m.kind() == Kind::remove});
+        // With its value, also for remove: when the linker refuses, the object stays as it was.
+        auto guard = acquire(set, id, {Access::write});
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
         if (m.kind() != Kind::remove) return execute(set, *guard->entry_, m, arguments, m, bytes);
         Entry* entry = guard->entry_;

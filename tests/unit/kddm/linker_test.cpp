@@ -87,17 +87,20 @@ TEST(Linker, gets_what_leaves_memory_when_a_node_drops_what_nobody_uses) {
     }
 }
 
-TEST(Linker, brings_nothing_for_who_removes) {
+TEST(Linker, that_refuses_to_remove_leaves_the_object_as_it_was) {
     LinkedCluster world(2);
+    world.cluster.expect_errors = true;
     auto sets = world.cluster.open("s", linked(object_bytes, 0, "node:0"));
-    for (std::uint64_t i = 0; i < 2; ++i) set_number(*sets[0].grab(i), i + 1);
+    for (std::uint64_t i = 0; i < 4; ++i) set_number(*sets[i / 2].grab(i), i + 1);
     ASSERT_TRUE(sets[0].sync());
     ASSERT_TRUE(sets[0].drop_unused());
-    const int before = world.linker(0).fetches;
-    for (std::uint64_t i = 0; i < 2; ++i) ASSERT_TRUE(sets[i].remove(i));
-    EXPECT_EQ(world.linker(0).fetches, before);
-    EXPECT_EQ(world.linker(0).removals, 2);
-    for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(number(*sets[1].get(i)), 0u);
+    world.linker(0).keeps = true;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        auto removed = sets[i % 2].remove(i);
+        ASSERT_FALSE(removed);
+        EXPECT_EQ(removed.error().code, Errc::linker_failed);
+        EXPECT_EQ(number(*sets[1 - i % 2].get(i)), i + 1);
+    }
 }
 
 TEST(Linker, keeps_objects_of_variable_size) {

@@ -21,6 +21,7 @@ class MapLinker final : public kddm::Linker {
 public:
     enum class Fault { none, error, exception, shorter };
     std::atomic<Fault> fetch_fault{Fault::none}, write_fault{Fault::none};
+    std::atomic<bool> keeps{false};   // refuses to remove anything
     std::atomic<int> fetches{0}, writes{0}, births{0}, removals{0}, syncs{0}, destroyed{0};
     std::atomic<int> delay_us{0};
     bool blocks = true;
@@ -68,6 +69,7 @@ public:
     }
     Result<void> remove(ObjectId id) override {
         ++removals;
+        if (keeps) return fail(Errc::io, "the map is nailed down");
         std::lock_guard lock(mutex_);
         objects_.erase(id);
         return {};
