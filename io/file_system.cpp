@@ -169,14 +169,15 @@ std::uint64_t File::inode() const { return open_ ? open_->inode.value : 0; }
 
 namespace {
 
-// The path as part of what is said.
+// The path as part of what is said, and alone where that was about a name in it.
 template <class T>
 Result<T> about(std::string_view path, Result<T> result) {
-    if (!result) {
-        Failure& f = result.error();
-        if (f.text.find(path) == std::string::npos)
-            f.text = std::string(path) + ": " + f.text;
-    }
+    if (result) return result;
+    std::string& text = result.error().text;
+    if (!text.empty() && path.ends_with(text))
+        text = path;
+    else if (text.find(path) == std::string::npos)
+        text = std::string(path) + ": " + text;
     return result;
 }
 

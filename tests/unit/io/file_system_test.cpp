@@ -131,6 +131,58 @@ TEST(FileSystem, finds_everything_again_on_another_number_of_nodes) {
     }
 }
 
+// A rename whose second log takes nothing any more: the first one has its part already.
+TEST(FileSystem, is_as_before_when_the_second_of_two_logs_is_full) {
+    PagesShelf shelf;
+    shelf.segment_bytes = 256 << 10;
+    shelf.limit_bytes = 4 << 20;
+    std::map<std::string, std::unique_ptr<io::MemoryDisk>> after;
+    {
+        FsSession s(shelf, {{"a"}, {"b"}}, {.commit_ms = 3'600'000});
+        s.cluster.expect_errors = true;
+        EXPECT_FINE(s[0].make_directory("/on-a"));   // directories lie where they are made
+        EXPECT_FINE(s[1].make_directory("/on-b"));
+        write_file(s[0], "/on-a/f", "text");
+        write_file(s[0], "/on-a/g", "more");
+        EXPECT_FINE(s[0].sync());
+        // Directories whose inodes lie on b, large ones first, until there is no room for any.
+        int made = 0;
+        for (const std::size_t bytes : {60'000u, 6000u, 600u, 0u}) {
+            const std::vector<std::byte> value(bytes, std::byte{1});
+            for (bool room = true; room && made < 3000; ++made) {
+                const std::string path = fmt::format("/on-a/{}", made);
+                room = s[1].make_directory(path).has_value() &&
+                       s[1].set_xattr(path, "user.v", value).has_value() &&
+                       s[1].sync(path).has_value();
+            }
+        }
+        ASSERT_LT(made, 3000);
+        for (std::size_t node : {0u, 1u}) {
+            EXPECT_ERRNO(ENOSPC, s[node].rename("/on-a/f", "/on-b/f"));
+            EXPECT_ERRNO(ENOSPC, s[node].link("/on-a/g", "/on-b/g"));
+            EXPECT_ERRNO(ENOSPC, s[node].open("/on-b/new", O_CREAT | O_WRONLY));
+        }
+        for (std::size_t node : {0u, 1u}) {
+            EXPECT_EQ(read_file(s[node], "/on-a/f"), "text");
+            EXPECT_EQ(s[node].stat("/on-a/g")->links, 1u);
+            for (const char* name : {"/on-b/f", "/on-b/g", "/on-b/new"})
+                EXPECT_ERRNO(ENOENT, s[node].stat(name)) << name;
+        }
+        EXPECT_FINE(s[0].rename("/on-a/f", "/on-a/h"));   // the other one goes on
+        EXPECT_FINE(s[0].sync("/on-a"));
+        for (auto& [name, disk] : shelf.disks) after[name] = disk->after_power_cut(1);
+    }
+    // Nor does recovery do what was refused.
+    shelf.disks = std::move(after);
+    FsSession s(shelf, {{"a", "b"}});
+    EXPECT_EQ(read_file(s[0], "/on-a/h"), "text");
+    EXPECT_ERRNO(ENOENT, s[0].stat("/on-a/f"));
+    EXPECT_ERRNO(ENOENT, s[0].stat("/on-b/f"));
+    EXPECT_EQ(s[0].stat("/on-a/h")->links, 1u);
+    EXPECT_EQ(s.check().problems, 0u);
+    s.close();
+}
+
 TEST(FileSystem, has_after_a_power_cut_what_was_made_durable) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         PagesShelf shelf;
