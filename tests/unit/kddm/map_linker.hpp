@@ -27,7 +27,7 @@ public:
     bool blocks = true;
     std::function<void(ObjectId, std::span<const std::byte>)> on_write;
     bool knows = false;   // what it has, without waiting
-    std::thread::id fetched_by;
+    std::atomic<std::thread::id> fetched_by;
     std::byte birth{0};   // what new-born objects are filled with
 
     Result<std::size_t> fetch(kddm::ObjectView& object) override {
