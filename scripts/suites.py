@@ -5,12 +5,17 @@
 usage: suites.py names BUILD_DIR              suite and number of test programs, one suite a line
        suites.py targets BUILD_DIR SUITE...   files that ninja must build for these suites
        suites.py count BUILD_DIR SUITE        "passed failed skipped", then one line per failure
+       suites.py why BUILD_DIR SUITE          what each program that failed said of it, shortened
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+
+FAILURE = re.compile(r"failure|not ok|\bFAIL|error|abort|assert|traceback|terminat|WARNING: Thread",
+                     re.IGNORECASE)
 
 
 def introspect(build_dir, what):
@@ -64,12 +69,42 @@ def cases_of(junit, test_name):
     return (passed, failed, skipped) if seen else None
 
 
+def runs_of(build_dir, suite):
+    logs = os.path.join(build_dir, "meson-logs", "suite-" + suite)
+    with open(logs + ".json", encoding="utf-8", errors="replace") as log:
+        return [json.loads(line) for line in log]
+
+
+def around_failures(lines):
+    """The lines near a word of failure, at most 60, and the last 15 whatever they say."""
+    kept = set(range(max(0, len(lines) - 15), len(lines)))
+    for number, line in enumerate(lines):
+        if len(kept) > 75:
+            break
+        if FAILURE.search(line):
+            kept.update(range(max(0, number - 1), min(len(lines), number + 6)))
+    return [lines[number] for number in sorted(kept)]
+
+
+def why(build_dir, suite):
+    try:
+        runs = runs_of(build_dir, suite)
+    except (OSError, ValueError):
+        return
+    for run in runs:
+        if run["result"] in ("OK", "EXPECTEDFAIL", "SKIP"):
+            continue
+        print(f"-- {run['name']}: {run['result'].lower()} after {run['duration']:.0f} s")
+        said = run.get("stdout", "") + "\n" + run.get("stderr", "")
+        for line in around_failures([line for line in said.splitlines() if line.strip()]):
+            print("   ", line[:300])
+
+
 def count(build_dir, suite):
     """A program that dies counts as failed whatever its cases said before."""
     logs = os.path.join(build_dir, "meson-logs", "suite-" + suite)
     try:
-        with open(logs + ".json", encoding="utf-8", errors="replace") as log:
-            runs = [json.loads(line) for line in log]
+        runs = runs_of(build_dir, suite)
         junit = ElementTree.parse(logs + ".junit.xml").getroot()
     except (OSError, ElementTree.ParseError):
         print("0 0 0")
@@ -102,6 +137,8 @@ def main(arguments):
         targets(arguments[1], arguments[2:])
     elif len(arguments) == 3 and arguments[0] == "count":
         count(arguments[1], arguments[2])
+    elif len(arguments) == 3 and arguments[0] == "why":
+        why(arguments[1], arguments[2])
     else:
         print(__doc__)
         return 0 if arguments in (["--help"], ["-h"]) else 2
