@@ -275,7 +275,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
         if (!made && who->uid != 0)
             SSI_TRY(core().require(place->inode, *who,
                                    (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0)));
-        if (auto opened = core().opened(place->inode); !opened) {
+        if (auto opened = made ? Result<void>{} : core().opened(place->inode); !opened) {
             // Removed or replaced between: the name may lead to another by now.
             if (opened.error().sys_errno == ENOENT && tries < most_tries) continue;
             return tl::unexpected<Failure>(std::move(opened).error());
