@@ -32,11 +32,13 @@ def same(ours, theirs):
 def large_index(folder):
     """Packages of several parts: names that come twice, virtual packages, long fields."""
     chance = random.Random(3)
-    stanzas = []
+    stanzas, needs_of = [], {}
     for i in range(20000):
         needs = [f"p{chance.randrange(22000)}" for _ in range(chance.randrange(6))]
         needs += [f"v{chance.randrange(300)} | v{chance.randrange(300)}"] * (i % 7 == 0)
-        lines = [f"Package: p{i if i % 97 else i // 2}",
+        name = f"p{i if i % 97 else i // 2}"
+        needs = needs_of.setdefault(name, needs) + needs   # what comes twice counts once
+        lines = [f"Package: {name}",
                  "Description: " + "x" * chance.randrange(90),
                  " " * chance.randrange(1, 9) + "more of it"]
         if needs:
