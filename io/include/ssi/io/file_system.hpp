@@ -119,7 +119,7 @@ struct Place;
 // the FileSystem that opened it, which must outlive it.
 class File {
 public:
-    File() = default;
+    File();
     File(File&&) noexcept;
     File& operator=(File&&) noexcept;
     ~File();
