@@ -62,10 +62,14 @@ Result<void> Core::start() {
     next_intent_ = static_cast<std::uint64_t>(node_.doors().clock.wall());
     calls_ = std::make_unique<io::Calls>(node_, node::ChannelId::file_system, call_tasks);
     register_calls();
+    locks_ = std::make_unique<LockService>(node_, *calls_, static_cast<std::uint8_t>(Verb::lock),
+                                           [this](InodeId inode) { return home_of(inode); });
+    async_ = std::make_unique<AsyncIo>(node_);
     pages_ = std::make_unique<Pages>(node_, engine_, *volumes_, *calls_,
                                      PagesOptions{options_.cache_bytes, options_.write_back_ms});
     SSI_TRY(make_sets());
     SSI_TRY(calls_->start());
+    locks_->start();
     SSI_TRY(pages_->open());
     SSI_TRY(agree(volumes_->is_new() ? make_root() : Result<void>{}));
     if (!volumes_->was_clean()) SSI_TRY(recover());
@@ -134,7 +138,9 @@ Result<void> Core::stop() {
     }
     if (committer_) committer_->join();
     committer_.reset();
+    if (async_) async_->stop();
     if (pages_) pages_->stop();
+    if (locks_) locks_->stop();
     if (calls_) calls_->stop();
     closed_ = true;
     return {};
