@@ -145,11 +145,6 @@ int ssi_fs_mount(ssi_session* session, const ssi_fs_options* options, ssi_fs** f
         SSI_TRY(need(fs, "fs"));
         auto wanted = options_of(options);
         if (!wanted) return tl::unexpected<Failure>(std::move(wanted).error());
-        {
-            std::lock_guard lock(session->mutex);
-            if (!session->systems.empty())
-                return fail_errno(Errc::exists, EBUSY, "the session has its file system mounted");
-        }
         auto mounted = fs::FileSystem::mount(session->session, std::move(*wanted));
         if (!mounted) return tl::unexpected<Failure>(std::move(mounted).error());
         auto handle = std::make_shared<ssi_fs>();

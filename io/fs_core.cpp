@@ -45,6 +45,12 @@ Core::~Core() {
 
 Result<std::unique_ptr<Core>> Core::mount(node::Node& node, kddm::Engine& engine,
                                           Options options) {
+    // Sets stay with their session, and with the volumes that they were opened on. Nobody makes
+    // them before all nodes have come to what follows.
+    if (engine.open("fs/buckets"))
+        return fail_errno(Errc::exists, EBUSY,
+                          "this session mounts its file system, or did: it takes a session of its "
+                          "own to mount one again");
     std::unique_ptr<Core> core(new Core(node, engine, std::move(options)));
     auto volumes = io::Volumes::mount(node, engine, core->options_.volumes);
     if (!volumes) return tl::unexpected<Failure>(std::move(volumes).error());

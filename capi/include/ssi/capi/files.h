@@ -50,8 +50,8 @@ typedef struct ssi_fs_options {
 } ssi_fs_options;
 #define SSI_FS_OPTIONS_INIT { sizeof(ssi_fs_options), NULL, 0, 0, 0, 1000, 5000 }
 
-/* Collective, one file system a session; failures are the same on every node. The first mount makes
- * the volumes; after a crash it recovers. ssi_finalize unmounts what still is mounted. */
+/* Collective, once a session (else exists, EBUSY); failures are the same on every node. The first
+ * mount makes the volumes; after a crash it recovers. ssi_finalize unmounts what is mounted. */
 int ssi_fs_mount(ssi_session *session, const ssi_fs_options *options, ssi_fs **fs);
 /* Collective: everything is durable afterwards. The handle is gone whatever it returns, and so are
  * those of files and directories that are open. NULL: nothing happens. */
