@@ -2,9 +2,9 @@
 // Core: kDFS on one node, below paths' comfort and above sets: what FileSystem and whatever else
 // shows the file system stand on. One file per concern: fs_path.cpp (names to inodes),
 // fs_bucket_ops.cpp (entries), fs_home.cpp (operations at their home, and who calls them),
-// fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_file.cpp (bytes),
-// fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects, several logs),
-// fs_recovery.cpp, fs_check.cpp.
+// fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_opens.cpp,
+// fs_file.cpp (bytes), fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects,
+// several logs), fs_recovery.cpp, fs_check.cpp.
 //
 // Order of guards: buckets, then inodes, then pages; each ascending. Thread-safe.
 #pragma once
@@ -24,8 +24,10 @@
 #include "fs_ids.hpp"
 #include "fs_inode.hpp"
 #include "fs_locks_service.hpp"
+#include "fs_opens.hpp"
 #include "fs_pages.hpp"
 #include "fs_wire.hpp"
+#include "ssi/base/small_vector.hpp"
 #include "ssi/io/file_system.hpp"
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/many.hpp"
@@ -43,10 +45,10 @@ public:
             if (v == volume) return;
         volumes_.push_back(volume);
     }
-    const std::vector<std::uint32_t>& all() const { return volumes_; }
+    std::span<const std::uint32_t> all() const { return volumes_; }
 
 private:
-    std::vector<std::uint32_t> volumes_;
+    SmallVector<std::uint32_t, 6> volumes_;
 };
 
 // What a name leads to.
@@ -149,9 +151,11 @@ public:
     Result<void> remove_xattr(InodeId inode, const Credentials& who, std::string_view name);
     Result<Space> space();
 
-    // -- fs_file.cpp
+    // -- fs_opens.cpp
     Result<void> opened(InodeId inode);                // one more open of it; ENOENT
     Result<void> closed(InodeId inode);
+
+    // -- fs_file.cpp
     Result<std::size_t> read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,
                              Stream* stream);
     // The pieces are written one behind another.
@@ -211,7 +215,8 @@ private:
     NodeId home_of_bucket(InodeId directory, std::uint64_t index) const;
     Result<std::uint64_t> next_serial(std::uint32_t volume);
     SlotId own_slot(std::uint64_t chance) const;       // of a volume of this node, or of any
-    Result<InodeHead> new_head(const Parent& at, const Credentials& who, std::uint32_t mode);
+    static Result<InodeHead> new_head(const Parent& at, const InodeHead& directory,
+                                      const Credentials& who, std::uint32_t mode);
     Layout new_layout(const InodeHead& directory, const Striping& wanted) const;
     std::uint64_t chance() const;
 
@@ -270,6 +275,9 @@ private:
     // -- fs_list.cpp
     Result<void> add_attributes(std::span<DirectoryEntry> entries);
 
+    // -- fs_opens.cpp
+    Result<bool> is_open(InodeId inode);
+
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
     Result<void> clear_privileges(InodeId inode);
@@ -309,6 +317,7 @@ private:
     std::unique_ptr<AsyncIo> async_;
     std::atomic<std::uint64_t> next_open_{1};
     kddm::RawSet buckets_, inodes_, opens_;
+    OpensHere opens_here_;
     SetId bucket_number_, inode_number_, serial_number_;
     std::uint32_t slots_ = 1;
     std::vector<std::uint32_t> own_volumes_;

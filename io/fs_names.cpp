@@ -15,18 +15,17 @@ constexpr std::uint8_t directory_type = S_IFDIR >> 12;
 }  // namespace
 
 // Of something made there; who may not make anything there is refused.
-Result<InodeHead> Core::new_head(const Parent& at, const Credentials& who, std::uint32_t mode) {
-    auto directory = head_of(at.directory);
-    if (!directory) return directory;
-    if (!may(*directory, who, W_OK | X_OK)) return refuse(EACCES, at.name);
+Result<InodeHead> Core::new_head(const Parent& at, const InodeHead& directory,
+                                 const Credentials& who, std::uint32_t mode) {
+    if (!may(directory, who, W_OK | X_OK)) return refuse(EACCES, at.name);
     InodeHead head;
     head.mode = (mode & S_IFMT) | (mode & 07777 & ~(who.umask & 0777));
     if (S_ISLNK(mode)) head.mode = mode;
     head.uid = who.uid;
     head.gid = who.gid;
     head.links = 1;
-    if (directory->mode & S_ISGID) {
-        head.gid = directory->gid;
+    if (directory.mode & S_ISGID) {
+        head.gid = directory.gid;
         if (S_ISDIR(mode)) head.mode |= S_ISGID;
     }
     if (S_ISREG(mode) && (head.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
@@ -34,9 +33,9 @@ Result<InodeHead> Core::new_head(const Parent& at, const Credentials& who, std::
         head.mode &= ~static_cast<std::uint32_t>(S_ISGID);
     if (S_ISDIR(mode)) {
         head.parent = at.directory.value;
-        head.unit_shift = directory->unit_shift;
-        head.count = directory->count;
-        head.placement = directory->placement;
+        head.unit_shift = directory.unit_shift;
+        head.count = directory.count;
+        head.placement = directory.placement;
     }
     return head;
 }
@@ -55,7 +54,7 @@ Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32
     auto directory = head_of(at.directory);
     if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
     NewInode inode;
-    auto head = new_head(at, who, S_IFREG | (mode & 07777));
+    auto head = new_head(at, *directory, who, S_IFREG | (mode & 07777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     inode.head.layout = new_layout(*directory, striping).packed();
@@ -72,7 +71,9 @@ Result<void> Core::symlink(const Parent& at, const Credentials& who, std::string
     SSI_TRY(require_absent(at));
     if (at.slash) return refuse(ENOENT, at.name);
     NewInode inode;
-    auto head = new_head(at, who, S_IFLNK | 0777);
+    auto directory = head_of(at.directory);
+    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
+    auto head = new_head(at, *directory, who, S_IFLNK | 0777);
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     inode.content = std::as_bytes(std::span(target));
@@ -87,7 +88,9 @@ Result<void> Core::make_directory(const Parent& at, const Credentials& who, std:
     if (at.last != LastName::plain) return refuse(EEXIST, "the directory itself");
     SSI_TRY(require_absent(at));
     NewInode inode;
-    auto head = new_head(at, who, S_IFDIR | (mode & 01777));
+    auto directory = head_of(at.directory);
+    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
+    auto head = new_head(at, *directory, who, S_IFDIR | (mode & 01777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     const SlotId slot = own_slot(chance());

@@ -10,38 +10,9 @@
 #include <map>
 #include <unordered_map>
 
-#include "ssi/io/object_log.hpp"
+#include "object_entries.hpp"
 
 namespace ssi::io {
-
-struct ObjectKey {
-    ObjectId id;
-    bool intent = false;
-    friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
-};
-
-struct ObjectKeyHash {
-    std::size_t operator()(const ObjectKey& key) const noexcept {
-        return hash_object(SetId{key.intent}, key.id);
-    }
-};
-
-struct ObjectEntry {
-    Version version = 0;
-    // raw, zero, ref, intent; remove: there is none now; delta: changes whose value is not there.
-    RecordKind kind = RecordKind::remove;
-    bool covered = false;            // removed with its set: no record of its own says so
-    bool counted = false;            // its bytes are in the live bytes of segments
-    bool holds_set = false;          // counted in SetEntry::covered
-    std::uint32_t value_bytes = 0;
-    std::uint32_t records = 0;       // of this object in the log, needed or not
-    std::uint32_t values = 0;        // of those, all but removals
-    LogPlace place;
-    std::unique_ptr<std::vector<LogPlace>> deltas;   // in order; null: none
-
-    bool is_there() const { return kind != RecordKind::remove; }
-    bool is_removal() const { return kind == RecordKind::remove && !covered; }
-};
 
 class ObjectIndex {
 public:
@@ -74,7 +45,7 @@ public:
 
 private:
     struct SetEntry {
-        std::unordered_map<ObjectKey, ObjectEntry, ObjectKeyHash> entries;
+        ObjectEntries entries;
         std::uint64_t objects = 0;     // that are there, without intents
         std::uint64_t covered = 0;     // entries whose old values the set's removal keeps away
         Version removed = 0;
@@ -82,12 +53,11 @@ private:
         LogPlace place;                // of the set's removal
     };
     void remove_set(SetEntry& set, const FoundRecord& record);
-    void supersede(SetEntry& set, const ObjectKey& key, ObjectEntry& entry,
-                   const FoundRecord& record);
+    void supersede(SetEntry& set, ObjectEntry& entry, const FoundRecord& record);
     void count(ObjectEntry& entry, bool wanted);
     void settle(SetEntry& set, ObjectEntry& entry);
     void settle(SetEntry& set);
-    void tally(SetEntry& set, const ObjectKey& key, bool there, int step);
+    void tally(SetEntry& set, const ObjectEntry& entry, int step);
     void add_live(const LogPlace& place, bool add);
 
     std::map<SetId, SetEntry> sets_;

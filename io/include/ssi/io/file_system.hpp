@@ -41,8 +41,9 @@ struct Options {
 
 class FileSystem {
 public:
-    // Collective, once a session (else exists, EBUSY); new volumes get an empty tree whose root belongs to whoever mounts, mode 0755.
-    // After a crash it recovers first. Failures are the same on every node.
+    // Collective, once a session (else exists, EBUSY); new volumes get an empty tree whose root
+    // belongs to whoever mounts, mode 0755. After a crash it recovers first. Failures are the same
+    // on every node.
     static Result<std::unique_ptr<FileSystem>> mount(Session& session, Options options);
     static Result<std::unique_ptr<FileSystem>> mount(node::Node& node, kddm::Engine& engine,
                                                      Options options);
