@@ -42,8 +42,11 @@ TEST(FileLocks, of_processes_end_with_any_close_and_those_of_opens_with_their_ow
     EXPECT_FINE(second.try_lock({.offset = 25, .length = 1, .owner = 77}));
     EXPECT_ERRNO(EAGAIN, other.try_lock({.offset = 25, .length = 1, .owner = 77}))
         << "of another node";
+    EXPECT_ERRNO(EAGAIN, other.try_lock({.offset = 0, .length = 10}));
+    EXPECT_FINE(f.open(0, O_RDONLY).close());
+    EXPECT_FINE(other.try_lock({.offset = 0, .length = 10})) << "as POSIX has it, by any close";
+    EXPECT_ERRNO(EAGAIN, other.try_lock({.offset = 25, .length = 1}));
     EXPECT_FINE(second.close());
-    EXPECT_FINE(other.try_lock({.offset = 0, .length = 10})) << "as POSIX has it";
     EXPECT_ERRNO(EAGAIN, other.try_lock({.offset = 19, .length = 1}));
     EXPECT_FINE(other.try_lock({.offset = 20, .length = 10})) << "a number's, by either's close";
     EXPECT_FINE(first.close());

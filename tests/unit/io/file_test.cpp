@@ -307,15 +307,17 @@ TEST(AsyncIo, a_sync_comes_after_the_earlier_ones_of_its_file_alone) {
 TEST(AsyncIo, who_waits_while_it_stops_is_told) {
     test::LoopNodes nodes(1);
     nodes.start();
-    std::atomic<bool> go{false};
+    std::atomic<bool> begun{false}, go{false};
     std::unique_ptr<kddm::Pending> held_up, running;
     {
         AsyncIo async(nodes[0]);
         running = async.begin(1, false, [&]() -> Result<std::uint64_t> {
+            begun = true;
             while (!go) std::this_thread::yield();
             return 3;
         });
         held_up = async.begin(1, true, [&]() -> Result<std::uint64_t> { return 0; });
+        while (!begun) std::this_thread::yield();
         std::thread waits([&] {
             EXPECT_TRUE(held_up->wait_for(kddm::Pending::forever));
             go = true;
