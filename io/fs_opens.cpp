@@ -37,6 +37,7 @@ Result<void> Core::closed(InodeId inode) {
 // With the inode grabbed, at its home.
 Result<bool> Core::is_open(InodeId inode) {
     if (opens_here_.keeps(inode)) return true;
+    if (!opens_.is_known_here(ObjectId(inode.value))) return false;
     std::uint64_t elsewhere = 0;
     auto read = opens_.read_into(ObjectId(inode.value), 0,
                                  std::as_writable_bytes(std::span(&elsewhere, 1)));

@@ -65,6 +65,10 @@ public:
     ObjectEntry& find_or_add(const ObjectKey& key);
     void erase(ObjectEntry& entry);
     std::size_t size() const { return size_; }
+    std::size_t bytes() const {      // of memory, without deltas
+        return slots_.capacity() * sizeof(Slot) + blocks_.size() * block_entries * 64 +
+               free_.capacity() * sizeof free_[0];
+    }
     template <class F>
     void for_each(F&& f) {
         for (std::uint32_t number = 0; number < made_; ++number)

@@ -70,11 +70,11 @@ void ObjectIndex::tally(SetEntry& set, const ObjectEntry& entry, int step) {
     set.objects += step;
 }
 
-void ObjectIndex::apply(const FoundRecord& record) {
+void ObjectIndex::apply(const FoundRecord& record, ObjectEntry* known) {
     SetEntry& set = sets_[record.set];
     if (is_set_removal(record)) return remove_set(set, record);
     const ObjectKey key = key_of(record);
-    ObjectEntry& entry = set.entries.find_or_add(key);
+    ObjectEntry& entry = known ? *known : set.entries.find_or_add(key);
     ++entry.records;
     if (is_value(record.kind)) ++entry.values;
     if (!key.intent && record.version < set.removed) {
@@ -151,7 +151,7 @@ void ObjectIndex::forget(std::uint64_t segment, std::span<const Name> records) {
     live_.erase(segment);
 }
 
-const ObjectEntry* ObjectIndex::find(SetId set, const ObjectKey& key) const {
+ObjectEntry* ObjectIndex::find(SetId set, const ObjectKey& key) {
     const auto found = sets_.find(set);
     return found == sets_.end() ? nullptr : found->second.entries.find(key);
 }

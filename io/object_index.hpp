@@ -25,10 +25,14 @@ public:
     };
     static Name name_of(const FoundRecord& record);
 
-    void apply(const FoundRecord& record);
+    // `entry`: the object's, where that is known.
+    void apply(const FoundRecord& record, ObjectEntry* entry = nullptr);
     void forget(std::uint64_t segment, std::span<const Name> records);
 
-    const ObjectEntry* find(SetId set, const ObjectKey& key) const;   // null: never heard of
+    ObjectEntry* find(SetId set, const ObjectKey& key);   // null: never heard of
+    const ObjectEntry* find(SetId set, const ObjectKey& key) const {
+        return const_cast<ObjectIndex*>(this)->find(set, key);
+    }
     const ObjectEntry* find_there(SetId set, const ObjectKey& key) const;
     // Whether recovery would miss something without this very record.
     bool needs(const FoundRecord& record) const;

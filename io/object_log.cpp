@@ -117,11 +117,11 @@ Result<std::unique_ptr<ObjectLog>> ObjectLog::open(ObjectLogOptions options) {
 
 // With the lock. What a change becomes: a delta, or the whole value when there are many deltas.
 Result<void> ObjectLog::Impl::plan_change(Plan& plan, Operations operations, std::size_t number,
-                                          const std::map<std::size_t, Folded>& folded) const {
+                                          const std::map<std::size_t, Folded>& folded) {
     const LogTransaction::Operation& operation = operations[number];
     LogRecord record = operation.record;
-    const ObjectEntry* const entry = index.find_there(record.set, {record.id, false});
-    if (!entry)
+    ObjectEntry* const entry = index.find(record.set, {record.id, false});
+    if (!entry || !entry->is_there())
         return fail(Errc::not_found, fmt::format("{} is not there to be changed", name_of(record)));
     if (entry->kind == RecordKind::ref)
         return fail(Errc::invalid_argument,
@@ -141,7 +141,7 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, Operations operations, std
         found != folded.end() && found->second.version == entry->version) {
         record.kind = RecordKind::raw;
         record.payload = without_zero_tail(found->second.bytes);
-        plan.records.push_back(record);
+        plan.add(record, entry);
         ++plan.folded;
         return {};
     }
@@ -156,7 +156,7 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, Operations operations, std
         }
         record.kind = RecordKind::raw;
         record.payload = without_zero_tail(operation.whole);
-        plan.records.push_back(record);
+        plan.add(record, entry);
         ++plan.folded;
         return {};
     }
@@ -166,12 +166,12 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, Operations operations, std
     const auto delta = std::span(plan.deltas).subspan(begin);
     encode_delta(entry->version, operation.changes, delta);
     record.payload = delta;
-    plan.records.push_back(record);
+    plan.add(record, entry);
     return {};
 }
 
 Result<void> ObjectLog::Impl::plan(Plan& out, Operations operations,
-                                   const std::map<std::size_t, Folded>& folded) const {
+                                   const std::map<std::size_t, Folded>& folded) {
     std::size_t bytes = 0;
     for (const LogTransaction::Operation& operation : operations)
         if (operation.record.kind == RecordKind::delta) bytes += delta_bytes(operation.changes);
@@ -180,15 +180,16 @@ Result<void> ObjectLog::Impl::plan(Plan& out, Operations operations,
     for (std::size_t i = 0; i < operations.size(); ++i) {
         const LogRecord& record = operations[i].record;
         if (!only_removes(record.kind)) out.urgency = Urgency::ordinary;
-        const auto there = [&] {
-            return (record.flags & record_whole_set)
-                       ? index.has_objects(record.set)
-                       : index.find_there(record.set, {record.id, is_intent(record)}) != nullptr;
-        };
-        if (record.kind == RecordKind::delta)
+        if (record.kind == RecordKind::delta) {
             SSI_TRY(plan_change(out, operations, i, folded));
-        else if (!only_removes(record.kind) || there())
-            out.records.push_back(record);
+        } else if (!only_removes(record.kind)) {
+            out.add(record, nullptr);
+        } else if (record.flags & record_whole_set) {
+            if (index.has_objects(record.set)) out.add(record, nullptr);
+        } else if (ObjectEntry* const entry = index.find(record.set, {record.id, is_intent(record)});
+                   entry && entry->is_there()) {
+            out.add(record, entry);
+        }
     }
     return {};
 }
@@ -203,12 +204,14 @@ Result<void> ObjectLog::Impl::fold(const LogTransaction::Operation& operation, F
 }
 
 // With the lock: what was appended is what everybody sees.
-void ObjectLog::Impl::note(std::span<const LogRecord> records, const Appended& appended) {
+void ObjectLog::Impl::note(std::span<const LogRecord> records, const Appended& appended,
+                           std::span<ObjectEntry* const> entries) {
     for (std::size_t i = 0; i < records.size(); ++i) {
         const LogRecord& record = records[i];
         index.apply({record.kind, record.flags, record.set, record.id,
                      record.version ? record.version : version_of(appended.batch, i),
-                     record.value_bytes, appended.batch, appended.places[i]});
+                     record.value_bytes, appended.batch, appended.places[i]},
+                    entries.empty() ? nullptr : entries[i]);
     }
     if (appended.places.back().segment == newest_segment) return;
     newest_segment = appended.places.back().segment;
@@ -239,7 +242,7 @@ Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
         if (plan.records.empty()) return state.log->last();   // removes of what is not there
         const auto appended = state.log->try_append(plan.records, plan.urgency);
         if (appended) {
-            state.note(plan.records, *appended);
+            state.note(plan.records, *appended, plan.entries);
             state.statistics.folded_deltas += plan.folded;
             return appended->batch;
         }
