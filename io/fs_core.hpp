@@ -75,6 +75,7 @@ struct NameRequest {
     std::uint64_t hash = 0;
     std::string_view name;
     const Credentials* who = nullptr;
+    NodeId opener = no_node;     // of the file, if it is made: counted before others see it
 };
 struct NewInode {
     InodeHead head;                          // complete but for times
@@ -126,6 +127,7 @@ public:
     Result<void> require(InodeId inode, const Credentials& who, int wanted);   // EACCES
 
     // -- fs_names.cpp
+    // What is made is open already.
     Result<Place> create(const Parent& at, const Credentials& who, std::uint32_t mode,
                          const Striping& striping, bool exclusive, bool* made,
                          VolumeList* volumes);
@@ -196,7 +198,7 @@ private:
     friend class Check;
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
-        create, insert, unlink, make_inode, add_link, drop_link, reap, persist, sync_all,
+        create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
         log, commit, settle, check, has_intent, space,
         lock, lock_granted,   // of LockService
     };
@@ -237,7 +239,6 @@ private:
     Result<NameReply> insert_here(const NameRequest& request, Place place);
     Result<NameReply> unlink_here(const NameRequest& request);
     Result<InodeId> make_inode_here(SlotId slot, const NewInode& inode);
-    Result<void> add_link_here(InodeId inode);
     Result<Gone> drop_link_here(InodeId inode);
     Result<Gone> reap_here(InodeId inode);
     Result<Gone> let_go(kddm::RawGuard& guard, InodeHead head, bool drop, Transaction& tx);
@@ -246,7 +247,7 @@ private:
     Result<NameReply> at_bucket(Verb verb, NameRequest request, const NewInode* inode,
                                 bool exclusive, Place place);
     Result<Gone> at_inode(Verb verb, InodeId inode);
-    Result<Bytes> serve_name(Verb verb, std::span<const std::byte> arguments);
+    Result<Bytes> serve_name(Verb verb, NodeId from, std::span<const std::byte> arguments);
     Result<Bytes> serve_inode(Verb verb, std::span<const std::byte> arguments);
     Result<Bytes> serve_new_inode(std::span<const std::byte> arguments);
     void clean_up(InodeId inode, const Gone& gone);
@@ -277,6 +278,7 @@ private:
 
     // -- fs_opens.cpp
     Result<bool> is_open(InodeId inode);
+    Result<void> count_open(InodeId inode, NodeId by, bool more);   // at the inode's home
 
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);

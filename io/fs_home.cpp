@@ -82,7 +82,9 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     tx.change(volume, bucket_number_, *bucket,
               view.insert({request.name, request.hash, inode, reply.place.type}, time));
     tx.change_made(volume, inode_number_, *guard);
+    if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, true));
     if (auto done = tx.apply(); !done) {
+        if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, false));
         SSI_TRY(guard->resize(0));
         return tl::unexpected<Failure>(std::move(done).error());
     }
@@ -193,22 +195,6 @@ Result<InodeId> Core::make_inode_here(SlotId slot, const NewInode& made) {
         return tl::unexpected<Failure>(std::move(done).error());
     }
     return inode;
-}
-
-Result<void> Core::add_link_here(InodeId inode) {
-    auto guard = inodes_.grab(ObjectId(inode.value));
-    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
-    auto head = inode_head(guard->bytes());
-    if (!head || head->links == 0) return refuse(ENOENT, "the file was removed");
-    ++head->links;
-    head->change_ns = now();
-    Edit edit;
-    edit.object_bytes = static_cast<std::uint32_t>(guard->bytes().size());
-    edit.write(0, &*head, sizeof *head);
-    Transaction tx(*this);
-    tx.change(volume_of(inode), inode_number_, *guard,
-              Edit::of_whole(edit.applied(guard->bytes())));
-    return tx.apply();
 }
 
 Result<Gone> Core::drop_link_here(InodeId inode) {

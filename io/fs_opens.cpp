@@ -34,6 +34,20 @@ Result<void> Core::closed(InodeId inode) {
     return {};
 }
 
+Result<void> Core::count_open(InodeId inode, NodeId by, bool more) {
+    if (by == node_.id()) {
+        if (more)
+            opens_here_.add(inode);
+        else
+            opens_here_.drop(inode);
+        return {};
+    }
+    auto counted = opens_.fetch_add(ObjectId(inode.value), more ? std::uint64_t{1}
+                                                                : ~std::uint64_t{0});
+    if (!counted) return tl::unexpected<Failure>(std::move(counted).error());
+    return {};
+}
+
 // With the inode grabbed, at its home.
 Result<bool> Core::is_open(InodeId inode) {
     if (opens_here_.keeps(inode)) return true;

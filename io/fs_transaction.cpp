@@ -155,7 +155,8 @@ Result<void> Transaction::log_several(std::span<const std::uint32_t> volumes) {
     open.id = {std::uint64_t{core_.node_.id().value} << 32 | open.primary,
                core_.next_intent_.fetch_add(1)};
     Writer intent;
-    for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
+    if (core_.options_.plant != Plant::parts_apart)
+        for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
     for (const std::uint32_t volume : volumes) {
         const bool first = volume == open.primary;
         Writer call;
