@@ -9,7 +9,6 @@
 #include <mutex>
 
 #include "file_open.hpp"
-#include "fs_core.hpp"
 #include "remote_service.hpp"
 #include "ssi/kddm/session.hpp"
 

@@ -108,9 +108,11 @@ void AsyncIo::Impl::work() {
         --wanted;
         lock.unlock();
         auto result = run(job->body);
-        job->body = nullptr;   // it is no longer inside the file
         lock.lock();
         end(*job, std::move(result));
+        lock.unlock();
+        job->body = nullptr;   // it is no longer inside the file: who closes that finds it ended
+        lock.lock();
     }
 }
 

@@ -24,7 +24,7 @@ public:
     // Those that have not begun end with `cancelled`, and so do new ones.
     void stop();
 
-    using Body = std::function<Result<std::uint64_t>()>;   // what it has is gone when it has ended
+    using Body = std::function<Result<std::uint64_t>()>;   // what it has goes when it has ended
     // Dropped before its end a pending operation is taken back, or waited for. `file` is a number
     // of the caller's; after_others: not before all earlier ones with it have ended.
     std::unique_ptr<kddm::Pending> begin(std::uint64_t file, bool after_others, Body body);

@@ -199,7 +199,7 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
-        log, commit, settle, check, has_intent, space,
+        log, commit, settle, check, has_intent, keeps_open, space,
         lock, lock_granted,   // of LockService
     };
     using Bytes = std::vector<std::byte>;
@@ -279,6 +279,7 @@ private:
 
     // -- fs_opens.cpp
     Result<bool> is_open(InodeId inode);
+    Result<Bytes> serve_keeps_open(std::span<const std::byte> arguments);
     Result<void> count_open(InodeId inode, NodeId by, bool more);   // at the inode's home
 
     // -- fs_file.cpp

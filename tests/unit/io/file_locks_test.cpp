@@ -126,11 +126,11 @@ TEST(FileLocks, wait_until_granted_timed_out_cancelled_or_closed) {
     std::this_thread::sleep_for(30ms);
     cancelled = true;
     first.join();
+    EXPECT_FINE(holder.lock_whole(exclusive));
     File closed = f.open(1);
     std::thread second([&] { EXPECT_ERRNO(EBADF, closed.lock({})); });
     std::thread third([&] { EXPECT_ERRNO(EBADF, closed.lock_whole(shared)); });
     std::thread fourth([&] { EXPECT_FINE(waits.lock({})) << "the other open's close is not its"; });
-    EXPECT_FINE(holder.lock_whole(exclusive));
     std::this_thread::sleep_for(50ms);
     EXPECT_FINE(closed.close());
     second.join();

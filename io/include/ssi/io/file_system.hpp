@@ -31,8 +31,8 @@ class Core;
 class VolumeList;
 struct Place;
 
-// Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a change
-// of several logs goes to each by itself.
+// Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a
+// change of several logs goes to each by itself.
 enum class Plant : std::uint8_t { none, forget_way, parts_apart };
 
 struct Options {
