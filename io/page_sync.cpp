@@ -46,6 +46,9 @@ Result<std::vector<std::byte>> Pages::Impl::answer_write_back(
     if (!result) return tl::unexpected<Failure>(std::move(result).error());
     auto logs = this->logs();
     if (!logs) return tl::unexpected<Failure>(std::move(logs).error());
+    if (std::ranges::count_if(logs->of, [](io::ObjectLog* log) { return log; }) > 1)
+        for (io::ObjectLog* log : logs->of)
+            if (log) log->start_commit();
     for (io::ObjectLog* log : logs->of) {
         if (!log) continue;
         if (auto done = log->commit(log->last()); !done)
