@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "fs_core.hpp"
+#include "remote_service.hpp"
 #include "ssi/kddm/session.hpp"
 
 namespace ssi::fs {
@@ -45,6 +46,7 @@ struct File::Open {
     bool writes() const { return (flags & O_ACCMODE) != O_RDONLY; }
 };
 
+File::File() = default;
 File::File(std::unique_ptr<Open> open) : open_(std::move(open)) {}
 File::File(File&&) noexcept = default;
 File& File::operator=(File&& other) noexcept {
@@ -184,13 +186,14 @@ Result<T> about(std::string_view path, Result<T> result) {
 }  // namespace
 
 struct FileSystem::Handle {
-    std::unique_ptr<Core> core;
+    std::shared_ptr<Core> core;
     sys::Mutex mutex;
     std::shared_ptr<const Credentials> who;
     std::shared_ptr<const Credentials> credentials() {
         std::lock_guard lock(mutex);
         return who;
     }
+    std::unique_ptr<RemoteService> remote;   // acts by the core, on behalf of the node's user
 };
 
 FileSystem::FileSystem(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
@@ -202,12 +205,20 @@ Result<std::unique_ptr<FileSystem>> FileSystem::mount(Session& session, Options 
 
 Result<std::unique_ptr<FileSystem>> FileSystem::mount(node::Node& node, kddm::Engine& engine,
                                                       Options options) {
+    auto directories = options.volumes.directories;
     auto core = Core::mount(node, engine, std::move(options));
     if (!core) return tl::unexpected<Failure>(std::move(core).error());
-    auto handle = std::make_unique<Handle>();
-    handle->core = std::move(*core);
-    handle->who = std::make_shared<const Credentials>(Credentials::of_process());
-    return std::unique_ptr<FileSystem>(new FileSystem(std::move(handle)));
+    const std::shared_ptr<Core> shared = std::move(*core);
+    const auto make = [&] {
+        auto handle = std::make_unique<Handle>();
+        handle->core = shared;
+        handle->who = std::make_shared<const Credentials>(Credentials::of_process());
+        return std::unique_ptr<FileSystem>(new FileSystem(std::move(handle)));
+    };
+    auto made = make();
+    made->handle_->remote =
+        std::make_unique<RemoteService>(node, make(), std::move(directories));
+    return made;
 }
 
 Core& FileSystem::core() { return *handle_->core; }
@@ -275,7 +286,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
         if (!made && who->uid != 0)
             SSI_TRY(core().require(place->inode, *who,
                                    (access != O_WRONLY ? R_OK : 0) | (writes ? W_OK : 0)));
-        if (auto opened = core().opened(place->inode); !opened) {
+        if (auto opened = made ? Result<void>{} : core().opened(place->inode); !opened) {
             // Removed or replaced between: the name may lead to another by now.
             if (opened.error().sys_errno == ENOENT && tries < most_tries) continue;
             return tl::unexpected<Failure>(std::move(opened).error());
@@ -419,6 +430,9 @@ Result<void> FileSystem::sync() { return core().sync_all(); }
 Result<Space> FileSystem::space() { return core().space(); }
 Result<void> FileSystem::drop_caches() { return core().pages().drop_caches(); }
 Result<CheckReport> FileSystem::check(bool repair) { return core().run_check(repair, false); }
-Result<void> FileSystem::close() { return core().close(); }
+Result<void> FileSystem::close() {
+    handle_->remote.reset();
+    return core().close();
+}
 
 }  // namespace ssi::fs

@@ -139,15 +139,16 @@ Edit BucketView::insert(const NewEntry& entry, std::int64_t now) const {
         std::vector<std::byte> value = compacted(added.bytes);
         append(value, added, entry.name);
         finish(value, head);
-        return Edit::of_whole(std::move(value));
+        return Edit::of_whole(value);
     }
     Edit edit;
-    std::vector<std::byte> bytes;
-    append(bytes, added, entry.name);
+    std::byte bytes[sizeof added + UINT8_MAX + 1] = {};
+    std::memcpy(bytes, &added, sizeof added);
+    std::memcpy(bytes + sizeof added, entry.name.data(), entry.name.size());
     head.used += added.bytes;
     edit.object_bytes = tight ? room_for(head.used) : static_cast<std::uint32_t>(bytes_.size());
     edit.write(0, &head, sizeof head);
-    edit.write(head_.used, bytes.data(), bytes.size());
+    edit.write(head_.used, bytes, added.bytes);
     return edit;
 }
 

@@ -45,7 +45,7 @@ struct EntryView {
     std::uint32_t offset = 0;
 };
 
-inline constexpr std::uint32_t bucket_split_bytes = 8u << 10;
+inline constexpr std::uint32_t bucket_split_bytes = 4u << 10;
 inline constexpr unsigned most_depth = 32;
 
 std::uint64_t name_hash(std::string_view name);

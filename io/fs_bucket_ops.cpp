@@ -78,9 +78,9 @@ Result<void> Core::split(InodeId directory, std::uint64_t index) {
     const std::uint16_t depth = static_cast<std::uint16_t>(view.head().depth + 1);
     Transaction tx(*this);
     tx.change(volume_of_bucket(directory, index), bucket_number_, *guard,
-              Edit::of_whole(std::move(halves.stays)));
+              Edit::of_whole(halves.stays));
     tx.change(volume_of_bucket(directory, other), bucket_number_, *new_guard,
-              Edit::of_whole(std::move(halves.goes)));
+              Edit::of_whole(halves.goes));
     SSI_TRY(tx.apply());
     learn(directory, depth);
     return {};

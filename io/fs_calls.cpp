@@ -19,6 +19,7 @@ struct NameArguments {
     std::uint64_t hash = 0;
     std::uint32_t uid = 0;
     bool exclusive = false;
+    bool opens = false;
     Place place;
 };
 
@@ -32,16 +33,16 @@ void Core::register_calls() {
                            return serve(*this, verb, arguments);
                        });
     };
+    for (const Verb verb : {Verb::create, Verb::insert, Verb::unlink})
+        calls_->handle(static_cast<std::uint8_t>(verb), Sort::operation,
+                       [this, verb](NodeId from, std::span<const std::byte> arguments) {
+                           return serve_name(verb, from, arguments);
+                       });
     using Arguments = std::span<const std::byte>;
-    const auto name = [](Core& c, Verb v, Arguments a) { return c.serve_name(v, a); };
     const auto inode = [](Core& c, Verb v, Arguments a) { return c.serve_inode(v, a); };
-    add(Verb::create, Sort::operation, name);
-    add(Verb::insert, Sort::operation, name);
-    add(Verb::unlink, Sort::operation, name);
     add(Verb::make_inode, Sort::operation,
         [](Core& c, Verb, Arguments a) { return c.serve_new_inode(a); });
-    for (const Verb verb :
-         {Verb::add_link, Verb::drop_link, Verb::reap, Verb::persist, Verb::sync_all})
+    for (const Verb verb : {Verb::drop_link, Verb::reap, Verb::persist, Verb::sync_all})
         add(verb, Sort::operation, inode);
     add(Verb::log, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_log(a); });
     add(Verb::commit, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_commit(a); });
@@ -75,7 +76,8 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
         } else {
             Writer call;
             call.put(NameArguments{request.directory, request.index, request.hash,
-                                   request.who ? request.who->uid : 0, exclusive, place});
+                                   request.who ? request.who->uid : 0, exclusive,
+                                   request.opener != no_node, place});
             call.text(request.name);
             if (inode) call.put(inode->head).block(inode->content);
             auto answer = calls_->call(home, static_cast<std::uint8_t>(verb), call.bytes());
@@ -95,12 +97,14 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
     }
 }
 
-Result<Core::Bytes> Core::serve_name(Verb verb, std::span<const std::byte> arguments) {
+Result<Core::Bytes> Core::serve_name(Verb verb, NodeId from,
+                                     std::span<const std::byte> arguments) {
     Reader reader(arguments);
     const auto a = reader.get<NameArguments>();
     Credentials who;
     who.uid = a.uid;
-    NameRequest request{a.directory, a.index, a.hash, reader.text(), &who};
+    NameRequest request{a.directory, a.index, a.hash, reader.text(), &who,
+                        a.opens ? from : no_node};
     NewInode made;
     if (verb == Verb::create) {
         made.head = reader.get<InodeHead>();
@@ -132,7 +136,6 @@ Result<Core::Bytes> Core::serve_inode(Verb verb, std::span<const std::byte> argu
     Result<Gone> gone = Gone{};
     Result<void> done;
     switch (verb) {
-        case Verb::add_link: done = add_link_here(inode); break;
         case Verb::drop_link: gone = drop_link_here(inode); break;
         case Verb::reap: gone = reap_here(inode); break;
         case Verb::persist: done = persist_here(inode); break;

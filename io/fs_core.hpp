@@ -2,9 +2,9 @@
 // Core: kDFS on one node, below paths' comfort and above sets: what FileSystem and whatever else
 // shows the file system stand on. One file per concern: fs_path.cpp (names to inodes),
 // fs_bucket_ops.cpp (entries), fs_home.cpp (operations at their home, and who calls them),
-// fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_file.cpp (bytes),
-// fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects, several logs),
-// fs_recovery.cpp, fs_check.cpp.
+// fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_opens.cpp,
+// fs_file.cpp (bytes), fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects,
+// several logs), fs_recovery.cpp, fs_check.cpp.
 //
 // Order of guards: buckets, then inodes, then pages; each ascending. Thread-safe.
 #pragma once
@@ -22,8 +22,10 @@
 #include "fs_bucket.hpp"
 #include "fs_ids.hpp"
 #include "fs_inode.hpp"
+#include "fs_opens.hpp"
 #include "fs_pages.hpp"
 #include "fs_wire.hpp"
+#include "ssi/base/small_vector.hpp"
 #include "ssi/io/file_system.hpp"
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/many.hpp"
@@ -41,10 +43,10 @@ public:
             if (v == volume) return;
         volumes_.push_back(volume);
     }
-    const std::vector<std::uint32_t>& all() const { return volumes_; }
+    std::span<const std::uint32_t> all() const { return volumes_; }
 
 private:
-    std::vector<std::uint32_t> volumes_;
+    SmallVector<std::uint32_t, 6> volumes_;
 };
 
 // What a name leads to.
@@ -71,6 +73,7 @@ struct NameRequest {
     std::uint64_t hash = 0;
     std::string_view name;
     const Credentials* who = nullptr;
+    NodeId opener = no_node;     // of the file, if it is made: counted before others see it
 };
 struct NewInode {
     InodeHead head;                          // complete but for times
@@ -122,6 +125,7 @@ public:
     Result<void> require(InodeId inode, const Credentials& who, int wanted);   // EACCES
 
     // -- fs_names.cpp
+    // What is made is open already.
     Result<Place> create(const Parent& at, const Credentials& who, std::uint32_t mode,
                          const Striping& striping, bool exclusive, bool* made,
                          VolumeList* volumes);
@@ -147,9 +151,11 @@ public:
     Result<void> remove_xattr(InodeId inode, const Credentials& who, std::string_view name);
     Result<Space> space();
 
-    // -- fs_file.cpp
+    // -- fs_opens.cpp
     Result<void> opened(InodeId inode);                // one more open of it; ENOENT
     Result<void> closed(InodeId inode);
+
+    // -- fs_file.cpp
     Result<std::size_t> read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,
                              Stream* stream);
     Result<std::size_t> write(InodeId inode, std::uint64_t offset,
@@ -184,7 +190,7 @@ private:
     friend class Check;
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
-        create, insert, unlink, make_inode, add_link, drop_link, reap, persist, sync_all,
+        create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
         log, commit, settle, check, has_intent, space,
     };
     using Bytes = std::vector<std::byte>;
@@ -202,7 +208,8 @@ private:
     NodeId home_of_bucket(InodeId directory, std::uint64_t index) const;
     Result<std::uint64_t> next_serial(std::uint32_t volume);
     SlotId own_slot(std::uint64_t chance) const;       // of a volume of this node, or of any
-    Result<InodeHead> new_head(const Parent& at, const Credentials& who, std::uint32_t mode);
+    static Result<InodeHead> new_head(const Parent& at, const InodeHead& directory,
+                                      const Credentials& who, std::uint32_t mode);
     Layout new_layout(const InodeHead& directory, const Striping& wanted) const;
     std::uint64_t chance() const;
 
@@ -223,7 +230,6 @@ private:
     Result<NameReply> insert_here(const NameRequest& request, Place place);
     Result<NameReply> unlink_here(const NameRequest& request);
     Result<InodeId> make_inode_here(SlotId slot, const NewInode& inode);
-    Result<void> add_link_here(InodeId inode);
     Result<Gone> drop_link_here(InodeId inode);
     Result<Gone> reap_here(InodeId inode);
     Result<Gone> let_go(kddm::RawGuard& guard, InodeHead head, bool drop, Transaction& tx);
@@ -232,7 +238,7 @@ private:
     Result<NameReply> at_bucket(Verb verb, NameRequest request, const NewInode* inode,
                                 bool exclusive, Place place);
     Result<Gone> at_inode(Verb verb, InodeId inode);
-    Result<Bytes> serve_name(Verb verb, std::span<const std::byte> arguments);
+    Result<Bytes> serve_name(Verb verb, NodeId from, std::span<const std::byte> arguments);
     Result<Bytes> serve_inode(Verb verb, std::span<const std::byte> arguments);
     Result<Bytes> serve_new_inode(std::span<const std::byte> arguments);
     void clean_up(InodeId inode, const Gone& gone);
@@ -260,6 +266,10 @@ private:
                                F&& change);
     // -- fs_list.cpp
     Result<void> add_attributes(std::span<DirectoryEntry> entries);
+
+    // -- fs_opens.cpp
+    Result<bool> is_open(InodeId inode);
+    Result<void> count_open(InodeId inode, NodeId by, bool more);   // at the inode's home
 
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
@@ -297,6 +307,7 @@ private:
     std::unique_ptr<io::Calls> calls_;
     std::unique_ptr<Pages> pages_;
     kddm::RawSet buckets_, inodes_, opens_;
+    OpensHere opens_here_;
     SetId bucket_number_, inode_number_, serial_number_;
     std::uint32_t slots_ = 1;
     std::vector<std::uint32_t> own_volumes_;

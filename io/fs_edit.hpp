@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "ssi/base/small_vector.hpp"
 #include "ssi/io/object_log.hpp"
 #include "ssi/kddm/raw_set.hpp"
 
@@ -23,21 +24,23 @@ struct Edit {
     };
     std::uint32_t object_bytes = 0;  // the object's length afterwards
     bool whole = false;              // the only piece is all of it
-    std::vector<Piece> pieces;
-    std::vector<std::byte> bytes;
+    // Inside for what is small, which is what most operations change.
+    SmallVector<Piece, 3> pieces;
+    SmallVector<std::byte, 192> bytes;
 
     void write(std::uint32_t offset, const void* from, std::size_t length) {
+        if (length == 0) return;
         pieces.push_back({offset, static_cast<std::uint32_t>(length),
                           static_cast<std::uint32_t>(bytes.size())});
-        const auto* first = static_cast<const std::byte*>(from);
-        bytes.insert(bytes.end(), first, first + length);
+        const std::size_t at = bytes.size();
+        bytes.resize(at + length);
+        std::memcpy(bytes.data() + at, from, length);
     }
-    static Edit of_whole(std::vector<std::byte> value) {
+    static Edit of_whole(std::span<const std::byte> value) {
         Edit edit;
         edit.object_bytes = static_cast<std::uint32_t>(value.size());
         edit.whole = true;
-        edit.pieces.push_back({0, edit.object_bytes, 0});
-        edit.bytes = std::move(value);
+        edit.write(0, value.data(), value.size());
         return edit;
     }
     std::span<const std::byte> piece(const Piece& p) const {

@@ -52,28 +52,6 @@ Result<InodeHead> Core::peek(InodeId inode) {
     return tl::unexpected<Failure>(std::move(read).error());
 }
 
-Result<void> Core::opened(InodeId inode) {
-    if (auto added = opens_.fetch_add(ObjectId(inode.value), std::uint64_t{1}); !added)
-        return tl::unexpected<Failure>(std::move(added).error());
-    auto head = peek(inode);
-    if (head && head->links != 0) return {};
-    (void)closed(inode);
-    if (!head) return tl::unexpected<Failure>(std::move(head).error());
-    return refuse(ENOENT, "the file was removed");
-}
-
-Result<void> Core::closed(InodeId inode) {
-    auto before = opens_.fetch_add(ObjectId(inode.value), ~std::uint64_t{0});
-    if (!before) return tl::unexpected<Failure>(std::move(before).error());
-    if (*before != 1) return {};
-    auto head = peek(inode);
-    if (!head || head->links != 0) return {};
-    auto gone = at_inode(Verb::reap, inode);
-    if (!gone) return tl::unexpected<Failure>(std::move(gone).error());
-    clean_up(inode, *gone);
-    return {};
-}
-
 Result<std::size_t> Core::read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,
                                Stream* stream) {
     SSI_TRY(check_range(offset, 0));

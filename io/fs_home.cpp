@@ -45,7 +45,11 @@ Result<kddm::RawGuard> Core::new_inode_guard(InodeId inode, const NewInode& made
     head.inline_bytes = static_cast<std::uint32_t>(made.content.size());
     if (!made.content.empty()) head.size = made.content.size();
     if (head.is_directory() && head.parent == 0) head.parent = inode.value;
-    SSI_TRY(Edit::of_whole(make_inode_value(head, made.content)).apply(*guard));
+    SSI_TRY(guard->resize_for_overwrite(sizeof head + made.content.size()));
+    const auto value = guard->writable();
+    std::memcpy(value.data(), &head, sizeof head);
+    if (!made.content.empty())
+        std::memcpy(value.data() + sizeof head, made.content.data(), made.content.size());
     return guard;
 }
 
@@ -62,7 +66,8 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
         reply.place = {InodeId(entry->head.inode), entry->head.type};
         return reply;
     }
-    SSI_TRY(require_alive(request.directory));
+    // A directory that was removed has no bucket; nor has one that is new.
+    if (!view.exists()) SSI_TRY(require_alive(request.directory));
     const std::uint32_t volume = volume_of_bucket(request.directory, request.index);
     auto serial = next_serial(volume);
     if (!serial) return tl::unexpected<Failure>(std::move(serial).error());
@@ -77,7 +82,9 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     tx.change(volume, bucket_number_, *bucket,
               view.insert({request.name, request.hash, inode, reply.place.type}, time));
     tx.change_made(volume, inode_number_, *guard);
+    if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, true));
     if (auto done = tx.apply(); !done) {
+        if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, false));
         SSI_TRY(guard->resize(0));
         return tl::unexpected<Failure>(std::move(done).error());
     }
@@ -91,7 +98,7 @@ Result<NameReply> Core::insert_here(const NameRequest& request, Place place) {
     const BucketView view(bucket->bytes());
     if (auto wrong = misplaced(request, view)) return *wrong;
     if (view.find(request.name, request.hash)) return refuse(EEXIST, request.name);
-    SSI_TRY(require_alive(request.directory));
+    if (!view.exists()) SSI_TRY(require_alive(request.directory));
     Transaction tx(*this);
     tx.change(volume_of_bucket(request.directory, request.index), bucket_number_, *bucket,
               view.insert({request.name, request.hash, place.inode, place.type}, now()));
@@ -152,10 +159,9 @@ Result<Gone> Core::let_go(kddm::RawGuard& guard, InodeHead head, bool drop, Tran
     Gone gone;
     if (drop && head.links > 0) --head.links;
     if (head.links == 0) {
-        std::uint64_t opens = 0;
-        auto read = opens_.read_into(id, 0, std::as_writable_bytes(std::span(&opens, 1)));
-        if (!read) return tl::unexpected<Failure>(std::move(read).error());
-        gone.gone = opens == 0;
+        auto open = is_open(InodeId(id.lo));
+        if (!open) return tl::unexpected<Failure>(std::move(open).error());
+        gone.gone = !*open;
     }
     if (gone.gone) {
         gone.paged = head.paged();
@@ -189,22 +195,6 @@ Result<InodeId> Core::make_inode_here(SlotId slot, const NewInode& made) {
         return tl::unexpected<Failure>(std::move(done).error());
     }
     return inode;
-}
-
-Result<void> Core::add_link_here(InodeId inode) {
-    auto guard = inodes_.grab(ObjectId(inode.value));
-    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
-    auto head = inode_head(guard->bytes());
-    if (!head || head->links == 0) return refuse(ENOENT, "the file was removed");
-    ++head->links;
-    head->change_ns = now();
-    Edit edit;
-    edit.object_bytes = static_cast<std::uint32_t>(guard->bytes().size());
-    edit.write(0, &*head, sizeof *head);
-    Transaction tx(*this);
-    tx.change(volume_of(inode), inode_number_, *guard,
-              Edit::of_whole(edit.applied(guard->bytes())));
-    return tx.apply();
 }
 
 Result<Gone> Core::drop_link_here(InodeId inode) {

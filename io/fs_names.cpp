@@ -15,18 +15,17 @@ constexpr std::uint8_t directory_type = S_IFDIR >> 12;
 }  // namespace
 
 // Of something made there; who may not make anything there is refused.
-Result<InodeHead> Core::new_head(const Parent& at, const Credentials& who, std::uint32_t mode) {
-    auto directory = head_of(at.directory);
-    if (!directory) return directory;
-    if (!may(*directory, who, W_OK | X_OK)) return refuse(EACCES, at.name);
+Result<InodeHead> Core::new_head(const Parent& at, const InodeHead& directory,
+                                 const Credentials& who, std::uint32_t mode) {
+    if (!may(directory, who, W_OK | X_OK)) return refuse(EACCES, at.name);
     InodeHead head;
     head.mode = (mode & S_IFMT) | (mode & 07777 & ~(who.umask & 0777));
     if (S_ISLNK(mode)) head.mode = mode;
     head.uid = who.uid;
     head.gid = who.gid;
     head.links = 1;
-    if (directory->mode & S_ISGID) {
-        head.gid = directory->gid;
+    if (directory.mode & S_ISGID) {
+        head.gid = directory.gid;
         if (S_ISDIR(mode)) head.mode |= S_ISGID;
     }
     if (S_ISREG(mode) && (head.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
@@ -34,9 +33,9 @@ Result<InodeHead> Core::new_head(const Parent& at, const Credentials& who, std::
         head.mode &= ~static_cast<std::uint32_t>(S_ISGID);
     if (S_ISDIR(mode)) {
         head.parent = at.directory.value;
-        head.unit_shift = directory->unit_shift;
-        head.count = directory->count;
-        head.placement = directory->placement;
+        head.unit_shift = directory.unit_shift;
+        head.count = directory.count;
+        head.placement = directory.placement;
     }
     return head;
 }
@@ -55,12 +54,13 @@ Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32
     auto directory = head_of(at.directory);
     if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
     NewInode inode;
-    auto head = new_head(at, who, S_IFREG | (mode & 07777));
+    auto head = new_head(at, *directory, who, S_IFREG | (mode & 07777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     inode.head.layout = new_layout(*directory, striping).packed();
-    auto reply = at_bucket(Verb::create, {.directory = at.directory, .name = at.name}, &inode,
-                           exclusive, {});
+    auto reply = at_bucket(
+        Verb::create, {.directory = at.directory, .name = at.name, .opener = node_.id()}, &inode,
+        exclusive, {});
     if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
     *made = reply->made;
     add_way(*volumes, at.directory, reply->index);
@@ -72,7 +72,9 @@ Result<void> Core::symlink(const Parent& at, const Credentials& who, std::string
     SSI_TRY(require_absent(at));
     if (at.slash) return refuse(ENOENT, at.name);
     NewInode inode;
-    auto head = new_head(at, who, S_IFLNK | 0777);
+    auto directory = head_of(at.directory);
+    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
+    auto head = new_head(at, *directory, who, S_IFLNK | 0777);
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     inode.content = std::as_bytes(std::span(target));
@@ -87,7 +89,9 @@ Result<void> Core::make_directory(const Parent& at, const Credentials& who, std:
     if (at.last != LastName::plain) return refuse(EEXIST, "the directory itself");
     SSI_TRY(require_absent(at));
     NewInode inode;
-    auto head = new_head(at, who, S_IFDIR | (mode & 01777));
+    auto directory = head_of(at.directory);
+    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
+    auto head = new_head(at, *directory, who, S_IFDIR | (mode & 01777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     const SlotId slot = own_slot(chance());
@@ -103,20 +107,41 @@ Result<void> Core::make_directory(const Parent& at, const Credentials& who, std:
     return tl::unexpected<Failure>(std::move(reply).error());
 }
 
+// Name and count change together, so that a file that lost its last name gets no other.
 Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
     if (to.last != LastName::plain) return refuse(EEXIST, "the directory itself");
     SSI_TRY(require_absent(to));
     if (to.slash) return refuse(ENOENT, to.name);
     SSI_TRY(require(to.directory, who, W_OK | X_OK));
     if (from.is_directory()) return refuse(EPERM, "a link to a directory");
-    auto linked = at_inode(Verb::add_link, from.inode);
-    if (!linked) return tl::unexpected<Failure>(std::move(linked).error());
-    auto reply = at_bucket(Verb::insert, {.directory = to.directory, .name = to.name}, nullptr,
-                           true, from);
-    if (reply) return {};
-    auto gone = at_inode(Verb::drop_link, from.inode);
-    if (gone) clean_up(from.inode, *gone);
-    return tl::unexpected<Failure>(std::move(reply).error());
+    std::uint64_t split_index = 0;
+    {
+        const std::uint64_t hash = name_hash(to.name);
+        auto bucket = bucket_for(to.directory, hash, kddm::Access::write);
+        if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
+        const BucketView view(bucket->guard.bytes());
+        if (view.find(to.name, hash)) return refuse(EEXIST, to.name);
+        if (!view.exists()) SSI_TRY(require_alive(to.directory));
+        auto inode = inodes_.grab(ObjectId(from.inode.value));
+        if (!inode) return tl::unexpected<Failure>(std::move(inode).error());
+        auto head = inode_head(inode->bytes());
+        if (!head || head->links == 0) return refuse(ENOENT, "the file was removed");
+        const std::int64_t time = now();
+        ++head->links;
+        head->change_ns = time;
+        Edit counted;
+        counted.object_bytes = static_cast<std::uint32_t>(inode->bytes().size());
+        counted.write(0, &*head, sizeof *head);
+        Transaction tx(*this);
+        tx.change(volume_of_bucket(to.directory, bucket->index), bucket_number_, bucket->guard,
+                  view.insert({to.name, hash, from.inode, from.type}, time));
+        tx.change(volume_of(from.inode), inode_number_, *inode,
+                  Edit::of_whole(counted.applied(inode->bytes())));
+        SSI_TRY(tx.apply());
+        if (!BucketView(bucket->guard.bytes()).should_split()) return {};
+        split_index = bucket->index;
+    }
+    return split(to.directory, split_index);
 }
 
 Result<void> Core::unlink(const Parent& at, const Credentials& who) {

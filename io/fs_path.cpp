@@ -27,18 +27,20 @@ public:
         while (after < text_.size() && text_[after] == '/') ++after;
         last = after == text_.size();
         slash = after > end;
-        return std::string_view(text_).substr(begin, end - begin);
+        return text_.substr(begin, end - begin);
     }
     void put_in_front(std::string_view target) {
         std::string text(target);
-        text.append(text_, at_);
-        text_ = std::move(text);
+        text.append(text_.substr(at_));
+        own_ = std::move(text);
+        text_ = own_;
         at_ = 0;
     }
     bool last = false, slash = false;
 
 private:
-    std::string text_;
+    std::string_view text_;          // the caller's, or `own_`
+    std::string own_;
     std::size_t at_ = 0;
 };
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "fs_core.hpp"
@@ -75,7 +77,7 @@ Result<void> Core::commit_way(const Parent& from, const Parent& to) {
     if (from.directory == to.directory) return {};
     VolumeList others;
     for (const std::uint32_t volume : to.volumes.all())
-        if (from.volumes.all() != std::vector{volume}) others.add(volume);
+        if (!std::ranges::equal(from.volumes.all(), std::array{volume})) others.add(volume);
     return commit(others);
 }
 
@@ -122,7 +124,7 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
     if (from.id() == to.id()) {
         const std::vector<std::byte> between = erased.applied(from.bytes());
         std::vector<std::byte> after = put(BucketView(between)).applied(between);
-        return tx.change(volume, bucket_number_, from, Edit::of_whole(std::move(after)));
+        return tx.change(volume, bucket_number_, from, Edit::of_whole(after));
     }
     tx.change(volume, bucket_number_, from, std::move(erased));
     tx.change(volume_of_bucket(m.to.directory, m.to_index), bucket_number_, to,

@@ -49,7 +49,7 @@ Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
     }
     if (auto done = at_inode(Verb::persist, inode); !done)
         return tl::unexpected<Failure>(std::move(done).error());
-    VolumeList all = volumes;
+    VolumeList all = options_.plant == Plant::forget_way ? VolumeList{} : volumes;
     if (head->is_directory()) {
         auto indexes = buckets_of(inode);
         if (!indexes) return tl::unexpected<Failure>(std::move(indexes).error());

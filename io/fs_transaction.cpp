@@ -11,10 +11,10 @@ namespace {
 
 // An object's change is logged as the changed bytes alone; the log takes the whole value, which is
 // at hand, when it has had many.
-std::vector<io::ValueChange> pieces_of(const Edit& edit, std::span<const std::byte> value) {
-    std::vector<io::ValueChange> changes;
-    changes.reserve(edit.pieces.size());
-    for (const Edit::Piece& p : edit.pieces)
+io::ValueChanges pieces_of(std::span<const Edit::Piece> pieces, std::span<const std::byte> value) {
+    io::ValueChanges changes;
+    changes.reserve(pieces.size());
+    for (const Edit::Piece& p : pieces)
         changes.push_back({p.offset, value.subspan(p.offset, p.length)});
     return changes;
 }
@@ -44,11 +44,11 @@ void Transaction::change_made(std::uint32_t volume, SetId number, kddm::RawGuard
 }
 
 Result<void> Transaction::apply() {
-    std::vector<std::uint32_t> volumes;
-    if (first_ != none) volumes.push_back(first_);
-    for (const Change& c : changes_)
-        if (std::ranges::find(volumes, c.volume) == volumes.end()) volumes.push_back(c.volume);
-    SSI_TRY(volumes.size() == 1 ? log_one(volumes.front()) : log_several(std::move(volumes)));
+    VolumeList volumes;
+    if (first_ != none) volumes.add(first_);
+    for (const Change& c : changes_) volumes.add(c.volume);
+    SSI_TRY(volumes.all().size() == 1 ? log_one(volumes.all().front())
+                                      : log_several(volumes.all()));
     return finish();
 }
 
@@ -74,7 +74,7 @@ Result<void> Transaction::log_here(io::ObjectLog& log) {
             continue;
         }
         const bool whole = c.made || c.edit.whole;
-        const Edit done = whole ? Edit{} : c.edit;
+        const auto pieces = c.edit.pieces;
         if (!c.made) SSI_TRY(c.edit.swap(*c.guard));
         c.applied = true;
         const auto value = std::as_const(*c.guard).bytes();
@@ -82,7 +82,7 @@ Result<void> Transaction::log_here(io::ObjectLog& log) {
             change.put(c.number, id, value);
         else
             change.change(c.number, id, static_cast<std::uint32_t>(value.size()),
-                          pieces_of(done, value), value);
+                          pieces_of(pieces, value), value);
     }
     if (auto done = log.apply(change); !done)
         return tl::unexpected<Failure>(std::move(done).error());
@@ -148,14 +148,15 @@ std::vector<std::byte> Transaction::part_of(std::uint32_t volume) const {
 }
 
 // The first part carries all others; then they go to their logs, with a mark each.
-Result<void> Transaction::log_several(std::vector<std::uint32_t> volumes) {
+Result<void> Transaction::log_several(std::span<const std::uint32_t> volumes) {
     Core::OpenIntent open;
     open.primary = volumes.front();
     open.others.assign(volumes.begin() + 1, volumes.end());
     open.id = {std::uint64_t{core_.node_.id().value} << 32 | open.primary,
                core_.next_intent_.fetch_add(1)};
     Writer intent;
-    for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
+    if (core_.options_.plant != Plant::parts_apart)
+        for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
     for (const std::uint32_t volume : volumes) {
         const bool first = volume == open.primary;
         Writer call;

@@ -45,7 +45,7 @@ private:
     static constexpr std::uint32_t none = 0xffffffff;
     Result<void> log_one(std::uint32_t volume);
     Result<void> log_here(io::ObjectLog& log);
-    Result<void> log_several(std::vector<std::uint32_t> volumes);
+    Result<void> log_several(std::span<const std::uint32_t> volumes);
     std::vector<std::byte> part_of(std::uint32_t volume) const;
     Result<void> finish();
     void take_back();

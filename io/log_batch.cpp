@@ -6,6 +6,7 @@
 
 #include "log_hash.hpp"
 #include "ssi/base/assert.hpp"
+#include "ssi/base/small_vector.hpp"
 
 namespace ssi::io {
 namespace {
@@ -94,7 +95,7 @@ void encode_batch(std::span<const LogRecord> records, const HashKey& key, Sequen
                    durable_before, {}};
     head.hash = hash_of(bytes_of(head).first(batch_hashed), seed);
     std::memcpy(out.data(), &head, sizeof head);
-    std::vector<WireRecord> heads;
+    SmallVector<WireRecord, 4> heads;
     heads.reserve(records.size());
     std::byte* at = out.data() + sizeof head;
     for (const LogRecord& record : records) {

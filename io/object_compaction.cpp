@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "object_delta.hpp"
 #include "object_state.hpp"
 
 namespace ssi::io {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t move_bytes = 256 << 10;   // of values, in one batch
 constexpr std::size_t move_records = 1024;
+constexpr std::size_t look_records = 256;         // before others may go on
 constexpr unsigned compact_live_percent = 75;     // what compact() takes
 constexpr unsigned space_live_percent = 90;       // when there is no room left
 
@@ -73,7 +75,10 @@ Result<void> ObjectLog::Impl::move(const std::vector<FoundRecord>& records) {
                 copy.kind = entry->kind;
                 if (entry->deltas && copy.kind == RecordKind::zero) copy.kind = RecordKind::raw;
                 copy.value_bytes = values[i].value_bytes;
-                if (copy.kind != RecordKind::zero) copy.payload = values[i].bytes;
+                if (copy.kind == RecordKind::raw)
+                    copy.payload = without_zero_tail(values[i].bytes);
+                else if (copy.kind != RecordKind::zero)
+                    copy.payload = values[i].bytes;
             }
             copies.push_back(copy);
         }
@@ -104,10 +109,11 @@ Result<void> ObjectLog::Impl::compact_segment(std::uint64_t generation) {
     while (true) {
         std::vector<std::vector<FoundRecord>> rounds(1);
         std::uint64_t bytes = 0;
-        {
+        std::map<std::pair<SetId, ObjectKey>, bool> taken;   // a value and its changes: once
+        for (std::size_t begin = 0; begin < all.size(); begin += look_records) {
             Lock lock(mutex);
-            std::map<std::pair<SetId, ObjectKey>, bool> taken;   // a value and its changes: once
-            for (std::size_t i = 0; i < all.size(); ++i) {
+            const std::size_t end = std::min(all.size(), begin + look_records);
+            for (std::size_t i = begin; i < end; ++i) {
                 if (!index.needs(all[i])) continue;
                 if (plants.tombstones_dropped && all[i].kind == RecordKind::remove) continue;
                 if (!names[i].whole_set && !taken.emplace(

@@ -3,9 +3,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace ssi::io {
+
+std::span<const std::byte> without_zero_tail(std::span<const std::byte> value) {
+    constexpr std::size_t few = 64;   // not worth it
+    static constexpr std::byte zeroes[256] = {};
+    std::size_t end = value.size();
+    while (end > 0) {
+        const std::size_t step = std::min(end, sizeof zeroes);
+        if (std::memcmp(value.data() + end - step, zeroes, step) != 0) break;
+        end -= step;
+    }
+    while (end >= 8 && std::memcmp(value.data() + end - 8, zeroes, 8) == 0) end -= 8;
+    return value.size() - end < few ? value : value.first(end);
+}
 
 std::size_t delta_bytes(std::span<const ValueChange> changes) {
     std::size_t bytes = delta_head_bytes;
@@ -13,8 +27,7 @@ std::size_t delta_bytes(std::span<const ValueChange> changes) {
     return bytes;
 }
 
-std::vector<std::byte> encode_delta(Version base, std::span<const ValueChange> changes) {
-    std::vector<std::byte> out(delta_bytes(changes));
+void encode_delta(Version base, std::span<const ValueChange> changes, std::span<std::byte> out) {
     std::memcpy(out.data(), &base, sizeof base);
     std::byte* at = out.data() + delta_head_bytes;
     for (const ValueChange& change : changes) {
@@ -25,7 +38,6 @@ std::vector<std::byte> encode_delta(Version base, std::span<const ValueChange> c
             std::memcpy(at + sizeof head, change.bytes.data(), change.bytes.size());
         at += sizeof head + change.bytes.size();
     }
-    return out;
 }
 
 Result<void> apply_changes(std::vector<std::byte>& value, std::uint32_t value_bytes,

@@ -34,7 +34,7 @@ void ObjectIndex::add_live(const LogPlace& place, bool add) {
 void ObjectIndex::count(ObjectEntry& entry, bool wanted) {
     if (entry.counted == wanted) return;
     entry.counted = wanted;
-    add_live(entry.place, wanted);
+    add_live(entry.place(), wanted);
     if (entry.deltas)
         for (const LogPlace& place : *entry.deltas) add_live(place, wanted);
 }
@@ -49,7 +49,7 @@ void ObjectIndex::settle(SetEntry& set) {
 // Brings the counts in line with what the entry says now.
 void ObjectIndex::settle(SetEntry& set, ObjectEntry& entry) {
     const bool broken = entry.kind == RecordKind::delta;
-    count(entry, entry.place.segment != 0 && !broken &&
+    count(entry, entry.place().segment != 0 && !broken &&
                      (entry.is_removal() ? entry.values > 0 : !entry.covered));
     const bool holds = entry.covered && entry.values > 0;
     if (holds != entry.holds_set) {
@@ -59,9 +59,10 @@ void ObjectIndex::settle(SetEntry& set, ObjectEntry& entry) {
     }
 }
 
-void ObjectIndex::tally(SetEntry& set, const ObjectKey& key, bool there, int step) {
-    if (!there) return;
-    if (key.intent) {
+// It is, or is no more, among the objects that are there.
+void ObjectIndex::tally(SetEntry& set, const ObjectEntry& entry, int step) {
+    if (!entry.is_there()) return;
+    if (entry.intent) {
         intents_ += step;
         return;
     }
@@ -69,11 +70,11 @@ void ObjectIndex::tally(SetEntry& set, const ObjectKey& key, bool there, int ste
     set.objects += step;
 }
 
-void ObjectIndex::apply(const FoundRecord& record) {
+void ObjectIndex::apply(const FoundRecord& record, ObjectEntry* known) {
     SetEntry& set = sets_[record.set];
     if (is_set_removal(record)) return remove_set(set, record);
     const ObjectKey key = key_of(record);
-    ObjectEntry& entry = set.entries[key];
+    ObjectEntry& entry = known ? *known : set.entries.find_or_add(key);
     ++entry.records;
     if (is_value(record.kind)) ++entry.values;
     if (!key.intent && record.version < set.removed) {
@@ -83,14 +84,13 @@ void ObjectIndex::apply(const FoundRecord& record) {
             entry.covered = true;
         }
     } else if (record.version >= entry.version) {
-        supersede(set, key, entry, record);
+        supersede(set, entry, record);
     }
     settle(set, entry);
 }
 
-void ObjectIndex::supersede(SetEntry& set, const ObjectKey& key, ObjectEntry& entry,
-                            const FoundRecord& record) {
-    tally(set, key, entry.is_there(), -1);
+void ObjectIndex::supersede(SetEntry& set, ObjectEntry& entry, const FoundRecord& record) {
+    tally(set, entry, -1);
     if (record.kind == RecordKind::delta) {
         const bool has_value = entry.is_there() && entry.kind != RecordKind::delta;
         if (has_value) {
@@ -102,18 +102,18 @@ void ObjectIndex::supersede(SetEntry& set, const ObjectKey& key, ObjectEntry& en
             // The value that it changed is gone, so a newer one follows.
             count(entry, false);
             entry.kind = RecordKind::delta;
-            entry.place = {};
+            entry.set_place({});
         }
     } else {
         count(entry, false);
         entry.deltas.reset();
-        entry.place = record.place;
+        entry.set_place(record.place);
         entry.kind = record.kind == RecordKind::done ? RecordKind::remove : record.kind;
     }
     entry.covered = false;
     entry.version = record.version;
     entry.value_bytes = record.value_bytes;
-    tally(set, key, entry.is_there(), +1);
+    tally(set, entry, +1);
 }
 
 void ObjectIndex::remove_set(SetEntry& set, const FoundRecord& record) {
@@ -122,16 +122,16 @@ void ObjectIndex::remove_set(SetEntry& set, const FoundRecord& record) {
     set.counted = false;
     set.removed = record.version;
     set.place = record.place;
-    for (auto& [key, entry] : set.entries) {
-        if (key.intent || entry.version >= record.version) continue;
-        tally(set, key, entry.is_there(), -1);
+    set.entries.for_each([&](ObjectEntry& entry) {
+        if (entry.intent || entry.version >= record.version) return;
+        tally(set, entry, -1);
         count(entry, false);
         entry.deltas.reset();
-        entry.place = {};
+        entry.set_place({});
         entry.kind = RecordKind::remove;
         entry.covered = true;
         settle(set, entry);
-    }
+    });
     settle(set);
 }
 
@@ -139,24 +139,21 @@ void ObjectIndex::forget(std::uint64_t segment, std::span<const Name> records) {
     for (const Name& name : records) {
         const auto set = sets_.find(name.set);
         if (set == sets_.end() || name.whole_set) continue;
-        const auto found = set->second.entries.find(name.key);
-        if (found == set->second.entries.end()) continue;
-        ObjectEntry& entry = found->second;
-        --entry.records;
-        if (name.value) --entry.values;
-        settle(set->second, entry);
-        if (entry.records > 0) continue;
-        tally(set->second, name.key, entry.is_there(), -1);
-        set->second.entries.erase(found);
+        ObjectEntry* const entry = set->second.entries.find(name.key);
+        if (!entry) continue;
+        --entry->records;
+        if (name.value) --entry->values;
+        settle(set->second, *entry);
+        if (entry->records > 0) continue;
+        tally(set->second, *entry, -1);
+        set->second.entries.erase(*entry);
     }
     live_.erase(segment);
 }
 
-const ObjectEntry* ObjectIndex::find(SetId set, const ObjectKey& key) const {
+ObjectEntry* ObjectIndex::find(SetId set, const ObjectKey& key) {
     const auto found = sets_.find(set);
-    if (found == sets_.end()) return nullptr;
-    const auto entry = found->second.entries.find(key);
-    return entry == found->second.entries.end() ? nullptr : &entry->second;
+    return found == sets_.end() ? nullptr : found->second.entries.find(key);
 }
 
 const ObjectEntry* ObjectIndex::find_there(SetId set, const ObjectKey& key) const {
@@ -171,7 +168,7 @@ bool ObjectIndex::needs(const FoundRecord& record) const {
     }
     const ObjectEntry* const entry = find(record.set, key_of(record));
     if (!entry || !entry->counted) return false;
-    return entry->place == record.place ||
+    return entry->place() == record.place ||
            (entry->deltas && std::ranges::find(*entry->deltas, record.place) !=
                                  entry->deltas->end());
 }
@@ -198,10 +195,11 @@ std::vector<ObjectFacts> ObjectIndex::objects(SetId set) const {
     const auto found = sets_.find(set);
     if (found == sets_.end()) return out;
     out.reserve(found->second.objects);
-    for (const auto& [key, entry] : found->second.entries)
-        if (!key.intent && entry.is_there())
-            out.push_back({key.id, entry.version, entry.value_bytes,
+    found->second.entries.for_each([&](const ObjectEntry& entry) {
+        if (!entry.intent && entry.is_there())
+            out.push_back({entry.id, entry.version, entry.value_bytes,
                            entry.kind == RecordKind::ref});
+    });
     std::ranges::sort(out, {}, &ObjectFacts::id);
     return out;
 }
@@ -209,8 +207,10 @@ std::vector<ObjectFacts> ObjectIndex::objects(SetId set) const {
 std::vector<std::pair<SetId, ObjectId>> ObjectIndex::intents() const {
     std::vector<std::pair<Version, std::pair<SetId, ObjectId>>> found;
     for (const auto& [id, set] : sets_)
-        for (const auto& [key, entry] : set.entries)
-            if (key.intent && entry.is_there()) found.push_back({entry.version, {id, key.id}});
+        set.entries.for_each([&, set_id = id](const ObjectEntry& entry) {
+            if (entry.intent && entry.is_there())
+                found.push_back({entry.version, {set_id, entry.id}});
+        });
     std::ranges::sort(found);
     std::vector<std::pair<SetId, ObjectId>> out;
     for (const auto& [version, name] : found) out.push_back(name);

@@ -10,38 +10,9 @@
 #include <map>
 #include <unordered_map>
 
-#include "ssi/io/object_log.hpp"
+#include "object_entries.hpp"
 
 namespace ssi::io {
-
-struct ObjectKey {
-    ObjectId id;
-    bool intent = false;
-    friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
-};
-
-struct ObjectKeyHash {
-    std::size_t operator()(const ObjectKey& key) const noexcept {
-        return hash_object(SetId{key.intent}, key.id);
-    }
-};
-
-struct ObjectEntry {
-    Version version = 0;
-    // raw, zero, ref, intent; remove: there is none now; delta: changes whose value is not there.
-    RecordKind kind = RecordKind::remove;
-    bool covered = false;            // removed with its set: no record of its own says so
-    bool counted = false;            // its bytes are in the live bytes of segments
-    bool holds_set = false;          // counted in SetEntry::covered
-    std::uint32_t value_bytes = 0;
-    std::uint32_t records = 0;       // of this object in the log, needed or not
-    std::uint32_t values = 0;        // of those, all but removals
-    LogPlace place;
-    std::unique_ptr<std::vector<LogPlace>> deltas;   // in order; null: none
-
-    bool is_there() const { return kind != RecordKind::remove; }
-    bool is_removal() const { return kind == RecordKind::remove && !covered; }
-};
 
 class ObjectIndex {
 public:
@@ -54,10 +25,14 @@ public:
     };
     static Name name_of(const FoundRecord& record);
 
-    void apply(const FoundRecord& record);
+    // `entry`: the object's, where that is known.
+    void apply(const FoundRecord& record, ObjectEntry* entry = nullptr);
     void forget(std::uint64_t segment, std::span<const Name> records);
 
-    const ObjectEntry* find(SetId set, const ObjectKey& key) const;   // null: never heard of
+    ObjectEntry* find(SetId set, const ObjectKey& key);   // null: never heard of
+    const ObjectEntry* find(SetId set, const ObjectKey& key) const {
+        return const_cast<ObjectIndex*>(this)->find(set, key);
+    }
     const ObjectEntry* find_there(SetId set, const ObjectKey& key) const;
     // Whether recovery would miss something without this very record.
     bool needs(const FoundRecord& record) const;
@@ -74,7 +49,7 @@ public:
 
 private:
     struct SetEntry {
-        std::unordered_map<ObjectKey, ObjectEntry, ObjectKeyHash> entries;
+        ObjectEntries entries;
         std::uint64_t objects = 0;     // that are there, without intents
         std::uint64_t covered = 0;     // entries whose old values the set's removal keeps away
         Version removed = 0;
@@ -82,12 +57,11 @@ private:
         LogPlace place;                // of the set's removal
     };
     void remove_set(SetEntry& set, const FoundRecord& record);
-    void supersede(SetEntry& set, const ObjectKey& key, ObjectEntry& entry,
-                   const FoundRecord& record);
+    void supersede(SetEntry& set, ObjectEntry& entry, const FoundRecord& record);
     void count(ObjectEntry& entry, bool wanted);
     void settle(SetEntry& set, ObjectEntry& entry);
     void settle(SetEntry& set);
-    void tally(SetEntry& set, const ObjectKey& key, bool there, int step);
+    void tally(SetEntry& set, const ObjectEntry& entry, int step);
     void add_live(const LogPlace& place, bool add);
 
     std::map<SetId, SetEntry> sets_;

@@ -9,6 +9,7 @@
 
 #include "object_delta.hpp"
 #include "object_state.hpp"
+#include "ssi/base/assert.hpp"
 
 namespace ssi::io {
 namespace {
@@ -62,7 +63,8 @@ Result<void> check_names(const Operations& operations) {
 }  // namespace
 
 void LogTransaction::put(SetId set, ObjectId id, std::span<const std::byte> value) {
-    operations_.push_back({record_of(RecordKind::raw, set, id, value, value.size()), {}});
+    operations_.push_back(
+        {record_of(RecordKind::raw, set, id, without_zero_tail(value), value.size()), {}});
 }
 void LogTransaction::put_zero(SetId set, ObjectId id, std::uint32_t bytes) {
     operations_.push_back({record_of(RecordKind::zero, set, id, {}, bytes), {}});
@@ -72,7 +74,7 @@ void LogTransaction::put_ref(SetId set, ObjectId id, std::span<const std::byte> 
     operations_.push_back({record_of(RecordKind::ref, set, id, reference, value_bytes), {}});
 }
 void LogTransaction::change(SetId set, ObjectId id, std::uint32_t value_bytes,
-                            std::vector<ValueChange> changes, std::span<const std::byte> whole) {
+                            ValueChanges changes, std::span<const std::byte> whole) {
     operations_.push_back({record_of(RecordKind::delta, set, id, {}, value_bytes),
                            std::move(changes), whole});
 }
@@ -114,13 +116,12 @@ Result<std::unique_ptr<ObjectLog>> ObjectLog::open(ObjectLogOptions options) {
 }
 
 // With the lock. What a change becomes: a delta, or the whole value when there are many deltas.
-Result<void> ObjectLog::Impl::plan_change(Plan& plan, const Operations& operations,
-                                          std::size_t number,
-                                          const std::map<std::size_t, Folded>& folded) const {
+Result<void> ObjectLog::Impl::plan_change(Plan& plan, Operations operations, std::size_t number,
+                                          const std::map<std::size_t, Folded>& folded) {
     const LogTransaction::Operation& operation = operations[number];
     LogRecord record = operation.record;
-    const ObjectEntry* const entry = index.find_there(record.set, {record.id, false});
-    if (!entry)
+    ObjectEntry* const entry = index.find(record.set, {record.id, false});
+    if (!entry || !entry->is_there())
         return fail(Errc::not_found, fmt::format("{} is not there to be changed", name_of(record)));
     if (entry->kind == RecordKind::ref)
         return fail(Errc::invalid_argument,
@@ -139,8 +140,8 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, const Operations& operatio
     if (const auto found = folded.find(number);
         found != folded.end() && found->second.version == entry->version) {
         record.kind = RecordKind::raw;
-        record.payload = found->second.bytes;
-        plan.records.push_back(record);
+        record.payload = without_zero_tail(found->second.bytes);
+        plan.add(record, entry);
         ++plan.folded;
         return {};
     }
@@ -154,36 +155,43 @@ Result<void> ObjectLog::Impl::plan_change(Plan& plan, const Operations& operatio
             return {};
         }
         record.kind = RecordKind::raw;
-        record.payload = operation.whole;
-        plan.records.push_back(record);
+        record.payload = without_zero_tail(operation.whole);
+        plan.add(record, entry);
         ++plan.folded;
         return {};
     }
-    plan.deltas.push_back(encode_delta(entry->version, operation.changes));
-    record.payload = plan.deltas.back();
-    plan.records.push_back(record);
+    const std::size_t begin = plan.deltas.size(), bytes = delta_bytes(operation.changes);
+    SSI_ASSERT(begin + bytes <= plan.deltas.capacity(), "plan() made room for all deltas");
+    plan.deltas.resize(begin + bytes);
+    const auto delta = std::span(plan.deltas).subspan(begin);
+    encode_delta(entry->version, operation.changes, delta);
+    record.payload = delta;
+    plan.add(record, entry);
     return {};
 }
 
-Result<ObjectLog::Impl::Plan> ObjectLog::Impl::plan(
-    const Operations& operations, const std::map<std::size_t, Folded>& folded) const {
-    Plan out;
-    out.deltas.reserve(operations.size());   // records point into it
+Result<void> ObjectLog::Impl::plan(Plan& out, Operations operations,
+                                   const std::map<std::size_t, Folded>& folded) {
+    std::size_t bytes = 0;
+    for (const LogTransaction::Operation& operation : operations)
+        if (operation.record.kind == RecordKind::delta) bytes += delta_bytes(operation.changes);
+    out.deltas.reserve(bytes);   // records point into it
     out.records.reserve(operations.size());
     for (std::size_t i = 0; i < operations.size(); ++i) {
         const LogRecord& record = operations[i].record;
         if (!only_removes(record.kind)) out.urgency = Urgency::ordinary;
-        const auto there = [&] {
-            return (record.flags & record_whole_set)
-                       ? index.has_objects(record.set)
-                       : index.find_there(record.set, {record.id, is_intent(record)}) != nullptr;
-        };
-        if (record.kind == RecordKind::delta)
+        if (record.kind == RecordKind::delta) {
             SSI_TRY(plan_change(out, operations, i, folded));
-        else if (!only_removes(record.kind) || there())
-            out.records.push_back(record);
+        } else if (!only_removes(record.kind)) {
+            out.add(record, nullptr);
+        } else if (record.flags & record_whole_set) {
+            if (index.has_objects(record.set)) out.add(record, nullptr);
+        } else if (ObjectEntry* const entry = index.find(record.set, {record.id, is_intent(record)});
+                   entry && entry->is_there()) {
+            out.add(record, entry);
+        }
     }
-    return out;
+    return {};
 }
 
 Result<void> ObjectLog::Impl::fold(const LogTransaction::Operation& operation, Folded& out) {
@@ -196,12 +204,14 @@ Result<void> ObjectLog::Impl::fold(const LogTransaction::Operation& operation, F
 }
 
 // With the lock: what was appended is what everybody sees.
-void ObjectLog::Impl::note(const std::vector<LogRecord>& records, const Appended& appended) {
+void ObjectLog::Impl::note(std::span<const LogRecord> records, const Appended& appended,
+                           std::span<ObjectEntry* const> entries) {
     for (std::size_t i = 0; i < records.size(); ++i) {
         const LogRecord& record = records[i];
         index.apply({record.kind, record.flags, record.set, record.id,
                      record.version ? record.version : version_of(appended.batch, i),
-                     record.value_bytes, appended.batch, appended.places[i]});
+                     record.value_bytes, appended.batch, appended.places[i]},
+                    entries.empty() ? nullptr : entries[i]);
     }
     if (appended.places.back().segment == newest_segment) return;
     newest_segment = appended.places.back().segment;
@@ -213,34 +223,35 @@ void ObjectLog::Impl::note(const std::vector<LogRecord>& records, const Appended
 
 Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
     Impl& state = *impl_;
-    const auto& operations = transaction.operations_;
+    const Impl::Operations operations = transaction.operations_;
     if (operations.empty()) return fail(Errc::invalid_argument, "a transaction of no operations");
     SSI_TRY(check_names(operations));
     std::map<std::size_t, Impl::Folded> folded;
     bool made_space = false;
     while (true) {
         Impl::Lock lock(state.mutex);
-        auto plan = state.plan(operations, folded);
-        if (!plan) return tl::unexpected<Failure>(std::move(plan).error());
-        if (transaction.urgency_ == Urgency::reserve) plan->urgency = Urgency::reserve;
-        if (!plan->to_fold.empty()) {
+        Impl::Plan plan;
+        if (auto planned = state.plan(plan, operations, folded); !planned)
+            return tl::unexpected<Failure>(std::move(planned).error());
+        if (transaction.urgency_ == Urgency::reserve) plan.urgency = Urgency::reserve;
+        if (!plan.to_fold.empty()) {
             lock.unlock();
-            for (const std::size_t number : plan->to_fold)
+            for (const std::size_t number : plan.to_fold)
                 SSI_TRY(state.fold(operations[number], folded[number]));
             continue;
         }
-        if (plan->records.empty()) return state.log->last();   // removes of what is not there
-        const auto appended = state.log->try_append(plan->records, plan->urgency);
+        if (plan.records.empty()) return state.log->last();   // removes of what is not there
+        const auto appended = state.log->try_append(plan.records, plan.urgency);
         if (appended) {
-            state.note(plan->records, *appended);
-            state.statistics.folded_deltas += plan->folded;
+            state.note(plan.records, *appended, plan.entries);
+            state.statistics.folded_deltas += plan.folded;
             return appended->batch;
         }
         if (appended.error().code != Errc::would_block)
             return tl::unexpected<Failure>(appended.error());
         lock.unlock();
-        const auto room = state.log->prepare(batch_bytes(plan->records), plan->records.size(),
-                                             plan->urgency);
+        const auto room = state.log->prepare(batch_bytes(plan.records), plan.records.size(),
+                                             plan.urgency);
         if (room) continue;
         if (room.error().sys_errno != ENOSPC || made_space)
             return tl::unexpected<Failure>(room.error());

@@ -13,7 +13,8 @@ Result<ObjectValue> ObjectLog::Impl::get_from(const LogPlace& place,
     if (!first) return tl::unexpected<Failure>(std::move(first).error());
     ObjectValue value{std::move(first->payload), first->record.version,
                       first->record.kind == RecordKind::ref, first->record.value_bytes};
-    if (first->record.kind == RecordKind::zero) value.bytes.resize(value.value_bytes);
+    if (first->record.kind == RecordKind::zero || first->record.kind == RecordKind::raw)
+        value.bytes.resize(value.value_bytes);   // what is not in the record is zero
     for (const LogPlace& at : deltas) {
         const auto delta = log->read(at);
         if (!delta) return tl::unexpected<Failure>(delta.error());
@@ -40,7 +41,7 @@ Result<ObjectValue> ObjectLog::Impl::get(SetId set, const ObjectKey& key) {
         if (entry->kind == RecordKind::delta)
             return named({Errc::io, 0, no_node, "changes of a value that the log has not"});
         const Version version = entry->version;
-        const LogPlace place = entry->place;
+        const LogPlace place = entry->place();
         const std::vector<LogPlace> deltas = entry->deltas ? *entry->deltas
                                                            : std::vector<LogPlace>{};
         lock.unlock();
@@ -49,7 +50,7 @@ Result<ObjectValue> ObjectLog::Impl::get(SetId set, const ObjectKey& key) {
         // Compaction, or a newer value, may have come in between.
         lock.lock();
         entry = index.find_there(set, key);
-        if (!entry || entry->version != version || entry->place != place) continue;
+        if (!entry || entry->version != version || entry->place() != place) continue;
         if (!value) {
             Failure lost = value.error();   // not_found is for what the index does not name
             if (lost.code == Errc::not_found) lost.code = Errc::io;

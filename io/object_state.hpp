@@ -43,20 +43,27 @@ struct ObjectLog::Impl {
         Version version = 0;
         std::vector<std::byte> bytes;
     };
+    // What is logged. Stays where it is, as records point into it.
     struct Plan {
-        std::vector<LogRecord> records;
-        std::vector<std::vector<std::byte>> deltas;
+        void add(const LogRecord& record, ObjectEntry* entry) {
+            records.push_back(record);
+            entries.push_back(entry);
+        }
+        SmallVector<LogRecord, 4> records;
+        SmallVector<ObjectEntry*, 4> entries;   // the records', as long as the lock is held; or null
+        SmallVector<std::byte, 512> deltas;
         std::vector<std::size_t> to_fold;     // operations, by number
         unsigned folded = 0;                  // changes that are logged as whole values
         Urgency urgency = Urgency::reserve;
     };
-    using Operations = std::vector<LogTransaction::Operation>;
-    Result<Plan> plan(const Operations& operations,
-                      const std::map<std::size_t, Folded>& folded) const;
-    Result<void> plan_change(Plan& plan, const Operations& operations, std::size_t number,
-                             const std::map<std::size_t, Folded>& folded) const;
+    using Operations = std::span<const LogTransaction::Operation>;
+    Result<void> plan(Plan& out, Operations operations,
+                      const std::map<std::size_t, Folded>& folded);
+    Result<void> plan_change(Plan& plan, Operations operations, std::size_t number,
+                             const std::map<std::size_t, Folded>& folded);
     Result<void> fold(const LogTransaction::Operation& operation, Folded& out);
-    void note(const std::vector<LogRecord>& records, const Appended& appended);
+    void note(std::span<const LogRecord> records, const Appended& appended,
+              std::span<ObjectEntry* const> entries = {});
 
     // reading (object_read.cpp)
     Result<ObjectValue> get(SetId set, const ObjectKey& key);

@@ -3,9 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "cli/options.hpp"
 #include "cli/report.hpp"
@@ -85,15 +83,8 @@ int run(ssi::Session& session, const Options& options) {
     report.kddm = {support::sum_over_ranks(session, table.set())};
     ssi::Errc code = ssi::Errc::ok;
     if (report.wrong_words.value_or(0) != 0) code = ssi::Errc::mismatch;
-    if (session.rank() == 0) {
-        fmt::print("{}", options.json ? report.json() : report.text());
-        if (std::fflush(stdout) != 0) {
-            fmt::print(stderr, "gups: cannot write the report: {}\n", std::strerror(errno));
-            code = ssi::Errc::io;
-        }
-    }
-    const auto exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
-    return static_cast<int>(session.reduce(exit_code, ssi::Reduce::max));
+    return support::print_report(
+        session, "gups", [&] { return options.json ? report.json() : report.text(); }, code);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ public:
         constexpr Pattern patterns[] = {
             {"easy", &Run::easy},     {"hard", &Run::hard},     {"metadata", &Run::metadata},
             {"small", &Run::small},   {"rename", &Run::rename}, {"shared", &Run::shared},
-            {"find", &Run::find}};
+            {"find", &Run::find},     {"crowd", &Run::crowd}};
         on_one([&] {
             if (!store_.exists(options_.top)) store_.make_directory(options_.top);
         });
@@ -182,6 +182,37 @@ private:
             if (i % in_one == in_one - 1) store_.remove_directory(name(i / in_one));
         });
         on_one([&] { store_.remove_directory(path("find")); });
+    }
+
+    // A directory of any number of files; a listing is not kept in memory.
+    void crowd() {
+        const double before = resident_bytes();
+        SmallFiles mine = together("crowd", 0, session_.rank());
+        SmallFiles others = of("crowd", 0, (session_.rank() + 1) % session_.size());
+        create(mine);
+        const auto ranks = static_cast<std::size_t>(session_.size());
+        std::vector<std::uint64_t> homes(ranks);
+        phase("list", 1, 0, [&](auto) {
+            CrowdCheck check(ranks, options_.files);
+            store_.list(path("crowd"), false, [&](const Store::Entry& entry) {
+                check.see(entry.name);
+                if (const auto home = store_.home_of(entry.inode); home && *home < ranks)
+                    ++homes[*home];
+                progress_.update([&] {
+                    return fmt::format("crowd list: {} of {} entries", check.seen(),
+                                       options_.files * ranks);
+                });
+            });
+            check.conclude();
+        });
+        report_.phases.back().operations *= static_cast<double>(options_.files * ranks);
+        phase("stat", options_.files, 0, [&](std::uint64_t i) { others.stat(i); });
+        const double resident[] = {before, resident_bytes()};
+        const auto all = session_.all_gather(std::span<const double>(resident));
+        for (std::size_t rank = 0; rank < ranks; ++rank)
+            report_.shares.push_back({homes[rank], all[2 * rank], all[2 * rank + 1]});
+        remove(mine);
+        end_together("crowd");
     }
 
     void create(SmallFiles& files) {

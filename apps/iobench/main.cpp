@@ -2,10 +2,6 @@
 // iobench: patterns of IOR and mdtest on kDFS, or on a directory of the machine.
 #include <fmt/core.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 #include "application.hpp"
 #include "support/program.hpp"
 #include "support/volume_names.hpp"
@@ -36,16 +32,8 @@ int run(ssi::Session& session, const Options& options) {
     store.reset();
     if (system) ssi::value_or_throw(system->close());
     system.reset();
-    ssi::Errc code = ssi::Errc::ok;
-    if (session.rank() == 0) {
-        fmt::print("{}", options.json ? report.json() : report.text());
-        if (std::fflush(stdout) != 0) {
-            fmt::print(stderr, "iobench: cannot write the report: {}\n", std::strerror(errno));
-            code = ssi::Errc::io;
-        }
-    }
-    const auto exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
-    return static_cast<int>(session.reduce(exit_code, ssi::Reduce::max));
+    return support::print_report(
+        session, "iobench", [&] { return options.json ? report.json() : report.text(); });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "support/memory_need.hpp"
+#include "support/program.hpp"
 #include "support/statistics.hpp"
 
 namespace jacobi {
@@ -147,16 +148,9 @@ void Application::verify() {
 
 int Application::report() {
     ssi::Errc code = ssi::Errc::ok;
-    if (first()) {
-        fmt::print("{}", options_.json ? report_.json() : report_.text());
-        if (report_.verification && !report_.verification->passed()) code = ssi::Errc::mismatch;
-        if (std::fflush(stdout) != 0) {
-            fmt::print(stderr, "jacobi: cannot write the report: {}\n", std::strerror(errno));
-            code = ssi::Errc::io;
-        }
-    }
-    const auto exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
-    return static_cast<int>(session_.reduce(exit_code, ssi::Reduce::max));
+    if (report_.verification && !report_.verification->passed()) code = ssi::Errc::mismatch;
+    return support::print_report(
+        session_, "jacobi", [&] { return options_.json ? report_.json() : report_.text(); }, code);
 }
 
 }  // namespace jacobi

@@ -4,15 +4,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "cli/checks.hpp"
 #include "exchange.hpp"
+#include "kdfs_input.hpp"
 #include "memory_need.hpp"
-#include "statistics.hpp"
+#include "support/program.hpp"
+#include "support/statistics.hpp"
 
 namespace pagerank {
 namespace {
@@ -47,11 +48,12 @@ graph::Edges reversed(graph::Edges edges) {
 }  // namespace
 
 Application::Application(ssi::Session& session, const cli::Options& options)
-    : session_(session), options_(options) {}
+    : session_(session),
+      options_(options),
+      progress_("pagerank", session.rank() == 0, options.progress, clock_) {}
 
 int Application::run() {
     if (const int code = open_source(); code != 0) return code;
-    progress_ = std::make_unique<Progress>(options_, first(), source_->edges(), clock_);
     report_.program = "pagerank";
     report_.input = source_->description();
     report_.notes = source_->notes();
@@ -61,27 +63,29 @@ int Application::run() {
     build();
     solve();
     conclude();
-    progress_->finish();
-    std::uint64_t code = 0;
-    if (first()) {
-        fmt::print("{}", options_.json ? report_.json() : report_.text());
-        if (report_.verification && !report_.verification->passed())
-            code = exit_code_of(ssi::Errc::mismatch);
-        if (std::fflush(stdout) != 0) {
-            fmt::print(stderr, "pagerank: cannot write the report: {}\n", std::strerror(errno));
-            code = exit_code_of(ssi::Errc::io);
-        }
-    }
-    return static_cast<int>(session_.reduce(code, ssi::Reduce::max));
+    progress_.finish();
+    auto code = ssi::Errc::ok;
+    if (report_.verification && !report_.verification->passed()) code = ssi::Errc::mismatch;
+    return support::print_report(
+        session_, "pagerank", [&] { return options_.json ? report_.json() : report_.text(); },
+        code);
+}
+
+graph::Outcome<cli::Source> Application::read_source() {
+    if (options_.volumes.empty()) return cli::Source::open(options_, first());
+    auto source = read_from_kdfs(session_, options_, progress_);
+    progress_.finish();
+    return source;
 }
 
 int Application::open_source() {
-    auto source = cli::Source::open(options_, first());
+    auto source = read_source();
     Opened opened;
     if (source) {
         opened = {source->vertices(), source->edges(), 0};
     } else {
-        fmt::print(stderr, "pagerank: {}\n", source.error().text);
+        // The same on every rank, or rank 0's alone.
+        if (first()) fmt::print(stderr, "pagerank: {}\n", source.error().text);
         opened.exit_code = exit_code_of(errc_of(source.error().kind));
     }
     std::vector<std::byte> bytes(sizeof opened);
@@ -101,9 +105,9 @@ int Application::open_source() {
 
 void Application::build() {
     const double begin = seconds();
-    progress_->stage("distributing the graph");
+    progress_.stage("distributing the graph");
     graph::Edges edges;
-    if (first() || options_.input == cli::InputKind::rmat)
+    if (first() || source_->is_sliced())
         edges = source_->slice(session_.rank(), session_.size());
     graph_ =
         std::make_unique<LocalGraph>(session_, source_->vertices(), options_.block_vertices, edges);
@@ -129,7 +133,7 @@ void Application::solve() {
     std::uint32_t runs = 0;
     while (runs < options_.repeat || seconds < options_.min_seconds) {
         const auto run = ranking_->run(
-            options_, [&](const Ranking::Run& so_far) { progress_->iteration(runs + 1, so_far); });
+            options_, [&](const Ranking::Run& so_far) { show(runs + 1, so_far); });
         seconds += run.seconds;
         ++runs;
         report_.iterations = run.iterations;
@@ -139,10 +143,24 @@ void Application::solve() {
     report_.set_time(seconds, runs);
 }
 
+void Application::show(std::uint32_t run, const Ranking::Run& so_far) {
+    if (first() && options_.log_iterations) {
+        progress_.finish();
+        fmt::print(stderr, "iteration {}\n", so_far.iterations);
+        std::fflush(stderr);
+    }
+    progress_.update([&] {
+        const double done = static_cast<double>(source_->edges()) * so_far.iterations;
+        return fmt::format("run {}, iteration {}, residual {:.2e}, {:.1f} M edges/s", run,
+                           so_far.iterations, so_far.residual,
+                           so_far.seconds > 0 ? done / so_far.seconds / 1e6 : 0);
+    });
+}
+
 void Application::conclude() {
     std::vector<graph::Vertex> labels;
     if (components_) {
-        progress_->stage("finding components");
+        progress_.stage("finding components");
         report_.components = components_->find();
         labels = components_->all_labels();
         if (first()) count_components(labels, *report_.components);
@@ -150,10 +168,11 @@ void Application::conclude() {
     for (const auto& entry : ranking_->top(options_.top))
         report_.top.push_back({source_->name(entry.vertex), entry.rank});
     for (const auto& set : {graph_->adjacency(), ranking_->ranks(), ranking_->shares()})
-        report_.kddm.push_back(sum_over_ranks(session_, set));
-    if (components_) report_.kddm.push_back(sum_over_ranks(session_, components_->labels()));
+        report_.kddm.push_back(support::sum_over_ranks(session_, set));
+    if (components_)
+        report_.kddm.push_back(support::sum_over_ranks(session_, components_->labels()));
     if (!options_.serial && !options_.verify) return;
-    progress_->stage("running serially for comparison");
+    progress_.stage("running serially for comparison");
     const auto ranks = ranking_->all_ranks();
     if (first())
         cli::check(

@@ -11,10 +11,10 @@
 #include "cli/source.hpp"
 #include "components.hpp"
 #include "local_graph.hpp"
-#include "progress.hpp"
 #include "ranking.hpp"
 #include "ssi/base/clock.hpp"
 #include "ssi/ssi.hpp"
+#include "support/progress.hpp"
 
 namespace pagerank {
 
@@ -26,8 +26,10 @@ public:
 
 private:
     int open_source();  // exit code; 0: source_ is there
+    graph::Outcome<cli::Source> read_source();
     void build();
     void solve();
+    void show(std::uint32_t run, const Ranking::Run& so_far);
     void conclude();  // labels, top, verification, statistics
     double seconds() const { return static_cast<double>(clock_.now()) * 1e-9; }
     bool first() const { return session_.rank() == 0; }
@@ -39,7 +41,7 @@ private:
     std::unique_ptr<LocalGraph> graph_;
     std::unique_ptr<Ranking> ranking_;
     std::unique_ptr<Components> components_;
-    std::unique_ptr<Progress> progress_;
+    support::Progress progress_;
     cli::Report report_;
 };
 

@@ -101,8 +101,13 @@ void describe_log(CLI::App& app, Choices& choices, Verbs& verbs) {
 
 void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
     verbs.fs = app.add_subcommand(
-        "fs", "Look at and change the files on the volumes of a stopped session, alone or with all "
-              "ranks of mpirun or srun: ssi fs --volume DIR/%n VERB ...");
+        "fs", "Look at and change files in kDFS, alone or with all ranks of mpirun or srun: those "
+              "of a running session, ssi fs VERB ..., or those on the volumes of a stopped one, "
+              "ssi fs --volume DIR/%n VERB ...");
+    verbs.fs->add_option("--session", choices.fs.session,
+                         "The running session whose id begins like this. Default: the only one "
+                         "that has a file system.")
+        ->type_name("ID");
     verbs.fs->add_option("--volume", choices.fs.volumes,
                          "Directory of a volume; may be given several times. DIR/%n stands for "
                          "DIR/0, DIR/1, ..., volume k for rank k modulo their number.")
@@ -228,8 +233,8 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
     for (const FsVerb& verb : fs_verbs())
         if (choices.fs.verb == verb.name && choices.fs.operands.size() < verb.least)
             return usage(fmt::format("fs {}: what is needed is {}", verb.name, verb.operands));
-    if (verbs.fs->parsed() && choices.fs.volumes.empty())
-        return usage("fs: --volume is needed: ssi fs --volume DIR/%n VERB ...");
+    if (!choices.fs.volumes.empty() && !choices.fs.session.empty())
+        return usage("fs: either --session of a running session or --volume of a stopped one");
     if (!loaded) return report(loaded.error());
     if (verbs.fs->parsed())
         return run_fs(choices.fs, static_cast<int>(choices.arguments.size()) - 1,

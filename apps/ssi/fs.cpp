@@ -11,8 +11,7 @@
 #include <string_view>
 
 #include "fs_run.hpp"
-#include "machine.hpp"
-#include "support/volume_names.hpp"
+#include "fs_where.hpp"
 
 namespace ssi::cli {
 namespace {
@@ -33,11 +32,13 @@ std::vector<FsVerb> make_verbs() {
         {"cat", "PATH...", 1, 1000, "Print the bytes of files.", {}, {}, fs_cat},
         {"cp", "FROM... TO", 2, 1000,
          "Copy files in, out or inside, by all ranks at once. Paths in kDFS are written fs:/PATH, "
-         "others are of the machine. What is there already with the same bytes is not written "
-         "again, so that an interrupted copy goes on. What was copied is read again and compared "
-         "by checksum. Exits with 0 only when every byte is there.",
+         "others are of the machine. Names of one file stay names of one. What is there already "
+         "with the same bytes is not written again, so that an interrupted copy goes on. What was "
+         "copied is read again and compared by checksum. Exits with 0 only when every byte is "
+         "there.",
          {recursive,
-          {"-p,--preserve", &O::preserve, "Owner and times, too."},
+          {"-p,--preserve", &O::preserve, "Owner, times and extended attributes (user.*), too."},
+          {"-a,--archive", &O::archive, "As -r and -p."},
           {"--no-verify", &O::no_verify, "Do not read again what was copied."},
           {"--progress", &O::progress, "Say how far it is even if standard error is no terminal."}},
          {}, fs_cp},
@@ -77,53 +78,27 @@ void print(const Failure& failure) {
     std::fflush(stderr);
 }
 
-// Volumes that are not there are no volumes to make, unless that is asked for.
-Result<fs::Options> mounting(Session& session, const FsOptions& options) {
-    fs::Options mounting;
-    mounting.volumes.directories = support::volumes_of(options.volumes, session.rank(),
-                                                       session.size(), options.create);
-    std::uint64_t missing = 0;
-    std::string name;
-    for (const std::string& directory : mounting.volumes.directories) {
-        struct stat of {};
-        if (options.create || ::stat(directory.c_str(), &of) == 0) continue;
-        ++missing;
-        name = directory;
-    }
-    if (!options.cache.empty()) {
-        const auto bytes = parse_bytes(options.cache);
-        if (!bytes)
-            return fail(Errc::invalid_argument,
-                        session.rank() == 0 ? "--cache " + options.cache + " is no size" : "");
-        mounting.cache_bytes = *bytes;
-    }
-    const std::uint64_t mine = mounting.volumes.directories.size();
-    if (session.reduce(missing, Reduce::sum) > 0)
-        return fail(Errc::not_found, missing ? name + ": there is no such volume; --create makes it"
-                                             : "");
-    if (session.reduce(mine, Reduce::sum) == 0)
-        return fail(Errc::not_found,
-                    session.rank() == 0 ? options.volumes.front() +
-                                              ": there is no such volume; --create makes it"
-                                        : "");
-    return mounting;
-}
-
-Result<void> run_verb(Session& session, const FsOptions& options) {
-    auto how = mounting(session, options);
-    if (!how) return tl::unexpected<Failure>(how.error());
-    auto system = fs::FileSystem::mount(session, std::move(*how));
-    if (!system) {
-        // The same on every rank: one says it.
-        Failure failure = std::move(system).error();
-        if (session.rank() != 0) failure.text.clear();
-        return tl::unexpected<Failure>(std::move(failure));
-    }
-    // The tools act for whoever runs them; who can write the volumes can write all there is.
-    FsRun run(session, **system, options);
+Result<void> run_on(Session& session, Kdfs& system, FsOptions options) {
+    options.recursive |= options.archive;
+    options.preserve |= options.archive;
+    FsRun run(session, system, options);
     Result<void> done;
     for (const FsVerb& verb : fs_verbs())
         if (options.verb == verb.name) done = verb.run(run);
+    return done;
+}
+
+// The tools act for whoever runs them; who can write the volumes, or is the user of the session,
+// can write all there is.
+Result<void> run_verb(Session& session, const FsOptions& options) {
+    if (options.volumes.empty()) {
+        auto running = find_running(session, options);
+        if (!running) return tl::unexpected<Failure>(std::move(running).error());
+        return run_on(session, **running, options);
+    }
+    auto system = mount_volumes(session, options);
+    if (!system) return tl::unexpected<Failure>(std::move(system).error());
+    auto done = run_on(session, *make_mounted_kdfs(**system), options);
     auto closed = (*system)->close();
     return done ? closed : done;
 }
@@ -143,6 +118,8 @@ bool speaks_alone() {
 
 int run_fs(const FsOptions& options, int argc, char** argv) {
     int code = 0;
+    // Of a session that only talks to another one nobody wants to know.
+    if (options.volumes.empty()) ::setenv("SSI_CONTROL_SOCKET", "off", 1);
     try {
         Session session(argc, argv);
         auto done = run_verb(session, options);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `ssi fs`: looks at and changes the files on the volumes of a stopped session, with the ranks it
-// is started with: alone, or under mpirun or srun.
+// `ssi fs`: looks at and changes files in kDFS, with the ranks it is started with: alone, or under
+// mpirun or srun. They are those of a running session, or on the volumes of a stopped one.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,14 @@ namespace ssi::cli {
 
 // What the command line said, of all verbs together.
 struct FsOptions {
-    std::vector<std::string> volumes;    // as support::volumes_of takes them
+    std::vector<std::string> volumes;    // as support::volumes_of takes them; none: a running one
+    std::string session;                 // the beginning of its id
     std::string verb;
     std::vector<std::string> operands;
     bool create = false, json = false;
     bool with_attributes = false, recursive = false, parents = false, force = false;
-    bool preserve = false, no_verify = false, progress = false, repair = false, drop = false;
+    bool archive = false, preserve = false, no_verify = false, progress = false;
+    bool repair = false, drop = false;
     std::string mode, unit, count, placement, cache;
 };
 
@@ -49,8 +51,8 @@ struct FsVerb {
 };
 const std::vector<FsVerb>& fs_verbs();
 
-// Makes the session, mounts, runs the verb; the exit code. argc and argv as main got them: --ssi-*
-// flags in them are the session's.
+// Makes a session, mounts or finds the file system, runs the verb; the exit code. argc and argv as
+// main got them: --ssi-* flags in them are the session's.
 int run_fs(const FsOptions& options, int argc, char** argv);
 
 // Whether nobody else of the same launch says the same: a mistake on the command line is told once.

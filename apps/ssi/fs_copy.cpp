@@ -220,19 +220,41 @@ private:
 public:
     void attributes(const CopyItem& item, const fs::Attributes& there) {
         fs::AttributeChange change;
-        if ((there.mode & 07777u) != item.mode) change.mode = item.mode;
         if (run_.options().preserve) {
-            change.uid = item.uid;
-            change.gid = item.gid;
+            change = attributes_of(item);
+            if (!run_.good(xattrs(item))) return;
+        } else if ((there.mode & 07777u) != item.mode) {
             change.mode = item.mode;
-            change.access_ns = item.access_ns;
-            change.modify_ns = item.modify_ns;
         }
-        if (change.mode || change.modify_ns)
-            run_.good(to_.set_attributes(item.to, change, true));
+        if (change.mode) run_.good(to_.set_attributes(item.to, change, true));
+    }
+
+    // Further names of files that are there by now.
+    void links() {
+        for (const CopyLink& link : plan_.links) {
+            const auto first = to_.stat(link.first, false);
+            if (!run_.good(first)) continue;
+            const auto there = to_.stat(link.to, false);
+            if (there && there->inode == first->inode) continue;
+            if (there && !run_.good(to_.unlink(link.to))) continue;
+            run_.good(to_.link(link.first, link.to));
+        }
     }
 
 private:
+    // Those of users: others mean what this system makes of them.
+    Result<void> xattrs(const CopyItem& item) {
+        const auto names = from(item).list_xattrs(item.from);
+        if (!names) return tl::unexpected<Failure>(names.error());
+        for (const std::string& name : *names) {
+            if (!name.starts_with("user.")) continue;
+            const auto value = from(item).get_xattr(item.from, name);
+            if (!value) return tl::unexpected<Failure>(value.error());
+            SSI_TRY(to_.set_xattr(item.to, name, *value));
+        }
+        return {};
+    }
+
     void advance(std::uint64_t bytes) {
         const std::uint64_t done = counters_.fetch_add(1, bytes) + bytes;
         progress_.update([&] {
@@ -265,20 +287,32 @@ bool takes_part(FsRun& run, const CopyPlan& plan, Tree& local) {
 }
 
 void report(FsRun& run, const CopyPlan& plan, const Counts& all, std::uint64_t bytes,
-            double seconds) {
+            const std::vector<std::uint64_t>& by_rank, double seconds) {
     if (run.options().json) {
         Json json;
         json.object().field("files", static_cast<std::uint64_t>(plan.files.size()));
         json.field("directories", static_cast<std::uint64_t>(plan.directories.size()));
-        json.field("symlinks", plan.symlinks).field("bytes", bytes);
+        json.field("symlinks", plan.symlinks);
+        json.field("links", static_cast<std::uint64_t>(plan.links.size())).field("bytes", bytes);
         json.field("copied_bytes", all.copied).field("present_bytes", all.present);
-        json.field("verified_bytes", all.verified).field("seconds", seconds);
-        say("{}\n", json.end().text());
+        json.field("verified_bytes", all.verified).field("seconds", seconds).array("by_rank");
+        for (const std::uint64_t done : by_rank) json.value(done);
+        say("{}\n", json.end().end().text());
         return;
     }
-    say("{} files, {} directories, {} symbolic links; {} bytes: {} copied, {} there before, "
-        "{} verified; {:.1f} s\n", plan.files.size(), plan.directories.size(),
-        plan.symlinks, bytes, all.copied, all.present, all.verified, seconds);
+    say("{} files, {} directories, {} symbolic links, {} hard links; {} bytes: {} copied, {} there "
+        "before, {} verified; {:.1f} s\n", plan.files.size(), plan.directories.size(),
+        plan.symlinks, plan.links.size(), bytes, all.copied, all.present, all.verified, seconds);
+}
+
+// The word of all ranks: a copy is whole, and read again unless that was not wanted, or a failure.
+Result<void> whole(FsRun& run, const Counts& all, std::uint64_t bytes) {
+    SSI_TRY(run.verdict());
+    const bool verified = run.options().no_verify || all.verified == all.copied;
+    if (all.copied + all.present == bytes && verified) return {};
+    return fail(Errc::internal, run.is_first() ? fmt::format(
+                    "{} of {} bytes were copied, {} verified", all.copied + all.present, bytes,
+                    all.verified) : "");
 }
 
 }  // namespace
@@ -286,7 +320,7 @@ void report(FsRun& run, const CopyPlan& plan, const Counts& all, std::uint64_t b
 Result<void> fs_cp(FsRun& run) {
     const RealClock clock;
     const Nanoseconds begin = clock.now();
-    const auto kdfs = make_kdfs_tree(run.system());
+    Kdfs& kdfs = run.system();
     const auto local = make_local_tree();
     bool any_kdfs = false;
     for (const std::string& operand : run.options().operands)
@@ -298,10 +332,16 @@ Result<void> fs_cp(FsRun& run) {
         return run.verdict();
     }
     std::vector<std::byte> encoded;
-    if (run.is_first()) encoded = make_plan(run, *kdfs, *local).encode();
+    std::vector<CopyLink> links;
+    if (run.is_first()) {
+        CopyPlan made = make_plan(run, kdfs, *local);
+        encoded = made.encode();
+        links = std::move(made.links);
+    }
     run.session().broadcast(0, encoded);
-    const CopyPlan plan = CopyPlan::decode(encoded);
-    Copy copy(run, plan, *kdfs, *local);
+    CopyPlan plan = CopyPlan::decode(encoded);
+    if (run.is_first()) plan.links = std::move(links);
+    Copy copy(run, plan, kdfs, *local);
     run.session().barrier();
     const bool takes = takes_part(run, plan, *local);
     if (takes) copy.pieces();
@@ -309,22 +349,23 @@ Result<void> fs_cp(FsRun& run) {
     SSI_TRY(run.verdict());
     if (takes) copy.finish_files();
     run.session().barrier();
-    Tree& to = plan.to_kdfs ? *kdfs : *local;
+    Tree& to = plan.to_kdfs ? kdfs : *local;
+    if (run.is_first()) copy.links();
     // From below upwards: what is made in a directory changes its times.
     if (run.is_first())
         for (auto item = plan.directories.rbegin(); item != plan.directories.rend(); ++item)
             if (const auto there = to.stat(item->to, true); run.good(there))
                 copy.attributes(*item, *there);
+    run.session().barrier();
     if (takes) run.good(to.sync(plan.root));
     const auto sum = [&](std::uint64_t value) { return run.session().reduce(value, Reduce::sum); };
     const Counts& mine = copy.counts();
     const Counts all{sum(mine.copied), sum(mine.present), sum(mine.verified)};
-    auto verdict = run.verdict();
-    if (verdict && all.copied + all.present != copy.bytes())
-        return fail(Errc::internal, run.is_first() ? fmt::format(
-                        "{} of {} bytes were copied", all.copied + all.present, copy.bytes()) : "");
+    const auto by_rank = run.session().all_gather(mine.copied + mine.present);
+    auto verdict = whole(run, all, copy.bytes());
     if (run.is_first() && verdict)
-        report(run, plan, all, copy.bytes(), static_cast<double>(clock.now() - begin) * 1e-9);
+        report(run, plan, all, copy.bytes(), by_rank,
+               static_cast<double>(clock.now() - begin) * 1e-9);
     return verdict;
 }
 

@@ -2,7 +2,7 @@
 #include "fs_copy_plan.hpp"
 
 #include <cerrno>
-#include <cstring>
+#include <map>
 
 namespace ssi::cli {
 namespace {
@@ -107,6 +107,11 @@ public:
     }
 
 private:
+    struct Identity {
+        bool in_kdfs = false;
+        std::uint64_t device = 0, inode = 0;
+        auto operator<=>(const Identity&) const = default;
+    };
     CopyPlan fault(const Failure& failure) {
         run_.fault(failure);
         return std::move(plan_);
@@ -140,7 +145,9 @@ private:
         return path == bare || path.starts_with(bare == "/" ? bare : bare + "/");
     }
 
-    void add(const std::string& from, const std::string& to, const fs::Attributes& of) {
+    // `may_be_there`: of the copy's name. In a directory that was made just now nothing is.
+    void add(const std::string& from, const std::string& to, const fs::Attributes& of,
+             bool may_be_there = true) {
         CopyItem item{from_kdfs_, of.is_directory(), from,    to,           of.mode & 07777u,
                       of.uid,     of.gid,            of.size, of.access_ns, of.modify_ns};
         if (of.is_directory()) {
@@ -149,32 +156,59 @@ private:
             if (const auto there = to_->stat(to, true); there && !there->is_directory())
                 return run_.fault({Errc::exists, EEXIST, no_node,
                                    readable(to) + ": is there and no directory"});
+            const bool there_before = !made.has_value();
             plan_.directories.push_back(std::move(item));
             const auto entries = from_->list(from);
             if (!run_.good(entries)) return;
             for (const auto& entry : *entries) {
                 const std::string inner = join(from, entry.name);
                 const auto found = from_->stat(inner, false);
-                if (run_.good(found)) add(inner, join(to, entry.name), *found);
+                if (run_.good(found)) add(inner, join(to, entry.name), *found, there_before);
             }
         } else if (of.is_symlink()) {
-            link(from, to);
+            symlink(item);
         } else if (of.is_file()) {
-            plan_.files.push_back(std::move(item));
+            file(std::move(item), of, may_be_there);
         } else {
             run_.fault({Errc::unsupported, 0, no_node,
                         readable(from) + ": is neither file, directory nor symbolic link"});
         }
     }
 
-    void link(const std::string& from, const std::string& to) {
-        const auto target = from_->read_link(from);
+    void symlink(const CopyItem& item) {
+        const auto target = from_->read_link(item.from);
         if (!run_.good(target)) return;
-        if (const auto there = to_->read_link(to)) {
-            if (*there == *target) return void(++plan_.symlinks);
-            if (!run_.good(to_->unlink(to))) return;
+        const auto there = to_->read_link(item.to);
+        if (there && *there != *target && !run_.good(to_->unlink(item.to))) return;
+        if (!(there && *there == *target) && !run_.good(to_->symlink(*target, item.to))) return;
+        ++plan_.symlinks;
+        if (!run_.options().preserve) return;
+        fs::AttributeChange change = attributes_of(item);
+        change.mode.reset();   // a symbolic link has none
+        run_.good(to_->set_attributes(item.to, change, false));
+    }
+
+    // What is one file under several names becomes one again.
+    void file(CopyItem item, const fs::Attributes& of, bool may_be_there) {
+        Identity source{from_kdfs_, 0, of.inode};
+        if (of.links > 1) {
+            const auto device = from_->device_of(item.from);
+            if (!run_.good(device)) return;
+            source.device = *device;
+            const auto [known, fresh] = first_names_.emplace(source, item.to);
+            if (!fresh) return plan_.links.push_back({known->second, item.to});
         }
-        if (run_.good(to_->symlink(*target, to))) ++plan_.symlinks;
+        if (may_be_there && !come_apart(source, item.to)) return;
+        plan_.files.push_back(std::move(item));
+    }
+
+    // Names of one file that are to become copies of several: all but the first let go of it, or
+    // what is written by one would show under the others.
+    bool come_apart(const Identity& source, const std::string& to) {
+        const auto there = to_->stat(to, false);
+        if (!there || !there->is_file() || there->links < 2) return true;
+        const auto [owner, fresh] = owners_.emplace(there->inode, source);
+        return fresh || owner->second == source || run_.good(to_->unlink(to));
     }
 
     void testify(const CopyPath& to, const CopyPath& from) {
@@ -186,10 +220,22 @@ private:
     Tree &kdfs_, &local_;
     Tree *from_ = nullptr, *to_ = nullptr;
     bool from_kdfs_ = false;
+    std::map<Identity, std::string> first_names_;    // of sources with several names: copies'
+    std::map<std::uint64_t, Identity> owners_;       // of copies with several names, by inode
     CopyPlan plan_;
 };
 
 }  // namespace
+
+fs::AttributeChange attributes_of(const CopyItem& item) {
+    fs::AttributeChange change;
+    change.mode = item.mode;
+    change.uid = item.uid;
+    change.gid = item.gid;
+    change.access_ns = item.access_ns;
+    change.modify_ns = item.modify_ns;
+    return change;
+}
 
 CopyPath CopyPath::parse(const std::string& operand) {
     if (!operand.starts_with("fs:")) return {false, operand};

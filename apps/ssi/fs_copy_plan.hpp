@@ -29,8 +29,14 @@ struct CopyItem {
     std::int64_t access_ns = 0, modify_ns = 0;
 };
 
+// Another name of a file that is copied.
+struct CopyLink {
+    std::string first, to;       // of the copies
+};
+
 struct CopyPlan {
     std::vector<CopyItem> files, directories;   // directories: above before below
+    std::vector<CopyLink> links;                // of rank 0 alone
     std::uint64_t symlinks = 0;
     bool to_kdfs = false;
     std::string root;            // a directory above all that is written, for sync
@@ -41,6 +47,9 @@ struct CopyPlan {
     std::vector<std::byte> encode() const;
     static CopyPlan decode(std::span<const std::byte> bytes);
 };
+
+// What is kept of an item beside its bytes.
+fs::AttributeChange attributes_of(const CopyItem& item);
 
 // On rank 0; what cannot be copied is a fault of the run.
 CopyPlan make_plan(FsRun& run, Tree& kdfs, Tree& local);

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "fs.hpp"
-#include "ssi/io/file_system.hpp"
+#include "fs_tree.hpp"
 #include "ssi/kddm/session.hpp"
 
 namespace ssi::cli {
@@ -20,11 +20,11 @@ namespace ssi::cli {
 // One per rank. Not thread-safe.
 class FsRun {
 public:
-    FsRun(Session& session, fs::FileSystem& system, const FsOptions& options)
+    FsRun(Session& session, Kdfs& system, const FsOptions& options)
         : session_(session), system_(system), options_(options) {}
 
     Session& session() { return session_; }
-    fs::FileSystem& system() { return system_; }
+    Kdfs& system() { return system_; }
     const FsOptions& options() const { return options_; }
     bool is_first() const { return session_.rank() == 0; }
 
@@ -42,7 +42,7 @@ public:
 
 private:
     Session& session_;
-    fs::FileSystem& system_;
+    Kdfs& system_;
     const FsOptions& options_;
     std::optional<Failure> first_;
 };

@@ -59,22 +59,12 @@ void set_one(FsRun& run, const std::string& path, const fs::Striping& striping) 
     change.striping = striping;
     if (striping.placement == fs::Placement::inherit && run.options().placement.empty())
         change.striping->placement = of->striping.placement;
-    run.good(run.system().set_attributes(path, change));
+    run.good(run.system().set_attributes(path, change, true));
 }
 
-// Calls `body` for a path and, with -R, for all below it.
 void each_below(FsRun& run, const std::string& path, bool recursive,
                 const std::function<void(const std::string&, const fs::Attributes&)>& body) {
-    const auto of = run.system().lstat(path);
-    if (!run.good(of)) return;
-    body(path, *of);
-    if (!recursive || !of->is_directory()) return;
-    for (std::uint64_t cookie = 0;;) {
-        const auto page = run.system().list(path, cookie, 4096, false);
-        if (!run.good(page) || page->empty()) return;
-        cookie = page->back().cookie;
-        for (const auto& entry : *page) each_below(run, join(path, entry.name), true, body);
-    }
+    walk(run.system(), path, recursive, body, [&](const Failure& failure) { run.fault(failure); });
 }
 
 std::vector<std::string> operands_or_root(const FsRun& run) {
@@ -109,21 +99,21 @@ private:
     void file(const std::string& path) {
         ++done_.files;
         auto file = run_.system().open(path, O_RDONLY);
-        const auto of = file ? file->stat() : Result<fs::Attributes>();
+        const auto of = file ? (*file)->stat() : Result<fs::Attributes>();
         if (!file || !of) return wrong(path, file ? of.error() : file.error());
         for (std::uint64_t at = 0; at < of->size; at += bytes_.size()) {
             // Where something is wrong, each page is read by itself, so that all faults are named.
-            if (!read(path, *file, at, bytes_.size(), false))
+            if (!read(path, **file, at, bytes_.size(), false))
                 for (std::uint64_t page = 0; page < bytes_.size() && at + page < of->size;
                      page += page_bytes)
-                    read(path, *file, at + page, page_bytes, true);
+                    read(path, **file, at + page, page_bytes, true);
             progress_.update([&] {
                 return fmt::format("{} files, {} read by this rank", done_.files,
                                    human_bytes(done_.bytes));
             });
         }
     }
-    bool read(const std::string& path, fs::File& file, std::uint64_t at, std::size_t length,
+    bool read(const std::string& path, TreeFile& file, std::uint64_t at, std::size_t length,
               bool last_word) {
         const auto got = file.pread(std::span(bytes_).first(length), at);
         if (got)
@@ -192,7 +182,7 @@ Result<void> fs_cache(FsRun& run) {
             ++files;
             auto file = run.system().open(path, O_RDONLY);
             if (!run.good(file)) return;
-            const auto extents = file->extents();
+            const auto extents = (*file)->extents();
             if (!run.good(extents)) return;
             for (const auto& extent : *extents) {
                 bytes += extent.length;

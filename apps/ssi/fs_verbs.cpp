@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -30,15 +29,8 @@ void attributes_json(Json& json, const fs::Attributes& of) {
 // Whole listings, in order of names.
 Result<std::vector<fs::DirectoryEntry>> list_all(FsRun& run, const std::string& path,
                                                  bool attributes) {
-    std::vector<fs::DirectoryEntry> all;
-    for (std::uint64_t cookie = 0;;) {
-        auto page = run.system().list(path, cookie, 4096, attributes);
-        if (!page) return page;
-        if (page->empty()) break;
-        cookie = page->back().cookie;
-        std::ranges::move(*page, std::back_inserter(all));
-    }
-    std::ranges::sort(all, {}, &fs::DirectoryEntry::name);
+    auto all = run.system().list(path, attributes);
+    if (all) std::ranges::sort(*all, {}, &fs::DirectoryEntry::name);
     return all;
 }
 
@@ -108,20 +100,22 @@ std::vector<Part> parts_of(const std::vector<fs::Extent>& extents, std::size_t v
 }
 
 void stat_one(FsRun& run, const std::string& path, Json& json) {
-    const auto of = run.system().lstat(path);
+    const auto of = run.system().stat(path, false);
     if (!run.good(of)) return;
     std::vector<fs::Extent> extents;
     if (of->is_file()) {
         auto file = run.system().open(path, O_RDONLY);
         if (!run.good(file)) return;
-        auto found = file->extents();
+        auto found = (*file)->extents();
         if (!run.good(found)) return;
         extents = std::move(*found);
     }
     std::string target;
     if (of->is_symlink())
         if (auto found = run.system().read_link(path)) target = *found;
-    const auto& volumes = run.system().volumes().volumes();
+    const auto found_volumes = run.system().volumes();
+    if (!run.good(found_volumes)) return;
+    const auto& volumes = *found_volumes;
     const auto parts = parts_of(extents, volumes.size());
     if (run.options().json) {
         json.object().field("path", readable(path));
@@ -160,7 +154,7 @@ void cat_one(FsRun& run, const std::string& path) {
     if (!run.good(file)) return;
     std::vector<std::byte> bytes(piece_bytes);
     for (std::uint64_t at = 0;;) {
-        const auto got = file->pread(bytes, at);
+        const auto got = (*file)->pread(bytes, at);
         if (!run.good(got) || *got == 0) return;
         if (std::fwrite(bytes.data(), 1, *got, stdout) != *got)
             return run.fault({Errc::io, errno, no_node, "cannot write to standard output"});
@@ -169,7 +163,7 @@ void cat_one(FsRun& run, const std::string& path) {
 }
 
 void remove_one(FsRun& run, const std::string& path) {
-    const auto of = run.system().lstat(path);
+    const auto of = run.system().stat(path, false);
     if (!of && of.error().sys_errno == ENOENT && run.options().force) return;
     if (!run.good(of)) return;
     if (!of->is_directory()) {
@@ -214,7 +208,9 @@ Result<void> fs_df(FsRun& run) {
     if (run.is_first()) {
         const auto space = run.system().space();
         if (!space) return tl::unexpected<Failure>(space.error());
-        const auto& volumes = run.system().volumes().volumes();
+        const auto found_volumes = run.system().volumes();
+        if (!found_volumes) return tl::unexpected<Failure>(found_volumes.error());
+        const auto& volumes = *found_volumes;
         const std::uint64_t used = space->total_bytes - std::min(space->total_bytes,
                                                                  space->free_bytes);
         if (run.options().json) {

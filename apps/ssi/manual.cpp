@@ -47,7 +47,7 @@ std::string manual_of_program(const std::vector<VerbHelp>& verbs) {
            "libssi turns the nodes of an HPC allocation into one machine in user space.\n"
            ".B ssi\n"
            "needs neither mpirun nor a running session, and changes nothing;\n.B ssi fs\n"
-           "works on the files of a stopped session, alone or under mpirun.\n";
+           "works on the files of a session, running or stopped, alone or under mpirun.\n";
     for (const VerbHelp& verb : verbs) {
         out += fmt::format(".SH \"ssi {}\"\n{}\n", verb.name, roff(verb.text));
         for (const OptionHelp& option : verb.options) entry(out, option.names, option.text);

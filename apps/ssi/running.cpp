@@ -10,15 +10,12 @@
 #include "ssi/node/runtime_directory.hpp"
 
 namespace ssi::cli {
-namespace {
 
 std::string this_host() {
     std::array<char, 256> name{};
     ::gethostname(name.data(), name.size() - 1);
     return name.data();
 }
-
-}  // namespace
 
 Result<RunningSession> RunningSession::find(const Config& config, const std::string& id) {
     std::vector<node::Contact> running = node::find_sessions(config);

@@ -40,6 +40,8 @@ private:
     std::map<NodeId, node::ControlClient> clients_;
 };
 
+// As contacts name hosts.
+std::string this_host();
 // "1.5 s", "2 min 3 s", "5 h 12 min".
 std::string human_duration(std::uint64_t ms);
 

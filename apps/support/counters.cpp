@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "support/text.hpp"
 
 namespace support {
@@ -21,11 +23,14 @@ std::string counters_json(std::span<const SetCounters> sets, const char* indent)
 
 std::string counters_text(std::span<const SetCounters> sets) {
     if (sets.empty()) return {};
-    std::string out = fmt::format("\nKDDM statistics, summed over ranks\n{:<16}", "set");
+    std::size_t width = 16;
+    for (const SetCounters& set : sets) width = std::max(width, set.set.size());
+    std::string out = fmt::format("\nKDDM statistics, summed over ranks\n{:<{}}", "set", width);
     for (const auto& counter : sets.front().values) out += fmt::format(" {:>13}", counter.first);
     for (const SetCounters& set : sets) {
-        out += fmt::format("\n{:<16}", set.set);
-        for (const auto& counter : set.values) out += fmt::format(" {:>13}", counter.second);
+        out += fmt::format("\n{:<{}}", set.set, width);
+        for (const auto& counter : set.values)
+            out += fmt::format(" {:>13}", thousands(counter.second));
     }
     return out + '\n';
 }

@@ -3,8 +3,10 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string_view>
@@ -47,6 +49,21 @@ int say(const Leave& leave, bool speaks) {
 }
 
 }  // namespace
+
+int print_report(ssi::Session& session, const std::string& program,
+                 const std::function<std::string()>& report, ssi::Errc code) {
+    if (session.rank() != 0) {
+        code = ssi::Errc::ok;
+    } else {
+        fmt::print("{}", report());
+        if (std::fflush(stdout) != 0) {
+            fmt::print(stderr, "{}: cannot write the report: {}\n", program, std::strerror(errno));
+            code = ssi::Errc::io;
+        }
+    }
+    const auto exit_code = static_cast<std::uint64_t>(ssi::error_info(code).exit_code);
+    return static_cast<int>(session.reduce(exit_code, ssi::Reduce::max));
+}
 
 void run_program(const Program& program, int argc, char** argv) {
     if (asks_for_help(argc, argv))

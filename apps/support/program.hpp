@@ -21,6 +21,11 @@ struct Program {
     std::string does_not_fit;   // what is said when memory runs out
 };
 
+// Collective: rank 0 prints what `report` gives. The exit code of `code`, which is rank 0's word,
+// or that of io when it could not be printed; the same on every rank.
+int print_report(ssi::Session& session, const std::string& program,
+                 const std::function<std::string()>& report, ssi::Errc code = ssi::Errc::ok);
+
 // Asks for help or version are answered without a session, so that they need no launcher. An error
 // is one line on standard error and the error table's exit code. A rank that fails alone leaves at
 // once: nothing collective would end, and the others learn of it by its death.

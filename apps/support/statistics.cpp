@@ -21,6 +21,7 @@ SetCounters sum_over_ranks(ssi::Session& session, const ssi::kddm::RawSet& set) 
         {"transfers", &SetStats::transfers},
         {"applies", &SetStats::applies},
         {"recalls", &SetStats::recalls},
+        {"evictions", &SetStats::evictions},
         {"bytes_in", &SetStats::bytes_in},
         {"bytes_out", &SetStats::bytes_out},
     };

@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""usage: iobench_test.py IOBENCH
+"""usage: iobench_test.py IOBENCH [--crowd FILES]
 
-Runs apps/iobench as users do. Prints TAP."""
+Runs apps/iobench as users do; or, with --crowd, makes one directory of that many files by four
+ranks. Prints TAP."""
 import os
 import sys
 import tempfile
 
-from pagerank_support import Tap, alone, mpirun
+from pagerank_support import MPIRUN, Tap, alone, mpirun, run
 
 USAGE, IO = 2, 54
-PATTERNS = "easy,hard,metadata,small,rename,shared,find"
+PATTERNS = "easy,hard,metadata,small,rename,shared,find,crowd"
 PHASES = {"easy": ["write", "read"], "hard": ["write", "read"],
           "metadata": ["create", "stat", "unlink"],
           "small": ["create", "stat", "read", "unlink"],
           "rename": ["create", "rename", "unlink"],
-          "shared": ["create", "list", "stat", "unlink"], "find": ["create", "walk", "remove"]}
+          "shared": ["create", "list", "stat", "unlink"], "find": ["create", "walk", "remove"],
+          "crowd": ["create", "list", "stat", "unlink"]}
 BAD = (
     ("no place", [], "either --volume or --posix"),
     ("two places", ["--volume", "a", "--posix", "b"], "either --volume or --posix"),
@@ -60,6 +62,11 @@ def check_patterns(tap, program, folder):
             tap.check(done.code == 0 and phases == PHASES and report["ranks"] == ranks,
                       f"every pattern on {place[0]} by {ranks} ranks, verified", done)
             amounts = {(p["pattern"], p["phase"]): p for p in report.get("phases", [])}
+            shares = report.get("shares", [])
+            kept = sum(share["files"] for share in shares)
+            tap.check(len(shares) == ranks and kept == (ranks * 150 if "--volume" in place else 0)
+                      and all(share["after_bytes"] > 1 << 20 for share in shares),
+                      f"and tell what {ranks} ranks keep of a large directory", done)
             tap.check(done.code == 0 and amounts["easy", "write"]["bytes"] == ranks * 8 << 20
                       and amounts["metadata", "create"]["operations"] == ranks * 150,
                       f"and {ranks} ranks do as much as was asked for", done)
@@ -81,11 +88,30 @@ def check_choices(tap, program, folder):
               "a full disk under the report is an error", done)
 
 
+def check_crowd(tap, program, files, folder):
+    ranks = 4
+    done = run([*MPIRUN, str(ranks), program, "--volume", os.path.join(folder, "%n"), "--pattern",
+                "crowd", "--files", str(files // ranks), "--json"], {}, seconds=3600)
+    print("\n".join("# " + line for line in done.stdout.splitlines()), flush=True)
+    tap.check(done.code == 0, f"{files} files in one directory are made, listed and removed", done)
+    shares = done.json()["shares"]
+    tap.check(all(abs(share["files"] * ranks / files - 1) < 0.2 for share in shares)
+              and len(shares) == ranks, "each of four nodes keeps about a quarter", done)
+    grown = sum(share["after_bytes"] - share["before_bytes"] for share in shares)
+    tap.check(len(shares) == ranks and grown / files < 4096,
+              "a file takes less than 4 KiB of memory, of all nodes together", done)
+
+
 def main():
-    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+    crowd = int(sys.argv[3]) if sys.argv[2:3] == ["--crowd"] and len(sys.argv) == 4 else 0
+    if len(sys.argv) != (4 if crowd else 2) or sys.argv[1] in ("-h", "--help"):
         print(__doc__)
         return 0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2
     tap, program = Tap(), os.path.abspath(sys.argv[1])
+    if crowd:
+        with tempfile.TemporaryDirectory(prefix="ssi-iobench-") as folder:
+            check_crowd(tap, program, crowd, folder)
+        return tap.finish()
     check_help(tap, program)
     check_bad_input(tap, program)
     with tempfile.TemporaryDirectory(prefix="ssi-iobench-") as folder:

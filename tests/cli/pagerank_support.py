@@ -28,18 +28,18 @@ class Done:
             return collections.defaultdict(lambda: collections.defaultdict(int))
 
 
-def run(command, environment, stdout=subprocess.PIPE):
+def run(command, environment, stdout=subprocess.PIPE, seconds=LIMIT_SECONDS):
     begin = time.monotonic()
     with subprocess.Popen(command, env={**os.environ, **MPI_ENVIRONMENT, **environment}, text=True,
                           stdin=subprocess.DEVNULL, stdout=stdout,
                           stderr=subprocess.PIPE) as process:
         try:
-            out, err = process.communicate(timeout=LIMIT_SECONDS)
+            out, err = process.communicate(timeout=seconds)
             code = process.returncode
         except subprocess.TimeoutExpired:
             process.terminate()  # mpirun ends its ranks
             out, err = process.communicate()
-            code, err = "none: it hung", err + f"\nno end within {LIMIT_SECONDS} s"
+            code, err = "none: it hung", err + f"\nno end within {seconds} s"
     return Done(command, code, out or "", err, time.monotonic() - begin)
 
 

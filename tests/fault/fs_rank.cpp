@@ -14,7 +14,6 @@
 //     E                        all was found
 //     X text                   something that must not be
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -24,6 +23,7 @@
 
 #include <fmt/format.h>
 
+#include "events.hpp"
 #include "rank_directories.hpp"
 #include "ssi/base/random.hpp"
 #include "ssi/base/result.hpp"
@@ -33,6 +33,7 @@
 namespace {
 
 namespace fs = ssi::fs;
+using ssi::test::Events;
 
 constexpr std::size_t block_bytes = 4096;
 constexpr std::size_t most_blocks = 40;
@@ -51,22 +52,6 @@ struct Block {
     }
 };
 static_assert(sizeof(Block) == block_bytes);
-
-class Events {
-public:
-    Events(const std::string& folder, int rank) {
-        const std::string path = folder + "/" + std::to_string(rank) + ".events";
-        fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (fd_ < 0) std::perror(path.c_str());
-    }
-    void tell(std::string line) {   // by one system call: the system has it then
-        line += '\n';
-        if (::write(fd_, line.data(), line.size()) < 0) std::perror("events");
-    }
-
-private:
-    int fd_ = -1;
-};
 
 struct Mine {
     std::string path;

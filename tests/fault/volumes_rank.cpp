@@ -13,9 +13,6 @@
 //     Q id from time      removed, done at
 //     S from              a sync that began then has returned: of what this node homes
 //     X text              something that must not be
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "events.hpp"
 #include "rank_directories.hpp"
 #include "ssi/base/random.hpp"
 #include "ssi/base/result.hpp"
@@ -37,6 +35,7 @@ namespace {
 
 using ssi::kddm::RawGuard;
 using ssi::kddm::RawSet;
+using ssi::test::Events;
 
 constexpr std::uint64_t objects = 300;
 constexpr std::size_t most_bytes = 6000, large_bytes = 60'000;
@@ -49,33 +48,6 @@ std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
            static_cast<std::uint64_t>(time.tv_nsec);
 }
-
-// Each line by one system call: what it was told, the system's cache has.
-class Events {
-public:
-    Events(const std::string& folder, int rank) {
-        const std::string path = folder + "/" + std::to_string(rank) + ".events";
-        fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (fd_ < 0) std::perror(path.c_str());
-    }
-    void say(char what, std::initializer_list<std::uint64_t> numbers) const {
-        std::string line(1, what);
-        for (const std::uint64_t number : numbers) {
-            line += ' ';
-            line += std::to_string(number);
-        }
-        write_line(line);
-    }
-    void wrong(const std::string& what) const { write_line("X " + what); }
-
-private:
-    void write_line(std::string line) const {
-        line += "\n";
-        if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
-            std::abort();
-    }
-    int fd_ = -1;
-};
 
 struct Head {
     std::uint64_t stamp, id, bytes;
@@ -136,13 +108,13 @@ private:
             stamp = now_ns();
             if (!before || *before >= stamp)
                 events_.wrong("object " + std::to_string(id) + " is not whole, or of the future");
-            events_.say('W', {id, stamp});
+            events_.tell('W', {id, stamp});
             const std::size_t most = random_.chance(1, 20) ? large_bytes : most_bytes;
             SSI_TRY(guard->resize(sizeof(Head) + random_.below(most)));
             fill(guard->writable(), id, stamp);
             SSI_TRY(guard->put());
         }
-        events_.say('P', {id, stamp, now_ns()});
+        events_.tell('P', {id, stamp, now_ns()});
         return {};
     }
     ssi::Result<void> look(std::uint64_t id) {
@@ -154,15 +126,15 @@ private:
     }
     ssi::Result<void> remove(std::uint64_t id) {
         const std::uint64_t from = now_ns();
-        events_.say('R', {id, from});
+        events_.tell('R', {id, from});
         SSI_TRY(set_.remove(id));
-        events_.say('Q', {id, from, now_ns()});
+        events_.tell('Q', {id, from, now_ns()});
         return {};
     }
     ssi::Result<void> sync() {
         const std::uint64_t from = now_ns();
         SSI_TRY(set_.sync());
-        events_.say('S', {from});
+        events_.tell('S', {from});
         return {};
     }
 
@@ -176,9 +148,9 @@ void tell_what_is_there(ssi::Session& session, RawSet& set, const Events& events
     const auto nodes = static_cast<std::uint64_t>(session.size());
     for (std::uint64_t id = rank; id < objects; id += nodes) {
         const auto guard = ssi::value_or_throw(set.get(id));
-        events.say('H', {id, set.home(id).value});
+        events.tell('H', {id, set.home(id).value});
         if (const auto stamp = stamp_of(guard.bytes(), id))
-            events.say('F', {id, *stamp});
+            events.tell('F', {id, *stamp});
         else
             events.wrong("object " + std::to_string(id) + " came back broken");
     }

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs ssi-sim with a planted bug, one seed after another, until a checker catches it.
 
-usage: caught.py SSI-SIM PLANT [OPTION ...]     exit 0: caught within 20 seeds
+usage: caught.py SSI-SIM PLANT [OPTION ...]     exit 0: caught within 60 seeds
 """
 import re
 import subprocess
 import sys
 
-MOST_SEEDS = 20
+MOST_SEEDS = 60
 
 
 def main():

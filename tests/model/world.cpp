@@ -162,6 +162,10 @@ void World::close() {
                                          scheduler.describe_parked(10));
 }
 
+void World::abandon() {
+    for (SimNode& node : nodes_) node.dead = true;
+}
+
 void World::on_node(std::uint32_t node, std::function<void()> body) {
     scheduler.spawn(node, std::move(body));
 }

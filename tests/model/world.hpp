@@ -40,9 +40,12 @@ public:
 
     // The node stops; after a while every survivor is told.
     void kill(std::uint32_t node, Nanoseconds detection);
+    // All nodes stay as they are, for ever.
+    void abandon();
     // A fiber of the node, now.
     void on_node(std::uint32_t node, std::function<void()> body);
 
+    node::Node& node(std::uint32_t node) { return *nodes_[node].node; }
     kddm::Engine& engine(std::uint32_t node) { return *nodes_[node].engine; }
     kddm::sync::Hub& hub(std::uint32_t node) { return *nodes_[node].hub; }
     kddm::RawSet& set_at(std::uint32_t node, std::uint32_t object) {

@@ -15,6 +15,8 @@
 #include <mutex>
 #include <thread>
 
+#include "support/local_attributes.hpp"
+
 namespace ssi::test {
 namespace {
 
@@ -27,25 +29,6 @@ Result<void> checked(long outcome) {
 Result<std::size_t> counted(long outcome) {
     if (outcome < 0) return failed();
     return static_cast<std::size_t>(outcome);
-}
-
-std::int64_t nanoseconds(const timespec& time) {
-    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
-
-fs::Attributes attributes_of(const struct stat& of) {
-    fs::Attributes attributes;
-    attributes.inode = of.st_ino;
-    attributes.mode = of.st_mode;
-    attributes.uid = of.st_uid;
-    attributes.gid = of.st_gid;
-    attributes.links = of.st_nlink;
-    attributes.size = static_cast<std::uint64_t>(of.st_size);
-    attributes.blocks = static_cast<std::uint64_t>(of.st_blocks);
-    attributes.access_ns = nanoseconds(of.st_atim);
-    attributes.modify_ns = nanoseconds(of.st_mtim);
-    attributes.change_ns = nanoseconds(of.st_ctim);
-    return attributes;
 }
 
 class LocalFile : public OpenFile {
@@ -81,7 +64,7 @@ public:
     Result<fs::Attributes> stat() override {
         struct stat of {};
         if (::fstat(fd_, &of) != 0) return failed();
-        return attributes_of(of);
+        return support::attributes_of(of);
     }
 
 private:
@@ -102,7 +85,7 @@ public:
         struct stat of {};
         if (::fstatat(AT_FDCWD, path.c_str(), &of, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
             return failed();
-        return attributes_of(of);
+        return support::attributes_of(of);
     }
     Result<void> set_attributes(const std::string& path, const fs::AttributeChange& change,
                                 bool follow) override {
@@ -167,7 +150,7 @@ public:
             if (attributes) {
                 const int fd = ::dirfd(directory.get());
                 if (::fstatat(fd, name.c_str(), &of, AT_SYMLINK_NOFOLLOW) != 0) return failed();
-                entry.attributes = attributes_of(of);
+                entry.attributes = support::attributes_of(of);
             }
             entries.push_back(std::move(entry));
         }

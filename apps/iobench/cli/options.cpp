@@ -23,6 +23,8 @@ constexpr const char* about =
     "  rename    empty files, one directory of all ranks: create, rename, unlink\n"
     "  shared    empty files, one directory of all ranks: create, list, stat of another rank's\n"
     "  find      a tree of directories: made by all, walked by all\n"
+    "  crowd     empty files by the million, one directory of all ranks: create, list by all,\n"
+    "            stat of another rank's, unlink; how it spreads over nodes, and their memory\n"
     "What is read is checked. Run it alone or under mpirun or srun; --ssi-* options configure\n"
     "libssi.";
 
@@ -110,7 +112,7 @@ std::string take_all(const Raw& raw, Options& options) {
     for (const std::string& pattern : options.patterns)
         if (std::ranges::find(pattern_names, pattern) == std::end(pattern_names))
             return fmt::format("--pattern {} is none of easy, hard, metadata, small, rename, "
-                               "shared, find", pattern);
+                               "shared, find, crowd", pattern);
     if (options.volumes.empty() == options.posix.empty())
         return "either --volume or --posix is needed";
     if (!options.top.starts_with('/') || options.top.size() < 2)

@@ -27,7 +27,7 @@ struct Options {
 };
 
 inline constexpr const char* pattern_names[] = {"easy",   "hard",   "metadata", "small",
-                                                "rename", "shared", "find"};
+                                                "rename", "shared", "find", "crowd"};
 
 tl::expected<Options, support::Leave> parse(int argc, const char* const* argv);
 

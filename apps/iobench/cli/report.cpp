@@ -27,6 +27,15 @@ std::string Report::text() const {
         out += fmt::format("{:<9} {:<8} {}  {} in {:.3f} s\n", phase.pattern, phase.name, rate,
                            amount, phase.seconds);
     }
+    double files = 0;
+    for (const Share& share : shares) files += static_cast<double>(share.files);
+    for (std::size_t rank = 0; rank < shares.size(); ++rank)
+        out += fmt::format("crowd     rank {:<3} {} files are kept there ({:.1f} %); resident {}, "
+                           "before {}\n",
+                           rank, support::thousands(shares[rank].files),
+                           100 * static_cast<double>(shares[rank].files) / std::max(files, 1.0),
+                           support::bytes_text(shares[rank].after_bytes),
+                           support::bytes_text(shares[rank].before_bytes));
     return out;
 }
 
@@ -42,6 +51,11 @@ std::string Report::json() const {
             support::json_string(phase.name), support::json_number(phase.seconds), phase.bytes,
             phase.operations, support::json_number(per_second(phase.bytes, phase.seconds)),
             support::json_number(per_second(phase.operations, phase.seconds)));
+    out += "\n  ],\n  \"shares\": [";
+    for (const Share& share : shares)
+        out += fmt::format("{}\n    {{\"files\": {}, \"before_bytes\": {:.0f}, \"after_bytes\": "
+                           "{:.0f}}}", &share == shares.data() ? "" : ",", share.files,
+                           share.before_bytes, share.after_bytes);
     return out + "\n  ]\n}\n";
 }
 

@@ -15,10 +15,18 @@ struct Phase {
     double operations = 0;
 };
 
+// What a directory of many files means for one rank.
+struct Share {
+    std::uint64_t files = 0;        // whose inodes, and so their names' buckets, it was given
+    double before_bytes = 0;        // resident, before the files were made
+    double after_bytes = 0;         // and when all are there and were listed
+};
+
 struct Report {
     std::string system;             // "kDFS on 2 volumes", "/dev/shm"
     int ranks = 1;
     std::vector<Phase> phases;
+    std::vector<Share> shares;      // of pattern crowd, by ranks
     std::string text() const;
     std::string json() const;
 };

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 
 #include "ssi/base/ids.hpp"
@@ -110,6 +112,36 @@ std::uint64_t SmallFiles::list(std::uint64_t count) {
     });
     if (entries != count) wrong(fmt::format("{} lists {} of {}", directory_, entries, count));
     return entries;
+}
+
+void CrowdCheck::see(const std::string& name) {
+    std::uint64_t rank = 0, i = 0;
+    const char* end = name.data() + name.size();
+    bool ours = name.starts_with('f');
+    if (ours) {
+        const auto first = std::from_chars(name.data() + 1, end, rank);
+        ours = first.ec == std::errc{} && first.ptr != end && *first.ptr == '.' &&
+               std::from_chars(first.ptr + 1, end, i).ptr == end;
+    }
+    const std::uint64_t place = rank * files_ + i;
+    if (!ours || i >= files_ || place >= seen_.size() || seen_[place])
+        wrong(fmt::format("a listing has '{}', which it should not, or had it before", name));
+    seen_[place] = true;
+    ++count_;
+}
+
+void CrowdCheck::conclude() const {
+    if (count_ != seen_.size())
+        wrong(fmt::format("a listing has {} of {} entries", count_, seen_.size()));
+}
+
+double resident_bytes() {
+    std::FILE* file = std::fopen("/proc/self/statm", "re");
+    if (!file) return 0;
+    unsigned long all = 0, resident = 0;
+    const int found = std::fscanf(file, "%lu %lu", &all, &resident);
+    std::fclose(file);
+    return found == 2 ? static_cast<double>(resident) * static_cast<double>(::getpagesize()) : 0;
 }
 
 Walked walk(Store& store, const std::string& path) {

@@ -65,6 +65,24 @@ private:
     std::vector<std::byte> content_, found_;
 };
 
+// The entries of a listing of f0.0, f0.1, ..., f1.0, ...: each of them once, and no others.
+class CrowdCheck {
+public:
+    CrowdCheck(std::size_t prefixes, std::uint64_t files)
+        : files_(files), seen_(prefixes * files) {}
+    void see(const std::string& name);
+    std::uint64_t seen() const { return count_; }
+    void conclude() const;   // all were there
+
+private:
+    std::uint64_t files_;
+    std::vector<bool> seen_;
+    std::uint64_t count_ = 0;
+};
+
+// Of this process, now.
+double resident_bytes();
+
 // Directories and files below `path`, by a walk with attributes.
 struct Walked {
     std::uint64_t directories = 0, files = 0, bytes = 0;

@@ -56,8 +56,13 @@ public:
             if (page.empty()) return;
             cookie = page.back().cookie;
             for (const auto& entry : page)
-                each({entry.name, S_ISDIR(entry.type), entry.attributes.size});
+                each({entry.name, S_ISDIR(entry.type), entry.attributes.size, entry.inode});
         }
+    }
+    std::optional<std::uint32_t> home_of(std::uint64_t inode) override {
+        const auto slot = static_cast<std::uint32_t>(inode >> 48);   // docs/formats/kdfs.md
+        const auto& volumes = system_.volumes();
+        return volumes.node_of(volumes.volume_of(ssi::SlotId(slot))).value;
     }
     void sync_all() override { ssi::value_or_throw(system_.sync()); }
     void drop_caches() override { ssi::value_or_throw(system_.drop_caches()); }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -38,9 +39,12 @@ public:
         const std::string& name;
         bool is_directory;
         std::uint64_t size;           // 0 without attributes
+        std::uint64_t inode = 0;
     };
     virtual void list(const std::string& path, bool attributes,
                       const std::function<void(const Entry&)>& each) = 0;
+    // The node that keeps an inode; none: they are all of the machine.
+    virtual std::optional<std::uint32_t> home_of(std::uint64_t) { return std::nullopt; }
     virtual void sync_all() = 0;      // what was done here is durable
     virtual void drop_caches() = 0;   // as far as it can
 };

@@ -5,11 +5,11 @@
 #include <CLI/CLI.hpp>
 
 #include <bit>
-#include <charconv>
 #include <string_view>
 
 #include "graph/partition.hpp"
 #include "graph/rmat.hpp"
+#include "support/text.hpp"
 
 namespace cli {
 namespace {
@@ -79,6 +79,13 @@ void add_output(CLI::App& app, Options& options, Raw& raw) {
 }
 
 void add_kddm_only(CLI::App& app, Options& options) {
+    app.add_option("--volume", options.volumes,
+                   "where kDFS is, for --edges or --packages fs:/PATH, of which every rank reads "
+                   "its own part: directory of a volume; may be given several times. DIR/%n stands "
+                   "for DIR/0, DIR/1, ..., volume k for rank k modulo their number")
+        ->type_name("DIR")
+        ->allow_extra_args(false)
+        ->group(inputs);
     app.add_flag("--components", options.components, "also find the weakly connected components");
     app.add_flag("--log-iterations", options.log_iterations,
                  "print `iteration K` on standard error after each");
@@ -121,14 +128,21 @@ std::string fault_of(const CLI::App& app, const Options& options) {
     return {};
 }
 
-// The whole of `text` as an unsigned integer; false when it is anything else.
-bool to_integer(std::string_view text, std::uint64_t& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size();
+// A path in kDFS is written as `ssi fs cp` writes it.
+std::string take_kdfs(Raw& raw, const Options& options) {
+    constexpr std::string_view prefix = "fs:";
+    for (std::string* path : {&raw.edges, &raw.packages}) {
+        const bool in_kdfs = path->starts_with(prefix);
+        if (in_kdfs && options.volumes.empty())
+            return fmt::format("{} is in kDFS: --volume says where that is", *path);
+        if (in_kdfs) return {};
+    }
+    if (options.volumes.empty()) return {};
+    return "--volume needs --edges fs:/PATH or --packages fs:/PATH";
 }
 
 std::string take_seed(const std::string& text, std::uint64_t& seed) {
-    if (to_integer(text, seed)) return {};
+    if (support::to_integer(text, seed)) return {};
     return out_of_range("--seed", text, "an integer from 0 to 18446744073709551615");
 }
 
@@ -137,7 +151,7 @@ std::string take_block(std::string_view text, std::uint32_t& vertices) {
     if (text.empty()) return {};
     const bool kilo = text.back() == 'K' || text.back() == 'k';
     std::uint64_t bytes = 0;
-    const bool good = to_integer(text.substr(0, text.size() - kilo), bytes);
+    const bool good = support::to_integer(text.substr(0, text.size() - kilo), bytes);
     if (good && kilo && bytes <= largest) bytes *= 1024;
     if (!good || bytes < smallest || bytes > largest || !std::has_single_bit(bytes))
         return out_of_range("--block", text, "a power of two from 512 to 512K");
@@ -147,7 +161,7 @@ std::string take_block(std::string_view text, std::uint32_t& vertices) {
 
 }  // namespace
 
-tl::expected<Options, Leave> parse(Program program, int argc, const char* const* argv) {
+tl::expected<Options, support::Leave> parse(Program program, int argc, const char* const* argv) {
     Options options;
     Raw raw;
     const bool kddm = program == Program::kddm;
@@ -162,35 +176,30 @@ tl::expected<Options, Leave> parse(Program program, int argc, const char* const*
     add_solver(app, options, raw);
     add_output(app, options, raw);
     if (kddm) add_kddm_only(app, options);
+    const auto wrong = [&](std::string_view what) {
+        return tl::unexpected(
+            support::Leave{support::usage_exit_code,
+                           fmt::format("{}: {} (see {} --help)\n", name, what, name)});
+    };
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        return tl::unexpected(Leave{0, app.help()});
+        return tl::unexpected(support::Leave{0, app.help()});
     } catch (const CLI::CallForVersion& version) {
-        return tl::unexpected(Leave{0, std::string(version.what()) + "\n"});
+        return tl::unexpected(support::Leave{0, std::string(version.what()) + "\n"});
     } catch (const CLI::ParseError& error) {
-        return tl::unexpected(Leave{
-            usage_exit_code, fmt::format("{}: {} (see {} --help)\n", name, error.what(), name)});
+        return wrong(error.what());
     }
     std::string fault = take_seed(raw.seed, options.seed);
     if (fault.empty()) fault = take_block(raw.block, options.block_vertices);
     if (fault.empty()) fault = fault_of(app, options);
-    if (!fault.empty())
-        return tl::unexpected(
-            Leave{usage_exit_code, fmt::format("{}: {} (see {} --help)\n", name, fault, name)});
+    if (fault.empty() && kddm) fault = take_kdfs(raw, options);
+    if (!fault.empty()) return wrong(fault);
     if (!raw.edges.empty()) options.input = InputKind::edges, options.path = raw.edges;
     if (!raw.packages.empty()) options.input = InputKind::packages, options.path = raw.packages;
     if (raw.debian) options.input = InputKind::debian;
     options.serial = !raw.no_serial;
     return options;
-}
-
-bool asks_for_help(int argc, const char* const* argv) {
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view argument = argv[i];
-        if (argument == "-h" || argument == "--help" || argument == "--version") return true;
-    }
-    return false;
 }
 
 }  // namespace cli

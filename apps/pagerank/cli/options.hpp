@@ -7,6 +7,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "support/leave.hpp"
 
 namespace cli {
 
@@ -19,6 +22,7 @@ struct Options {
     std::uint64_t edge_factor = 16;
     std::uint64_t seed = 1;
     bool skip_malformed = false;
+    std::vector<std::string> volumes;   // not empty: `path` is in kDFS
 
     double damping = 0.85;
     double tolerance = 1e-10;
@@ -38,18 +42,8 @@ struct Options {
     bool progress = false;
 };
 
-// The program should end now: `text` is what to print, on stdout when exit_code is 0.
-struct Leave {
-    int exit_code;
-    std::string text;
-};
-inline constexpr int usage_exit_code = 2;
-
 enum class Program : std::uint8_t { kddm, mpi_twin };
 
-tl::expected<Options, Leave> parse(Program program, int argc, const char* const* argv);
-
-// True when argv asks for --help or --version only, which need no session.
-bool asks_for_help(int argc, const char* const* argv);
+tl::expected<Options, support::Leave> parse(Program program, int argc, const char* const* argv);
 
 }  // namespace cli

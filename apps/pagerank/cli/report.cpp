@@ -3,39 +3,18 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
 #include <iterator>
-#include <string_view>
+
+#include "support/text.hpp"
 
 namespace cli {
 namespace {
 
 using Out = std::back_insert_iterator<std::string>;
 
-std::string json_string(std::string_view text) {
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\')
-            out.append({'\\', c});
-        else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-        else
-            out += c;
-    }
-    return out + '"';
-}
-
-// JSON has no infinity.
-std::string json_number(double value) {
-    return std::isfinite(value) ? fmt::format("{}", value) : "null";
-}
-
-std::string thousands(std::uint64_t value) {
-    std::string digits = std::to_string(value);
-    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-        digits.insert(static_cast<std::size_t>(at), 1, ',');
-    return digits;
-}
+using support::json_number;
+using support::json_string;
+using support::thousands;
 
 template <class Items, class Print>
 void json_list(Out out, const char* name, const Items& items, Print print) {
@@ -46,23 +25,6 @@ void json_list(Out out, const char* name, const Items& items, Print print) {
         separator = ",\n    ";
     }
     fmt::format_to(out, "{}]", items.empty() ? "" : "\n  ");
-}
-
-void print_counters(Out out, const std::vector<Report::SetCounters>& sets) {
-    if (sets.empty()) return;
-    fmt::format_to(out, "\nKDDM statistics, summed over ranks\n{:<20}", "set");
-    for (const auto& [name, value] : sets.front().values) {
-        (void)value;
-        fmt::format_to(out, " {:>13}", name);
-    }
-    for (const auto& set : sets) {
-        fmt::format_to(out, "\n{:<20}", set.set);
-        for (const auto& [name, value] : set.values) {
-            (void)name;
-            fmt::format_to(out, " {:>13}", thousands(value));
-        }
-    }
-    fmt::format_to(out, "\n");
 }
 
 }  // namespace
@@ -104,8 +66,7 @@ std::string Report::text() const {
         if (!verification->components_agree)
             fmt::format_to(out, "verify      components: DIFFER\n");
     }
-    print_counters(out, kddm);
-    return result;
+    return result + support::counters_text(kddm);
 }
 
 std::string Report::json() const {
@@ -143,13 +104,7 @@ std::string Report::json() const {
                            json_number(entry.rank));
     });
     fmt::format_to(out, ",\n");
-    json_list(out, "kddm", kddm, [](const SetCounters& set) {
-        std::string item = fmt::format("{{\"set\": {}", json_string(set.set));
-        for (const auto& [name, value] : set.values)
-            item += fmt::format(", \"{}\": {}", name, value);
-        return item + "}";
-    });
-    fmt::format_to(out, "\n}}\n");
+    fmt::format_to(out, "  \"kddm\": {}\n}}\n", support::counters_json(kddm, "  "));
     return result;
 }
 

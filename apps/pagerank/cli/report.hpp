@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "support/counters.hpp"
 
 namespace cli {
 
@@ -32,10 +33,6 @@ struct Report {
         std::string name;
         double rank = 0;
     };
-    struct SetCounters {
-        std::string set;
-        std::vector<std::pair<const char*, std::uint64_t>> values;  // summed over ranks
-    };
 
     std::string program;
     std::string input;
@@ -55,7 +52,7 @@ struct Report {
     std::optional<Verification> verification;
     std::optional<Components> components;
     std::vector<Top> top;
-    std::vector<SetCounters> kddm;
+    std::vector<support::SetCounters> kddm;
 
     void set_time(double all_seconds, std::uint32_t runs);
     std::string text() const;

@@ -48,6 +48,14 @@ Outcome<Source> Source::open(const Options& options, bool first_rank) {
     return source;
 }
 
+Source Source::of_slice(graph::Graph slice, std::string description) {
+    Source source;
+    source.graph_ = std::move(slice);
+    source.is_slice_ = true;
+    source.description_ = std::move(description);
+    return source;
+}
+
 void Source::set_size(graph::Vertex vertices, std::uint64_t edges) {
     vertices_ = vertices;
     edges_ = edges;

@@ -5,9 +5,6 @@
 
 #include <algorithm>
 
-#include "graph/malformed.hpp"
-#include "graph/names.hpp"
-
 namespace graph {
 namespace {
 
@@ -50,16 +47,15 @@ const char* fault_of(std::string_view line, const Fields& fields) {
 
 }  // namespace
 
-Outcome<Graph> read_edge_list(LineReader& input, bool skip_malformed) {
-    Graph graph;
+Outcome<EdgesPart> read_edges_part(LineReader& input) {
+    EdgesPart part;
     Names names;
-    Malformed malformed;
     std::string_view line;
     while (input.next(line)) {
         const Fields fields = split(line);
         if (fields.count == 0) continue;
         if (const char* fault = fault_of(line, fields)) {
-            malformed.add(input.line_number(), fault, line);
+            part.malformed.add(input.line_number(), fault, line);
             continue;
         }
         if (names.size() + 2 > max_vertices)
@@ -67,16 +63,27 @@ Outcome<Graph> read_edge_list(LineReader& input, bool skip_malformed) {
                 Problem{Problem::Kind::too_large,
                         fmt::format("{}: more than {} vertices", input.name(), max_vertices)});
         const Vertex source = names.number(fields.first[0]);
-        graph.edges.push_back({source, names.number(fields.first[1])});
+        part.edges.push_back({source, names.number(fields.first[1])});
     }
     if (auto closed = input.close(); !closed) return tl::unexpected(std::move(closed).error());
-    if (auto good = malformed.conclude(input.name(), skip_malformed, graph.notes); !good)
+    part.names = names.take();
+    part.lines = input.line_number();
+    return part;
+}
+
+Problem no_edges(const std::string& input) {
+    return {Problem::Kind::empty, fmt::format("the graph is empty: {} holds no edge", input)};
+}
+
+Outcome<Graph> read_edge_list(LineReader& input, bool skip_malformed) {
+    auto part = read_edges_part(input);
+    if (!part) return tl::unexpected(std::move(part).error());
+    Graph graph;
+    if (auto good = part->malformed.conclude(input.name(), skip_malformed, graph.notes); !good)
         return tl::unexpected(std::move(good).error());
-    if (graph.edges.empty())
-        return tl::unexpected(
-            Problem{Problem::Kind::empty,
-                    fmt::format("the graph is empty: {} holds no edge", input.name())});
-    graph.names = names.take();
+    if (part->edges.empty()) return tl::unexpected(no_edges(input.name()));
+    graph.edges = std::move(part->edges);
+    graph.names = std::move(part->names);
     return graph;
 }
 

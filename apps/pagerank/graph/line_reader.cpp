@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -53,8 +54,17 @@ LineReader LineReader::over_text(std::string_view text, std::string name) {
     return reader;
 }
 
+LineReader LineReader::over_function(Read read, std::string name) {
+    LineReader reader(nullptr, false, std::move(name));
+    reader.read_ = std::move(read);
+    return reader;
+}
+
+// A view into a short string does not survive its move: what is moved has read nothing yet, or is
+// a view of somebody else's text.
 LineReader::LineReader(LineReader&& other) noexcept
     : stream_(std::exchange(other.stream_, nullptr)),
+      read_(std::move(other.read_)),
       is_command_(other.is_command_),
       name_(std::move(other.name_)),
       text_(std::exchange(other.text_, {})),
@@ -73,7 +83,8 @@ bool LineReader::next(std::string_view& line) {
         if (length < 0) return false;
         line = without_line_end({buffer_, static_cast<std::size_t>(length)});
     } else {
-        if (text_.empty()) return false;
+        while (read_ && text_.find('\n') == text_.npos && fill()) {}
+        if (text_.empty() || problem_) return false;
         const std::size_t end = std::min(text_.find('\n'), text_.size() - 1) + 1;
         line = without_line_end(text_.substr(0, end));
         text_.remove_prefix(end);
@@ -82,7 +93,24 @@ bool LineReader::next(std::string_view& line) {
     return true;
 }
 
+// More bytes behind what is left; false at the end.
+bool LineReader::fill() {
+    constexpr std::size_t at_once = std::size_t{1} << 20;
+    const std::size_t left = text_.size();
+    std::string block(left + at_once, '\0');
+    std::copy(text_.begin(), text_.end(), block.begin());
+    const auto got = read_(std::span(block).subspan(left));
+    if (!got) problem_ = got.error();
+    block.resize(left + (got ? *got : 0));
+    block_ = std::move(block);
+    text_ = block_;
+    if (got && *got > 0) return true;
+    read_ = nullptr;
+    return false;
+}
+
 Outcome<void> LineReader::close() {
+    if (problem_) return tl::unexpected(*problem_);
     if (!stream_) return {};
     const int read_error = std::ferror(stream_) ? errno : 0;
     std::FILE* stream = std::exchange(stream_, nullptr);

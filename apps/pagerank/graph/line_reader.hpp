@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LineReader: the lines of a file, of a command's output or of a text in memory, one at a time and
-// of any length. Owns the stream. One thread at a time.
+// LineReader: the lines of a file, of a command's output, of a text in memory or of whatever a
+// function reads, one at a time and of any length. Owns the stream. One thread at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,6 +23,9 @@ public:
     static Outcome<LineReader> open_command(const std::string& command);
     // `text` must outlive the reader.
     static LineReader over_text(std::string_view text, std::string name);
+    // `read` gives the next bytes, 0 at the end.
+    using Read = std::function<Outcome<std::size_t>(std::span<char>)>;
+    static LineReader over_function(Read read, std::string name);
 
     LineReader(LineReader&& other) noexcept;
     LineReader& operator=(LineReader&&) = delete;
@@ -36,7 +42,12 @@ private:
     LineReader(std::FILE* stream, bool is_command, std::string name)
         : stream_(stream), is_command_(is_command), name_(std::move(name)) {}
 
+    bool fill();
+
     std::FILE* stream_ = nullptr;  // null: reads text_
+    Read read_;                    // what follows text_
+    std::string block_;            // what it gave: text_ lies in it
+    std::optional<Problem> problem_;
     bool is_command_ = false;
     std::string name_;
     std::string_view text_;

@@ -14,9 +14,16 @@ namespace graph {
 
 class Malformed {
 public:
+    struct Line {
+        std::uint64_t number = 0;   // from 1
+        std::string text;           // what is wrong, and the line in quotes
+    };
     // `what` says what is wrong; `text` is quoted, shortened and made printable.
     void add(std::uint64_t line, std::string_view what, std::string_view text);
+    // What another reader found in a later part of the same input.
+    void add(std::uint64_t count, std::vector<Line> first);
     std::uint64_t count() const { return count_; }
+    const std::vector<Line>& first() const { return first_; }
 
     // An error when there is anything and the user did not ask to skip it; otherwise a note (or
     // nothing) is appended to `notes`.
@@ -26,7 +33,7 @@ public:
 private:
     static constexpr std::size_t described = 8;
     std::uint64_t count_ = 0;
-    std::vector<std::string> first_;
+    std::vector<Line> first_;
 };
 
 // In double quotes, at most 60 characters, everything but printable ASCII as \xNN.

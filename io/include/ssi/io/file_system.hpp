@@ -119,7 +119,7 @@ struct Place;
 // the FileSystem that opened it, which must outlive it.
 class File {
 public:
-    File() = default;
+    File();
     File(File&&) noexcept;
     File& operator=(File&&) noexcept;
     ~File();
@@ -153,12 +153,17 @@ private:
     std::unique_ptr<Open> open_;
 };
 
+// Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a change
+// of several logs goes to each by itself.
+enum class Plant : std::uint8_t { none, forget_way, parts_apart };
+
 struct Options {
     io::VolumesOptions volumes;
     std::uint64_t cache_bytes = 0;      // of file data in this node's memory; 0: a quarter of what
                                         // the host has for each of its nodes
     std::uint64_t commit_ms = 1000;     // how long metadata may stay undurable
     std::uint64_t write_back_ms = 5000; // how long file data may
+    Plant plant = Plant::none;
 };
 
 class FileSystem {

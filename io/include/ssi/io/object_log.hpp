@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 
+#include "ssi/base/small_vector.hpp"
 #include "ssi/io/segment_log.hpp"
 #include "ssi/sys/task.hpp"
 
@@ -27,6 +28,7 @@ struct ValueChange {
     std::uint32_t offset = 0;
     std::span<const std::byte> bytes;
 };
+using ValueChanges = SmallVector<ValueChange, 4>;
 
 // Operations to be applied together. Values are not copied: they stay until apply() has returned.
 // An object appears in a transaction at most once; remove_set comes before what it shall not
@@ -42,7 +44,7 @@ public:
     // them alone; the object must be there, and no ref. `whole`: the value afterwards, if it is at
     // hand (else empty): then nothing is read when it is time to log all of it again.
     void change(SetId set, ObjectId id, std::uint32_t value_bytes,
-                std::vector<ValueChange> changes, std::span<const std::byte> whole = {});
+                ValueChanges changes, std::span<const std::byte> whole = {});
     void remove(SetId set, ObjectId id);    // fine when it is not there
     void remove_set(SetId set);
     // Something that spans several logs: remembered until it is done. Names are apart from
@@ -59,7 +61,7 @@ private:
     friend class ObjectLog;
     struct Operation {
         LogRecord record;
-        std::vector<ValueChange> changes;
+        ValueChanges changes;
         std::span<const std::byte> whole{};   // of a change: empty, or the value after it
     };
     std::vector<Operation> operations_;
