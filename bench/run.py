@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import dataclass, field
 
 import results as results_module
-from targets import DISK, IO_STRIPES, NODES, SCENARIO_ROWS, SUITES, UPGRADE_NODES
+from targets import (DISK, IO_RECOVERY, IO_STRIPES, NODES, SCENARIO_ROWS, SUITES,
+                     UPGRADE_NODES)
 
 CORES = len(os.sched_getaffinity(0))
 PART_TIMEOUT_S = 600
@@ -122,7 +123,8 @@ def io_parts(_quick):
                  environment=little),
             Part(program("fs_metadata"), ranks, at(metadata) + PAIR_METADATA * pair, cores=ranks,
                  suffix=suffix)]
-    return parts + [Part(program("fs_stripes"), 1, tuple(IO_STRIPES))]
+    return parts + [Part(program("fs_stripes"), 1, tuple(IO_STRIPES)),
+                    Part(program("fs_recovery"), 1, tuple(IO_RECOVERY))]
 
 
 PARTS = {"kddm": kddm_parts, "io": io_parts, "scale": scale_parts}

@@ -176,6 +176,8 @@ IO_PAIR = {
 }
 # A disk of 200 MB/s for each volume, emulated: 1 is as many times as fast as there are volumes.
 IO_STRIPES = {f"io/stripe_scaling/volumes:{n}": counters(of_linear=1 / 0.9) for n in (1, 2, 4)}
-IO = {**IO_AT[""], **IO_AT["/ranks:2"], **IO_PAIR, **IO_STRIPES}
+# A mount after a kill.
+IO_RECOVERY = {"io/recovery_100k": counters(seconds=5)}
+IO = {**IO_AT[""], **IO_AT["/ranks:2"], **IO_PAIR, **IO_STRIPES, **IO_RECOVERY}
 
 SUITES = {"kddm": KDDM, "io": IO, "scale": SCALE}

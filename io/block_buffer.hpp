@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // BlockBuffer: memory that direct I/O takes: aligned and in whole blocks. Grows by doubling; what
-// it held stays, what is new is not cleared. Not thread-safe.
+// it held stays, what is new is not cleared. From 2 MiB on it is of large pages, whose first touch
+// costs little. Not thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "log_format.hpp"
+#include "ssi/sys/pages.hpp"
 
 namespace ssi::io {
 
@@ -30,9 +32,13 @@ public:
     // Room for so many bytes; the first `kept` stay.
     void reserve(std::size_t bytes, std::size_t kept = 0) {
         if (bytes <= capacity_) return;
-        const std::size_t capacity = whole_blocks(std::max(bytes, 2 * capacity_));
-        void* const memory = std::aligned_alloc(log_block_bytes, capacity);
+        std::size_t capacity = whole_blocks(std::max(bytes, 2 * capacity_));
+        const bool large = capacity >= sys::huge_page_bytes;
+        const std::size_t alignment = large ? sys::huge_page_bytes : log_block_bytes;
+        capacity = (capacity + alignment - 1) / alignment * alignment;
+        void* const memory = std::aligned_alloc(alignment, capacity);
         if (!memory) throw std::bad_alloc();
+        if (large) sys::want_huge_pages(memory, capacity);
         if (kept) std::memcpy(memory, memory_.get(), kept);
         memory_.reset(static_cast<std::byte*>(memory));
         capacity_ = capacity;

@@ -23,7 +23,15 @@ Result<std::size_t> run(Disk& disk, DiskRequest& request, const char* verb) {
     DiskRequest* const one[] = {&request};
     disk.submit(one);
     disk.wait(request);
-    if (request.sys_errno == 0) return request.moved;
+    if (auto done = outcome_of(disk, request, verb); !done)
+        return tl::unexpected<Failure>(std::move(done).error());
+    return request.moved;
+}
+
+}  // namespace
+
+Result<void> outcome_of(const Disk& disk, const DiskRequest& request, const char* verb) {
+    if (request.sys_errno == 0) return {};
     return fail_errno(Errc::io, request.sys_errno,
                       request.kind == DiskRequest::Kind::sync
                           ? fmt::format("cannot {} {} of {}", verb, request.file->name(),
@@ -32,8 +40,6 @@ Result<std::size_t> run(Disk& disk, DiskRequest& request, const char* verb) {
                                         request.length, request.place, request.file->name(),
                                         disk.name()));
 }
-
-}  // namespace
 
 int check_request(const DiskRequest& request) {
     if (!request.file) return EBADF;

@@ -3,6 +3,7 @@
 // mended. Collective, before anybody uses it.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <map>
 
 #include "fs_check.hpp"
@@ -76,9 +77,17 @@ Result<void> Core::apply_redo() {
         std::vector<PartView> parts;
         for (const auto& [name, view] : newest) parts.push_back(view);
         add_part(change, parts);
+        change.use_reserve();   // a full log, too, has to get what it was promised
         io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
-        if (auto done = log->apply(change); !done)
-            return tl::unexpected<Failure>(std::move(done).error());
+        if (auto done = log->apply(change); !done) {
+            Failure failure = std::move(done).error();
+            if (failure.sys_errno == ENOSPC)
+                failure.text = fmt::format("what a rename or a split has begun cannot be finished, "
+                                           "as {} is full; mount it with a larger limit, or give "
+                                           "its disk room: {}",
+                                           volumes_->volumes()[volume].label, failure.text);
+            return tl::unexpected<Failure>(std::move(failure));
+        }
     }
     redo_parts_.clear();
     return {};

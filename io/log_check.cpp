@@ -17,6 +17,8 @@ public:
         : options_(options), report_(report) {}
 
     void segment(std::uint64_t generation, std::optional<std::uint64_t> end);
+    // Of the newest segment, when that was checked.
+    void follower(std::uint64_t generation, const LogFiles& files);
     std::uint64_t all_bytes = 0;
 
 private:
@@ -36,6 +38,7 @@ private:
     std::uint64_t content_end_ = 0;
     std::vector<FoundRecord> found_;    // of this segment
     bool whole_ = true;
+    bool followed_ = false;
     Sequence next_ = 1;
 };
 
@@ -136,6 +139,7 @@ void Checker::footer(const SegmentHeader& header, const std::optional<SegmentFoo
 void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end) {
     found_.clear();
     whole_ = true;
+    followed_ = false;
     if (!read_all(generation)) return;
     ++report_.segments;
     key_ = {report_.identity, generation, {}};
@@ -164,10 +168,17 @@ void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end
             fault(facts_.file_bytes - footer_trailer_bytes, decoded.error().text);
     }
     facts_.footer = found.has_value();
+    followed_ = found && found->followed;
     if (!end && found) end = found->end;
     if (options_.segment) options_.segment(facts_);
     content(*header, end);
     footer(*header, found);
+}
+
+void Checker::follower(std::uint64_t generation, const LogFiles& files) {
+    const auto there = check_follower(generation, followed_, files, facts_.file,
+                                      options_.disk->name());
+    if (!there) fault({}, there.error().text);
 }
 
 // The newest header that can be read, when not even the map of the log can be made.
@@ -216,6 +227,7 @@ Result<LogCheck> check_log(const LogCheckOptions& options) {
     checker.all_bytes += newest.segment_bytes;
     for (const LiveSegment& live : newest.live) checker.segment(live.generation, live.end);
     checker.segment(newest.generation, {});
+    checker.follower(newest.generation, *files);
     return report;
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t footer_magic = 0x746f'6f66'2d69'7373;   // "ssi-foot"
 constexpr std::uint32_t flag_index = 1;
+constexpr std::uint32_t flag_followed = 2;
 constexpr std::uint64_t max_footer_bytes = 1 << 30;
 
 struct WireEntry {
@@ -81,7 +82,8 @@ void encode_footer(const SegmentFooter& footer, const HashKey& key, std::span<st
                         .last_batch = footer.last_batch,
                         .end = footer.end,
                         .entries = static_cast<std::uint32_t>(footer.index.size()),
-                        .flags = footer.has_index ? flag_index : 0,
+                        .flags = (footer.has_index ? flag_index : 0) |
+                                 (footer.followed ? flag_followed : 0),
                         .footer_bytes = out.size(),
                         .zero = 0,
                         .hash = {}};
@@ -120,7 +122,7 @@ Result<SegmentFooter> decode_footer(std::span<const std::byte> bytes, const Hash
     if (wire.generation != key.generation)
         return fail(Errc::io, fmt::format("footer of segment generation {}", wire.generation));
     SegmentFooter footer{wire.first_batch, wire.last_batch, wire.end,
-                         (wire.flags & flag_index) != 0, {}};
+                         (wire.flags & flag_index) != 0, (wire.flags & flag_followed) != 0, {}};
     footer.index.reserve(wire.entries);
     for (std::uint32_t i = 0; i < wire.entries; ++i) {
         WireEntry entry;

@@ -32,6 +32,7 @@ struct LogPlants {
     bool unseeded_hashes = false;   // no hash depends on volume, generation or batch
     bool marks_ignored = false;     // the whole records of a torn batch are taken
     bool footers_trusted = false;   // a footer is taken without its hash
+    bool order_ignored = false;     // the last write done counts for those before it
     bool tombstones_dropped = false;  // compaction drops a remove while older records remain
 };
 
@@ -120,6 +121,7 @@ struct SegmentFooter {
     Sequence last_batch = 0;              // first_batch - 1: no batch
     std::uint64_t end = 0;                // of the content
     bool has_index = false;
+    bool followed = false;                // the file of a later segment is there, begun or not
     std::vector<FoundRecord> index;       // in the order of the log; empty without has_index
 };
 

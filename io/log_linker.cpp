@@ -116,12 +116,22 @@ Result<void> Volumes::State::sync(KeptIn where) {
     auto used = use();
     if (!used) return tl::unexpected<Failure>(std::move(used).error());
     Result<void> result;
+    start_commits(where);
     (void)each_log(where, [&](ObjectLog& log) -> Result<void> {
         auto done = log.commit_all();
         if (result) result = std::move(done);
         return {};
     });
     return result;
+}
+
+// With one there is nothing to gain: whoever waits for it writes himself.
+void Volumes::State::start_commits(KeptIn where) {
+    if (mine.size() < 2) return;
+    (void)each_log(where, [](ObjectLog& log) -> Result<void> {
+        log.start_commit();
+        return {};
+    });
 }
 
 SetId kept_number(std::string_view name) {

@@ -172,16 +172,19 @@ Result<bool> ObjectLog::Impl::make_space() {
     SSI_TRY(log->commit_all());   // only what is written can be compacted
     // Copies and the new segment take two from the reserve: less than that is nothing won.
     const std::uint64_t enough = 3 * options.log.segment_bytes;
+    bool waited = false;
     {
         Lock lock(mutex);
+        // What another one has freed already is no victim any more, and room when it is over.
+        for (; compacting; waited = true) changed.wait(mutex);
         std::uint64_t dead = 0;
         for (const Victim& victim : victims(space_live_percent)) dead += victim.dead_bytes;
-        if (dead < enough) return false;
+        if (dead < enough) return waited;
     }
     const auto freed = compact_all(space_live_percent, enough);
-    if (!freed && freed.error().sys_errno == ENOSPC) return false;
+    if (!freed && freed.error().sys_errno == ENOSPC) return waited;
     if (!freed) return tl::unexpected<Failure>(freed.error());
-    return *freed > 0;
+    return waited || *freed > 0;
 }
 
 void ObjectLog::Impl::released(std::uint64_t generation) {

@@ -233,6 +233,7 @@ Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
         Impl::Plan plan;
         if (auto planned = state.plan(plan, operations, folded); !planned)
             return tl::unexpected<Failure>(std::move(planned).error());
+        if (transaction.urgency_ == Urgency::reserve) plan.urgency = Urgency::reserve;
         if (!plan.to_fold.empty()) {
             lock.unlock();
             for (const std::size_t number : plan.to_fold)
@@ -263,6 +264,7 @@ Result<Sequence> ObjectLog::apply(const LogTransaction& transaction) {
 
 Result<void> ObjectLog::commit(Sequence sequence) { return impl_->log->commit(sequence); }
 Result<void> ObjectLog::commit_all() { return impl_->log->commit_all(); }
+void ObjectLog::start_commit() { impl_->log->start_commit(impl_->log->last()); }
 Sequence ObjectLog::last() const { return impl_->log->last(); }
 Sequence ObjectLog::durable() const { return impl_->log->durable(); }
 const LogRecovery& ObjectLog::recovery() const { return impl_->log->recovery(); }

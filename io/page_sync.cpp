@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Write-back. Each node remembers which pages it wrote; to sync a file it tells their homes, which
 // have the newest values written to their logs and commit those: one wait for the disk serves
-// everybody who came before it. The same goes on in the background, the oldest file first.
+// everybody who came before it. The same goes on in the background, the oldest files first, many of
+// them with one wait.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "page_wire.hpp"
@@ -15,15 +17,18 @@ namespace ssi::fs {
 namespace {
 
 constexpr std::size_t ids_at_a_time = 1024;
+// Of files that become durable with one wait. Pages: room that is promised and written is charged
+// twice until then.
+constexpr std::size_t most_files = 1024;
+constexpr std::uint64_t most_pages = 1024;
 // How long a writer waits for write-back before it goes on: it may hold what others wait for.
 constexpr Nanoseconds longest_hold = 50'000'000;
 constexpr Nanoseconds retry_after_failure = 1'000'000'000;
 
 }  // namespace
 
-// At a home: what it homes of the ranges is in the logs, and those are committed.
-Result<std::vector<std::byte>> Pages::Impl::answer_write_back(
-    std::span<const std::byte> arguments) {
+// At a home: what it homes of the ranges is in the logs.
+Result<void> Pages::Impl::answer_store(std::span<const std::byte> arguments) {
     auto request = decode_request(arguments);
     if (!request) return tl::unexpected<Failure>(std::move(request).error());
     const FileKey file = request->file;
@@ -43,24 +48,31 @@ Result<std::vector<std::byte>> Pages::Impl::answer_write_back(
         }
     }
     flush();
-    if (!result) return tl::unexpected<Failure>(std::move(result).error());
-    auto logs = this->logs();
-    if (!logs) return tl::unexpected<Failure>(std::move(logs).error());
-    for (io::ObjectLog* log : logs->of) {
-        if (!log) continue;
-        if (auto done = log->commit(log->last()); !done)
-            return tl::unexpected<Failure>(std::move(done).error());
-    }
-    return std::vector<std::byte>();
+    return result;
 }
 
-Result<void> Pages::Impl::write_back(FileKey file, std::span<const PageRange> ranges) {
+// At a home: what the logs have is durable.
+Result<void> Pages::Impl::answer_commit() {
+    auto logs = this->logs();
+    if (!logs) return tl::unexpected<Failure>(std::move(logs).error());
+    if (std::ranges::count_if(logs->of, [](io::ObjectLog* log) { return log; }) > 1)
+        for (io::ObjectLog* log : logs->of)
+            if (log) log->start_commit();
+    for (io::ObjectLog* log : logs->of) {
+        if (!log) continue;
+        SSI_TRY(log->commit_all());
+    }
+    return {};
+}
+
+Result<void> Pages::Impl::write_back(FileKey file, std::span<const PageRange> ranges,
+                                     std::uint8_t call) {
     const std::vector<NodeId> homes = homes_of(file.layout);
     while (!ranges.empty()) {
         const auto part = ranges.first(std::min(ranges.size(), most_ranges));
         ranges = ranges.subspan(part.size());
         const std::vector<std::byte> request = encode(file, part);
-        for (auto& answer : calls.call_all(homes, call_write_back, request))
+        for (auto& answer : calls.call_all(homes, call, request))
             if (!answer) return page_failure(std::move(answer).error());
     }
     return {};
@@ -74,6 +86,59 @@ Result<void> Pages::Impl::sync(FileKey file) {
     return done;
 }
 
+struct Pages::Impl::Batch {
+    struct Taken {
+        FileKey file;
+        Result<void> stored;           // in the logs, not yet durable
+    };
+    std::vector<Taken> files;
+    std::vector<NodeId> homes;
+    std::uint64_t pages = 0;
+};
+
+// What is in the logs is durable, and the files are settled: of all those in vain when one of the
+// homes fails.
+Result<void> Pages::Impl::commit(Batch& batch) {
+    std::ranges::sort(batch.homes);
+    batch.homes.erase(std::unique(batch.homes.begin(), batch.homes.end()), batch.homes.end());
+    Result<void> committed;
+    for (auto& answer : calls.call_all(batch.homes, call_commit, {}))
+        if (!answer && committed) committed = page_failure(std::move(answer).error());
+    Result<void> result = committed;
+    for (Batch::Taken& one : batch.files) {
+        if (!one.stored && result) result = one.stored;
+        discharge(one.file, written.settle(one.file, one.stored && committed));
+    }
+    batch = {};
+    return result;
+}
+
+// Whoever has taken one file waits for nobody who has taken another.
+Result<void> Pages::Impl::sync_files(std::span<const FileKey> files) {
+    Batch batch;
+    Result<void> result;
+    const auto end_batch = [&] {
+        if (batch.files.empty()) return;
+        auto done = commit(batch);
+        if (result) result = std::move(done);
+    };
+    for (const FileKey& file : files) {
+        bool busy = false;
+        auto ranges = written.take_now(file, busy);
+        if (busy) {
+            end_batch();
+            ranges = written.take(file);
+        }
+        if (!ranges) continue;
+        for (const PageRange& range : *ranges) batch.pages += range.count();
+        std::ranges::copy(homes_of(file.layout), std::back_inserter(batch.homes));
+        batch.files.push_back({file, write_back(file, *ranges, call_store)});
+        if (batch.files.size() == most_files || batch.pages >= most_pages) end_batch();
+    }
+    end_batch();
+    return result;
+}
+
 Result<void> Pages::sync_whole(InodeId inode, Layout layout, std::uint64_t size) {
     const FileKey file{inode, layout};
     SSI_TRY(impl_->sync(file));
@@ -83,11 +148,7 @@ Result<void> Pages::sync_whole(InodeId inode, Layout layout, std::uint64_t size)
 }
 
 Result<void> Pages::Impl::sync_all() {
-    Result<void> result;
-    for (const FileKey& file : written.files()) {
-        auto done = sync(file);
-        if (result) result = std::move(done);
-    }
+    Result<void> result = sync_files(written.files());
     // And what others wrote, of the pages that this node homes.
     if (auto done = set.sync(); !done && result) result = page_failure(std::move(done).error());
     return result;
@@ -120,13 +181,15 @@ void Pages::Impl::run_background() {
         const Nanoseconds begun = now();
         for (;;) {
             const bool crowded = options.cache_bytes != 0 && written.pages() > most;
-            const auto file = written.oldest(all || crowded ? begun : now() - period);
-            if (!file) break;
-            auto done = sync(*file);
+            const auto files =
+                written.oldest(all || crowded ? begun : now() - period, most_files);
+            if (files.empty()) break;
+            auto done = sync_files(files);
             // It is told to whoever syncs the file; here it is tried again later.
             if (!done)
-                SSI_LOG(node.doors().log, warn, "fs", "write-back of inode {} failed: {}",
-                        file->inode.value, done.error().to_string());
+                SSI_LOG(node.doors().log, warn, "fs", "write-back of inode {}{} failed: {}",
+                        files[0].inode.value, files.size() > 1 ? " or a later one" : "",
+                        done.error().to_string());
             std::lock_guard lock(mutex);
             if (!done && !stopping) (void)changed.wait_for(mutex, retry_after_failure);
             if (stopping) return;

@@ -60,12 +60,24 @@ std::optional<WrittenPages::Ranges> WrittenPages::take(FileKey key) {
             continue;
         }
         if (file.written.empty()) return {};
-        file.syncing = true;
-        file.taken = file.written.list();
-        file.taken_since = file.since;
-        file.written.clear();
-        return file.taken;
+        return take_from(file);
     }
+}
+
+std::optional<WrittenPages::Ranges> WrittenPages::take_now(FileKey key, bool& busy) {
+    std::lock_guard lock(mutex_);
+    const auto found = files_.find(key);
+    busy = found != files_.end() && found->second.syncing;
+    if (found == files_.end() || busy || found->second.written.empty()) return {};
+    return take_from(found->second);
+}
+
+WrittenPages::Ranges WrittenPages::take_from(File& file) {
+    file.syncing = true;
+    file.taken = file.written.list();
+    file.taken_since = file.since;
+    file.written.clear();
+    return file.taken;
 }
 
 WrittenPages::Ranges WrittenPages::settle(FileKey key, bool synced) {
@@ -92,14 +104,24 @@ WrittenPages::Ranges WrittenPages::forget(FileKey key) {
 }
 
 std::optional<FileKey> WrittenPages::oldest(Nanoseconds before) const {
-    std::lock_guard lock(mutex_);
-    const std::pair<const FileKey, File>* best = nullptr;
-    for (const auto& file : files_) {
-        if (file.second.syncing || file.second.written.empty() || file.second.since >= before)
-            continue;
-        if (!best || file.second.since < best->second.since) best = &file;
+    const auto found = oldest(before, 1);
+    return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+std::vector<FileKey> WrittenPages::oldest(Nanoseconds before, std::size_t most) const {
+    std::vector<std::pair<Nanoseconds, FileKey>> found;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [key, file] : files_)
+            if (!file.syncing && !file.written.empty() && file.since < before)
+                found.emplace_back(file.since, key);
     }
-    return best ? std::optional(best->first) : std::nullopt;
+    const std::size_t count = std::min(most, found.size());
+    std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count),
+                      found.end());
+    std::vector<FileKey> out;
+    for (std::size_t i = 0; i < count; ++i) out.push_back(found[i].second);
+    return out;
 }
 
 std::vector<FileKey> WrittenPages::files() const {

@@ -42,6 +42,8 @@ public:
     // Takes all that is written of the file, after whoever has taken some of it has settled; what
     // was taken is settled by the caller. Nothing when nothing is.
     std::optional<Ranges> take(FileKey file);
+    // The same for whoever has taken of other files: `busy` instead of a wait.
+    std::optional<Ranges> take_now(FileKey file, bool& busy);
     // What was taken is synced, and discharged unless it was written again; or it all comes back,
     // with the time of the oldest.
     Ranges settle(FileKey file, bool synced);
@@ -49,6 +51,7 @@ public:
 
     // The file whose first page was written before all others', of those that nobody has taken.
     std::optional<FileKey> oldest(Nanoseconds before) const;
+    std::vector<FileKey> oldest(Nanoseconds before, std::size_t most) const;   // the oldest first
     std::vector<FileKey> files() const;
     std::uint64_t pages() const;              // charged
     // Until something was settled, or some time has passed.
@@ -65,6 +68,7 @@ private:
         bool idle() const { return !syncing && charged.empty(); }
     };
     using Files = std::map<FileKey, File>;
+    static Ranges take_from(File& file);
     Ranges charge_missing(File& file, PageRange range);
     Ranges discharge_unwritten(Files::iterator file, std::span<const PageRange> ranges);
 

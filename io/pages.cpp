@@ -23,8 +23,20 @@ tl::unexpected<Failure> page_failure(Failure failure) {
 void Pages::Impl::register_calls() {
     using Sort = io::Calls::Sort;
     using Bytes = std::span<const std::byte>;
-    calls.handle(call_write_back, Sort::operation,
-                 [this](NodeId, Bytes arguments) { return answer_write_back(arguments); });
+    using Answer = Result<std::vector<std::byte>>;
+    calls.handle(call_store, Sort::operation, [this](NodeId, Bytes arguments) -> Answer {
+        SSI_TRY(answer_store(arguments));
+        return std::vector<std::byte>();
+    });
+    calls.handle(call_commit, Sort::operation, [this](NodeId, Bytes) -> Answer {
+        SSI_TRY(answer_commit());
+        return std::vector<std::byte>();
+    });
+    calls.handle(call_write_back, Sort::operation, [this](NodeId, Bytes arguments) -> Answer {
+        SSI_TRY(answer_store(arguments));
+        SSI_TRY(answer_commit());
+        return std::vector<std::byte>();
+    });
     calls.handle(call_map, Sort::leaf,
                  [this](NodeId, Bytes arguments) { return answer_map(arguments); });
     calls.handle(call_copies, Sort::leaf,

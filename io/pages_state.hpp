@@ -21,6 +21,8 @@ inline constexpr std::uint8_t call_map = 65;          // leaf
 inline constexpr std::uint8_t call_remove = 66;       // operation
 inline constexpr std::uint8_t call_room = 67;         // leaf
 inline constexpr std::uint8_t call_copies = 68;       // leaf
+inline constexpr std::uint8_t call_store = 69;        // operation: call_write_back without a commit
+inline constexpr std::uint8_t call_commit = 70;       // operation
 // What a page takes in a log, with its record, its batch and what blocks leave unused.
 inline constexpr std::uint64_t page_room_bytes = page_bytes + 512;
 inline constexpr std::uint64_t room_chunk_bytes = 64u << 20;
@@ -77,8 +79,13 @@ struct Pages::Impl {
     // -- page_sync.cpp
     Result<void> sync(FileKey file);
     Result<void> sync_all();
-    Result<void> write_back(FileKey file, std::span<const PageRange> ranges);
-    Result<std::vector<std::byte>> answer_write_back(std::span<const std::byte> arguments);
+    struct Batch;                     // of files that are written back together
+    Result<void> sync_files(std::span<const FileKey> files);
+    Result<void> commit(Batch& batch);
+    Result<void> write_back(FileKey file, std::span<const PageRange> ranges,
+                            std::uint8_t call = call_write_back);
+    Result<void> answer_store(std::span<const std::byte> arguments);
+    Result<void> answer_commit();
     void run_background();
     void stop();
     void limit_written();

@@ -46,14 +46,20 @@ tl::unexpected<Failure> SegmentLog::Impl::refused() const {
     return tl::unexpected(std::move(cause));
 }
 
-// Where the next batch of the head goes: behind the last one, unless that is being written.
-std::uint64_t SegmentLog::Impl::place_in_head() const {
-    const bool open_group = !pending.empty() && pending.back()->segment == head;
-    return open_group ? head->end : whole_blocks(head->end);
+// Whether it goes with the batch before it: unless that is being written, or makes a long write.
+bool SegmentLog::Impl::joins_last_group(std::uint64_t bytes) const {
+    if (pending.empty() || pending.back()->segment != head) return false;
+    const std::uint64_t used = pending.back()->used;
+    return used == 0 || used + bytes <= options.write_behind_bytes;
+}
+
+// Where the next batch of the head goes: behind the last one, or to a block of its own.
+std::uint64_t SegmentLog::Impl::place_in_head(std::uint64_t bytes) const {
+    return joins_last_group(bytes) ? head->end : whole_blocks(head->end);
 }
 
 SegmentLog::Impl::Fit SegmentLog::Impl::fit(std::uint64_t bytes, std::size_t records) const {
-    if (head && whole_blocks(place_in_head() + bytes) + footer_room(*head, records) <=
+    if (head && whole_blocks(place_in_head(bytes) + bytes) + footer_room(*head, records) <=
                     head->file_bytes)
         return {.in_head = true};
     const std::uint64_t needed = header_bytes_for(segments.size()) + whole_blocks(bytes) +
@@ -98,7 +104,8 @@ void SegmentLog::Impl::begin_segment(std::size_t spare, std::uint64_t bytes) {
     group->segment = segment;
     group->start = segment->header_bytes;
     group->begins = true;
-    group->seals = head;
+    group->seals = head ? head : found_head;
+    if (group->seals && group->seals->followed) group->seals = nullptr;
     group->spare = std::move(spares[spare]);
     spares.erase(spares.begin() + static_cast<std::ptrdiff_t>(spare));
     segments.emplace(segment->generation, segment);
@@ -106,8 +113,9 @@ void SegmentLog::Impl::begin_segment(std::size_t spare, std::uint64_t bytes) {
     pending.push_back(std::move(group));
 }
 
-Group& SegmentLog::Impl::group_for(std::uint64_t place) {
-    if (pending.empty() || pending.back()->segment != head) {
+Group& SegmentLog::Impl::group_for(std::uint64_t place, std::uint64_t bytes) {
+    const bool much = !pending.empty();
+    if (!joins_last_group(bytes)) {
         auto group = std::make_shared<Group>();
         group->segment = head;
         group->start = place;
@@ -118,6 +126,10 @@ Group& SegmentLog::Impl::group_for(std::uint64_t place) {
         group.bytes = std::move(buffers.back());
         buffers.pop_back();
     }
+    // Where much is written at once no group grows step by step.
+    if (much && group.used == 0)
+        group.bytes.reserve(std::min<std::uint64_t>(options.write_behind_bytes,
+                                                    options.segment_bytes));
     return group;
 }
 
@@ -158,8 +170,8 @@ Result<Appended> SegmentLog::try_append(std::span<const LogRecord> records, Urge
         log.begin_segment(*spare, fit.new_segment_bytes);
     }
     Segment& segment = *log.head;
-    const std::uint64_t place = log.place_in_head();
-    Group& group = log.group_for(place);
+    const std::uint64_t place = log.place_in_head(*bytes);
+    Group& group = log.group_for(place, *bytes);
     const std::uint64_t at = place - group.start;
     group.bytes.reserve(whole_blocks(at + *bytes), group.used);
     Appended appended{log.next_batch++, {}};

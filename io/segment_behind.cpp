@@ -20,22 +20,44 @@ void SegmentLog::Impl::call_behind() {
     behind.notify_one();
 }
 
+// Groups that are as long as they get, or a segment to begin.
+bool SegmentLog::Impl::has_groups() const {
+    return !failure && !pending.empty() && (pending.size() > 1 || pending.front()->begins);
+}
+
 bool SegmentLog::Impl::has_behind() const {
-    return !writing && !failure && (backlog() >= options.write_behind_bytes || wants_spare());
+    return has_groups() || (!failure && (asked > durable || wants_spare()));
 }
 
 void SegmentLog::Impl::write_behind() {
     Lock lock(mutex);
     while (!stopping) {
         called = false;
-        if (!has_behind()) {
+        if (failure) {
             behind.wait(mutex);
-        } else if (backlog() >= options.write_behind_bytes) {
-            write_pending(lock);
+        } else if (has_groups()) {
+            if (!writing && can_submit(false))
+                submit(lock, false);
+            else if (!in_flight.empty() && in_flight.front()->submitted)
+                await_oldest(lock);
+            else
+                changed.wait(mutex);
+        } else if (asked > durable) {
+            step(lock, asked);
+        } else if (!wants_spare()) {
+            behind.wait(mutex);
         } else if (auto made = make_spare(lock, options.segment_bytes); !made) {
             no_spares = true;   // a full disk, most likely: whoever appends will be told
         }
     }
+}
+
+void SegmentLog::start_commit(Sequence batch) {
+    std::lock_guard lock(impl_->mutex);
+    Impl& log = *impl_;
+    log.asked = std::max(log.asked, std::min(batch, log.next_batch - 1));
+    log.wanted = std::max(log.wanted, log.asked);
+    log.call_behind();
 }
 
 void SegmentLog::Impl::stop_behind() {
@@ -43,6 +65,7 @@ void SegmentLog::Impl::stop_behind() {
         std::lock_guard lock(mutex);
         stopping = true;
         behind.notify_all();
+        changed.notify_all();
     }
     if (!task) return;
     task->join();

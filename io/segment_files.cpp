@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 namespace ssi::io {
@@ -187,6 +188,16 @@ Result<LogMap> map_log(Disk& disk, const std::string& directory, const LogFiles&
         if (!live) map.free.push_back(generation);
     }
     return map;
+}
+
+Result<void> check_follower(std::uint64_t generation, bool followed, const LogFiles& files,
+                            const std::string& path, const std::string& disk_name) {
+    if (!followed || (!files.segments.empty() && files.segments.back() > generation)) return {};
+    return tl::unexpected(log_failure(
+        {Errc::io, ENOENT, no_node,
+         "the log went on in a later segment, and its file is not there: put it back, or restore the "
+         "volume from a copy"},
+        fmt::format("{} of {}", path, disk_name)));
 }
 
 }  // namespace ssi::io

@@ -47,6 +47,10 @@ struct LogMap {
 // `identity`: what the log must be, if that is known. not_found: no segment was ever begun.
 Result<LogMap> map_log(Disk& disk, const std::string& directory, const LogFiles& files,
                        const std::optional<LogIdentity>& identity, LogPlants plants);
+// io when the newest segment's footer says that a later segment's file is there, and none is.
+// `path`: the segment's, for the message.
+Result<void> check_follower(std::uint64_t generation, bool followed, const LogFiles& files,
+                            const std::string& path, const std::string& disk_name);
 
 // "log DIR of DISK: FILE, byte N: what"
 Failure log_failure(const Failure& cause, const std::string& file,

@@ -40,7 +40,7 @@ Result<void> SegmentLog::Impl::create() {
             SSI_TRY(make_spare(lock, options.segment_bytes));
         begin_segment(*find_spare(options.segment_bytes, Urgency::reserve), options.segment_bytes);
         const SegmentPtr first = head;
-        return drive(lock, [&] { return first->begun; });
+        return drive(lock, 0, [&] { return first->begun; });
     }
 }
 
@@ -55,9 +55,13 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
     for (const LiveSegment& live : map->newest.live)
         SSI_TRY(recover_segment(live.generation, live.end, visit));
     SSI_TRY(recover_segment(map->newest.generation, {}, visit));
+    found_head = segments.rbegin()->second;
+    SSI_TRY(check_follower(found_head->generation, found_head->followed, files, found_head->path,
+                           options.disk->name()));
     recovered.last_batch = next_batch - 1;
     written = durable = recovered.last_batch;
     // Files that are no part of the log. Those that fit become room again.
+    // A file behind the newest segment stays until another one is, as a footer may tell of it.
     std::vector<std::string> paths;
     for (const std::uint64_t generation : map->free) paths.push_back(segment_name(generation));
     for (const std::uint64_t generation : map->not_begun)
@@ -67,17 +71,19 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
         const std::string path = path_of(name);
         const auto file = open_segment(*options.disk, path);
         if (!file) return tl::unexpected<Failure>(file.error());
-        const bool fits = file->bytes == options.segment_bytes &&
-                          spares.size() < options.reserve_segments + options.keep_spares;
-        if (!fits) {
-            SSI_TRY(options.disk->remove(path));
-            continue;
+        bool fits = file->bytes == options.segment_bytes &&
+                    spares.size() < options.reserve_segments + options.keep_spares;
+        if (fits) {
+            // The crash may have come before the room was there.
+            auto writable = options.disk->open(path, OpenMode::write);
+            if (!writable) return tl::unexpected<Failure>(std::move(writable).error());
+            fits = (*writable)->allocate(0, options.segment_bytes).has_value();
         }
-        // The crash may have come before the room was there.
-        auto writable = options.disk->open(path, OpenMode::write);
-        if (!writable) return tl::unexpected<Failure>(std::move(writable).error());
-        if ((*writable)->allocate(0, options.segment_bytes))
+        const auto generation = generation_of(name);
+        if (fits)
             spares.push_back({path, options.segment_bytes, true, true});
+        else if (generation && *generation > found_head->generation)
+            removals.push_back(path);
         else
             SSI_TRY(options.disk->remove(path));
     }
@@ -161,6 +167,8 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     const bool usable = footer && *footer && (!end || (*footer)->end == *end) &&
                         (*footer)->first_batch == header->first_batch;
     if (usable) end = (*footer)->end;
+    segment->recovered = true;
+    segment->followed = usable && (*footer)->followed;
     if (!usable && (!footer || *footer))
         recovered.bad_footers.push_back(segment->path + ": " +
                                         (footer ? "it is not of this segment's content"

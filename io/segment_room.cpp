@@ -83,7 +83,7 @@ Result<void> SegmentLog::Impl::make_room(Lock& lock, std::uint64_t bytes, std::s
     while (true) {
         if (failure || closed) return refused();
         if (backlog() > options.backlog_bytes) {
-            SSI_TRY(drive(lock, [&] { return backlog() <= options.backlog_bytes; }));
+            SSI_TRY(drive(lock, 0, [&] { return backlog() <= options.backlog_bytes; }));
             continue;
         }
         const Fit fits = fit(bytes, records);

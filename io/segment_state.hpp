@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a SegmentLog is inside. All of it is guarded by `mutex`, which is never held across a call
 // of the disk that waits; what a thread works on without it is marked: `users` keeps a segment's
-// file open, `writing` makes one thread the writer.
+// file open, `writing` makes one thread the one that gives groups to the disk, in order.
 #pragma once
 
 #include <deque>
@@ -28,6 +28,8 @@ struct Segment {
     bool begun = false;                // its header is durable
     bool complete = false;             // a later header is durable
     bool freed = false;
+    bool recovered = false;            // found by open
+    bool followed = false;             // its footer says that a later segment's file is there
     bool unsynced = false;             // something was written that may be in a volatile cache
     bool indexed = true;               // `index` has all records
     std::vector<FoundRecord> index;    // for the footer; while it is the newest
@@ -54,8 +56,14 @@ struct Group {
     bool begins = false;               // the segment: header first, the one before is sealed
     SegmentPtr seals;                  // may be null
     Spare spare;                       // what the segment is made of
+    std::unique_ptr<DiskFile> file;    // `spare` by the segment's name, durably; then its own
+    bool submitted = false;            // `write` is under way, or done: it may be waited for
+    DiskRequest write;
 };
 using GroupPtr = std::shared_ptr<Group>;
+
+// Writes of one log that the disk has at a time, of the 32 that its queue takes.
+inline constexpr std::size_t most_in_flight = 16;
 
 struct SegmentLog::Impl {
     explicit Impl(SegmentLogOptions o) : options(std::move(o)) {
@@ -68,12 +76,13 @@ struct SegmentLog::Impl {
     DirectoryLock directory_lock;
 
     mutable sys::Mutex mutex;
-    sys::Condition changed;            // written, failed, a spare was made
+    sys::Condition changed;            // written, failed, given to the disk, a spare was made
     std::map<std::uint64_t, SegmentPtr> segments;   // that a header lists or will list
     std::vector<SegmentPtr> zombies;   // released, still being read
     SegmentPtr head;                   // the newest; null until the first append after open
+    SegmentPtr found_head;             // the newest that open found
     std::deque<GroupPtr> pending;
-    std::deque<GroupPtr> in_flight;    // the writer's; buffers unchanged
+    std::deque<GroupPtr> in_flight;    // in order; the disk has them, buffers unchanged
     std::vector<BlockBuffer> buffers;  // for the next groups
     std::vector<Spare> spares;
     std::vector<std::string> removals;   // files for the writer to remove
@@ -81,10 +90,13 @@ struct SegmentLog::Impl {
     std::uint64_t next_spare = 1;
     std::uint64_t making_bytes = 0;    // of the spare that somebody makes now; 0: nobody does
     Sequence next_batch = 1;
-    Sequence written = 0;              // by the disk, or on its way to be durable
+    Sequence written = 0;              // by the disk, and so are all before it
     Sequence durable = 0;
     Sequence wanted = 0;               // that somebody waits for to be durable
-    bool writing = false;
+    Sequence asked = 0;                // that the background task is to make durable
+    bool writing = false;              // somebody gives groups to the disk, or begins a segment
+    bool beginning = false;            // the latter
+    bool syncing = false;              // somebody syncs the newest segment
     sys::Condition behind;             // there is something for the background task
     bool stopping = false;             // it ends
     bool called = false;               // it will look again
@@ -110,12 +122,13 @@ struct SegmentLog::Impl {
         std::uint64_t new_segment_bytes = 0;      // otherwise
     };
     Fit fit(std::uint64_t bytes, std::size_t records) const;
-    std::uint64_t place_in_head() const;
+    bool joins_last_group(std::uint64_t bytes) const;
+    std::uint64_t place_in_head(std::uint64_t bytes) const;
     // The place in `spares` for a segment of so many bytes, or nothing.
     std::optional<std::size_t> find_spare(std::uint64_t bytes, Urgency urgency) const;
     std::size_t regular_spares() const;
     void begin_segment(std::size_t spare, std::uint64_t bytes);
-    Group& group_for(std::uint64_t place);
+    Group& group_for(std::uint64_t place, std::uint64_t bytes);
     std::uint64_t backlog() const;
     void keep_index(Segment& segment, std::span<const LogRecord> records,
                     const Appended& appended);
@@ -130,20 +143,40 @@ struct SegmentLog::Impl {
     void give_back(Segment& segment);             // its file becomes a spare, or is removed
 
     // writing (segment_write.cpp)
-    // Until `done()` or a failure: writes what is pending, or waits for whoever does.
-    Result<void> drive(Lock& lock, const std::function<bool()>& done);
-    void write_pending(Lock& lock);
-    Result<void> write_group(Lock& lock, Group& group);
-    Result<void> sync_written(Lock& lock);
+    // Until `done()` or a failure: writes what is pending, or waits for whoever does. `batch`: that
+    // is to be durable; 0: none.
+    Result<void> drive(Lock& lock, Sequence batch, const std::function<bool()>& done);
     Result<void> drive_durable(Lock& lock, Sequence batch);
+    void step(Lock& lock, Sequence batch);
+    bool can_submit(bool partial) const;
+    void submit(Lock& lock, bool partial);
+    std::vector<DiskRequest*> take_groups(bool partial);
+    void await_oldest(Lock& lock);
+    void reap();
+    void sync_written(Lock& lock);
+    void await_all(Lock& lock);        // also after a failure: their memory is in use
+    void fail_for_good(Failure cause);
     // In the background (segment_behind.cpp).
+    bool has_groups() const;
     void call_behind();                // after appending
     bool has_behind() const;
     bool wants_spare() const;
     void write_behind();
     void stop_behind();
+    // beginning segments (segment_begin.cpp)
+    void begin_front(Lock& lock);
+    Result<void> name_file(Lock& lock, Group& group);
     Result<void> begin(Lock& lock, Group& group);
-    Result<void> seal(Segment& segment);
+    // A footer that goes to the disk.
+    struct Seal {
+        std::unique_ptr<DiskFile> file;           // of a segment that open found
+        BlockBuffer bytes;
+        DiskRequest write;
+        std::uint64_t file_bytes = 0;             // from then on
+    };
+    void make_footer(Segment& segment, bool followed, Seal& seal);
+    Result<void> mark_followed(const Segment& segment, Seal& seal);
+    Result<void> seal(Segment* segment, DiskRequest* header);
     void release(Lock& lock, const std::vector<SegmentPtr>& gone);
 
     // reading (segment_read.cpp)

@@ -142,22 +142,11 @@ NodeId Volumes::node_of(std::uint32_t volume) const {
 ObjectLog* Volumes::log(std::uint32_t volume, KeptIn where) const {
     return volume < state_->logs.size() ? state_->logs[volume][log_index(where)] : nullptr;
 }
+// What files may still take: bulk data goes to one of the two logs.
 Result<DiskSpace> Volumes::space(std::uint32_t volume) const {
-    ObjectLog* metadata = log(volume, KeptIn::metadata);
-    for (const auto& mine : state_->mine) {
-        if (!metadata || mine->logs[log_index(KeptIn::metadata)].get() != metadata) continue;
-        auto space = mine->disk->space();
-        const std::uint64_t limit = state_->options.limit_bytes;
-        if (!space || limit == 0) return space;
-        // Of the two logs, each with that limit.
-        std::uint64_t used = 0;
-        for (const KeptIn where : every_log)
-            used += log(volume, where)->statistics().live_bytes;
-        space->total_bytes = std::min(space->total_bytes, 2 * limit);
-        space->free_bytes = std::min(space->free_bytes, 2 * limit - std::min(2 * limit, used));
-        return space;
-    }
-    return fail(Errc::internal, fmt::format("volume {} is not mounted here", volume));
+    const auto data = room(volume, KeptIn::data);
+    if (!data) return tl::unexpected<Failure>(data.error());
+    return DiskSpace{data->total_bytes, data->free_bytes};
 }
 
 // Compaction wins room as long as segments are a tenth empty, and needs some to work in: reserves,

@@ -76,6 +76,8 @@ struct Volumes::State {
     // With a use. The log of the object's volume; internal when that is another node's.
     Result<ObjectLog*> log_of(ObjectId id, const KeptPlace& place) const;
     Result<void> sync(KeptIn where);   // takes a use of its own
+    // With a use. All logs begin to become durable; who then commits them one by one waits once.
+    void start_commits(KeptIn where);
 
     sys::Mutex mutex;              // of the two below
     sys::Condition unused;

@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "fs_session.hpp"
+#include "fs_wire.hpp"
+#include "superblock.hpp"
 
 namespace ssi::fs {
 namespace {
@@ -145,6 +147,20 @@ TEST(FileSystem, finds_everything_again_on_another_number_of_nodes) {
     }
 }
 
+// Directories whose inodes lie where `fs` makes them, large ones first, until no room is for any.
+void fill(FileSystem& fs, const std::string& where) {
+    int made = 0;
+    for (const std::size_t bytes : {60'000u, 6000u, 600u, 0u}) {
+        const std::vector<std::byte> value(bytes, std::byte{1});
+        for (bool room = true; room && made < 3000; ++made) {
+            const std::string path = fmt::format("{}/{}", where, made);
+            room = fs.make_directory(path).has_value() &&
+                   fs.set_xattr(path, "user.v", value).has_value() && fs.sync(path).has_value();
+        }
+    }
+    ASSERT_LT(made, 3000);
+}
+
 // A rename whose second log takes nothing any more: the first one has its part already.
 TEST(FileSystem, is_as_before_when_the_second_of_two_logs_is_full) {
     PagesShelf shelf;
@@ -159,18 +175,7 @@ TEST(FileSystem, is_as_before_when_the_second_of_two_logs_is_full) {
         write_file(s[0], "/on-a/f", "text");
         write_file(s[0], "/on-a/g", "more");
         EXPECT_FINE(s[0].sync());
-        // Directories whose inodes lie on b, large ones first, until there is no room for any.
-        int made = 0;
-        for (const std::size_t bytes : {60'000u, 6000u, 600u, 0u}) {
-            const std::vector<std::byte> value(bytes, std::byte{1});
-            for (bool room = true; room && made < 3000; ++made) {
-                const std::string path = fmt::format("/on-a/{}", made);
-                room = s[1].make_directory(path).has_value() &&
-                       s[1].set_xattr(path, "user.v", value).has_value() &&
-                       s[1].sync(path).has_value();
-            }
-        }
-        ASSERT_LT(made, 3000);
+        fill(s[1], "/on-a");
         for (std::size_t node : {0u, 1u}) {
             EXPECT_ERRNO(ENOSPC, s[node].rename("/on-a/f", "/on-b/f"));
             EXPECT_ERRNO(ENOSPC, s[node].link("/on-a/g", "/on-b/g"));
@@ -194,6 +199,70 @@ TEST(FileSystem, is_as_before_when_the_second_of_two_logs_is_full) {
     EXPECT_ERRNO(ENOENT, s[0].stat("/on-b/f"));
     EXPECT_EQ(s[0].stat("/on-a/h")->links, 1u);
     EXPECT_EQ(s.check().problems, 0u);
+    s.close();
+}
+
+// Adds to the first log an intent whose part the other one has not got: a removal.
+void promise_to(std::uint32_t other, io::Disk& first) {
+    const auto superblock = io::read_superblock(first);
+    ASSERT_TRUE(superblock && *superblock);
+    io::ObjectLogOptions options;
+    options.log.disk = &first;
+    options.log.directory = "log";
+    options.log.identity = {(*superblock)->id(), 1};
+    options.log.segment_bytes = 256 << 10;
+    auto log = io::ObjectLog::open(options);
+    ASSERT_TRUE(log) << log.error().to_string();
+    Writer part;
+    part.put(io::Volumes::number_of("fs/inodes").value).put(ObjectId(987'654'321));
+    part.put(std::uint64_t{1}).put(true).block({});
+    Writer intent;
+    intent.put(other).block(part.bytes());
+    io::LogTransaction change;
+    change.intent(io::Volumes::number_of("fs/intents"), {0, 77}, intent.bytes());
+    ASSERT_TRUE((*log)->apply(change));
+    ASSERT_TRUE((*log)->close());
+}
+
+TEST(FileSystem, finishes_after_a_crash_what_was_begun_in_a_log_that_is_full) {
+    PagesShelf shelf;
+    shelf.segment_bytes = 256 << 10;
+    shelf.limit_bytes = 4 << 20;
+    std::map<std::string, std::unique_ptr<io::MemoryDisk>> after;
+    {
+        FsSession s(shelf, {{"a"}, {"b"}}, {.commit_ms = 3'600'000});
+        s.cluster.expect_errors = true;
+        EXPECT_FINE(s[0].make_directory("/on-a"));
+        EXPECT_FINE(s[1].make_directory("/on-b"));
+        EXPECT_FINE(s[0].sync());
+        fill(s[1], "/on-a");
+        after = shelf.after_power_cut(1);
+    }
+    shelf.disks = std::move(after);
+    promise_to(1, *shelf.disks["a"]);
+    FsSession s(shelf, {{"a"}, {"b"}});
+    EXPECT_FINE(s[1].stat("/on-b"));
+    EXPECT_EQ(s.check().problems, 0u);
+    s.close();
+}
+
+TEST(FileSystem, takes_as_much_as_it_says_is_free) {
+    PagesShelf shelf;
+    shelf.segment_bytes = 128 << 10;
+    shelf.limit_bytes = 24 << 20;
+    FsSession s(shelf, {{"a"}});
+    const auto before = s[0].space();
+    ASSERT_TRUE(before);
+    EXPECT_GT(before->free_bytes, shelf.limit_bytes / 4);
+    const std::string piece(256 << 10, 'x');
+    std::uint64_t taken = 0;
+    {
+        auto file = s[0].open("/f", O_CREAT | O_WRONLY, 0644);
+        ASSERT_TRUE(file);
+        while (file->pwrite(bytes_of(piece), taken)) taken += piece.size();
+    }
+    EXPECT_GE(taken + (1 << 20), before->free_bytes);
+    EXPECT_LE(s[0].space()->free_bytes, 1u << 20);
     s.close();
 }
 

@@ -91,7 +91,7 @@ Name name_of(Random& random) { return {SetId{1 + static_cast<std::uint32_t>(rand
 
 // Random transactions against a log that many tasks use.
 void work(ObjectLog& log, History& history, std::uint64_t seed, int steps,
-          const std::atomic<bool>& over) {
+          std::uint64_t steps_of_commit, const std::atomic<bool>& over) {
     Random random(seed);
     for (int i = 0; i < steps && !over.load(); ++i) {
         Step step;
@@ -136,7 +136,7 @@ void work(ObjectLog& log, History& history, std::uint64_t seed, int steps,
         if (!applied && applied.error().code == Errc::not_found) continue;   // nothing to change
         if (!applied) return;
         history.add(*applied, step);
-        if (random.chance(1, 3)) {
+        if (random.chance(1, steps_of_commit)) {
             if (!log.commit(*applied)) return;
             history.committed(*applied);
         }
@@ -236,6 +236,7 @@ struct World {
     unsigned workers = 3;
     bool background = false;
     const LogPlants* plants = nullptr;
+    std::uint64_t* most_under_way = nullptr;   // at least, in some life
 };
 
 // Several lives: each ends by a cut after a random call of the disk, be it in recovery, in the work
@@ -268,6 +269,8 @@ std::string lives(std::uint64_t seed, const World& world) {
             // Some logs write much before anybody wants it durable.
             if (random.chance(1, 2)) options.log.write_behind_bytes = 512 << random.below(6);
             if (random.chance(1, 4)) options.log.backlog_bytes = 1024 << random.below(5);
+            // With seldom a commit many writes are under way, and the cut takes any of them.
+            const std::uint64_t steps_of_commit = random.chance(1, 2) ? 3 : 30;
             auto log = ObjectLog::open(options);
             if (!log) return fmt::format("life {}: {}", life, log.error().to_string());
             if (const std::string wrong = check(**log, history); !wrong.empty())
@@ -275,10 +278,13 @@ std::string lives(std::uint64_t seed, const World& world) {
             std::vector<std::unique_ptr<sys::Tasks::Handle>> running;
             for (unsigned t = 0; t < world.workers; ++t)
                 running.push_back(world.tasks.spawn("worker", [&, t, work_seed = random.next()] {
-                    work(**log, history, work_seed + t, 150, over);
+                    work(**log, history, work_seed + t, 150, steps_of_commit, over);
                 }));
             for (auto& task : running) task->join();
             if (!over) cut();   // as if killed now
+            if (world.most_under_way)
+                *world.most_under_way = std::max(*world.most_under_way,
+                                                 (*log)->statistics().log.most_under_way);
             if (const auto healthy = (*log)->health(); !healthy)
                 return healthy.error().to_string();
         }
@@ -293,7 +299,8 @@ std::string on_threads(std::uint64_t seed, const LogPlants* plants = nullptr) {
     return lives(seed, {*tasks, nullptr, 3, seed % 2 == 0, plants});
 }
 
-std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr) {
+std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr,
+                      std::uint64_t* most_under_way = nullptr) {
     sys::FiberScheduler::Options options;
     options.seed = seed;
     options.preempt_every = seed % 3 == 0 ? 50 : 0;
@@ -302,7 +309,7 @@ std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr) {
     sys::FiberTasks tasks(scheduler);
     std::string verdict = "it hangs";
     scheduler.spawn(0, [&] {
-        verdict = lives(seed, {tasks, &scheduler, 4, seed % 2 == 0, plants});
+        verdict = lives(seed, {tasks, &scheduler, 4, seed % 2 == 0, plants, most_under_way});
     });
     scheduler.run();
     if (verdict == "it hangs") verdict += ": " + scheduler.describe_parked(5);
@@ -319,10 +326,12 @@ std::uint64_t seeds(std::uint64_t usual) {
 }
 
 TEST(LogCrash, loses_nothing_that_was_committed_on_fibers) {
+    std::uint64_t most_under_way = 0;
     for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
-        const std::string wrong = on_fibers(seed);
+        const std::string wrong = on_fibers(seed, nullptr, &most_under_way);
         ASSERT_EQ(wrong, "") << "seed " << seed;
     }
+    EXPECT_GE(most_under_way, 5u) << "the cuts met few writes at a time";
 }
 
 TEST(LogCrash, loses_nothing_that_was_committed_on_threads) {
@@ -335,6 +344,14 @@ TEST(LogCrash, loses_nothing_that_was_committed_on_threads) {
 // Deliberate bugs are seen, so the tests above can fail.
 TEST(LogCrash, finds_a_commit_mark_that_is_ignored) {
     const LogPlants plants{.marks_ignored = true};
+    std::string wrong;
+    for (std::uint64_t seed = 1; seed <= 300 && wrong.empty(); ++seed)
+        wrong = on_fibers(seed, &plants);
+    EXPECT_NE(wrong, "");
+}
+
+TEST(LogCrash, finds_a_write_that_counts_for_those_before_it) {
+    const LogPlants plants{.order_ignored = true};
     std::string wrong;
     for (std::uint64_t seed = 1; seed <= 300 && wrong.empty(); ++seed)
         wrong = on_fibers(seed, &plants);

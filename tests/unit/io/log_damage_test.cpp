@@ -105,6 +105,36 @@ TEST(LogDamage, a_segment_that_is_gone_is_named) {
         << opened.failure->text;
 }
 
+// The newest segment is listed by no header: the footer before it tells that it was there.
+TEST(LogDamage, the_newest_segment_that_is_gone_is_named) {
+    for (const bool closed : {false, true})
+        for (const bool one_each : {false, true}) {
+            auto disk = make_memory_disk();
+            std::uint64_t newest = 0;
+            // Of one session, or each of a session of its own: then the one before is found sealed.
+            for (int session = 0; session < (one_each ? 3 : 1); ++session) {
+                auto opened = open_log(options_for(*disk));
+                ASSERT_TRUE(opened.log) << opened.failure_text();
+                for (std::uint64_t i = 0; i < (one_each ? 2 : 100); ++i)
+                    newest = put(*opened.log, i, std::string(1500, 'v')).segment;
+                if (!closed) {
+                    auto after = disk->after_power_cut(1);
+                    opened.log.reset();
+                    disk = std::move(after);
+                }
+            }
+            ASSERT_TRUE(disk->remove(segment_path(newest)));
+            const auto report = check_log({.disk = disk.get(), .directory = "log"});
+            ASSERT_TRUE(report);
+            EXPECT_EQ(report->faults.size(), 1u);
+            const auto opened = open_log(options_for(*disk));
+            ASSERT_FALSE(opened.log) << closed << one_each;
+            EXPECT_EQ(opened.failure->code, Errc::io);
+            EXPECT_NE(opened.failure->text.find("later segment"), std::string::npos)
+                << opened.failure->text;
+        }
+}
+
 // A file that is reused still has whole batches of its first life, with the very numbers that come
 // next: what was torn took them, and they were given again. How many records are found at the end.
 std::size_t found_in_a_reused_file(const LogPlants* plants) {

@@ -54,6 +54,8 @@ public:
     bool empty() const { return operations_.empty(); }
     void reserve(std::size_t operations) { operations_.reserve(operations); }
     void clear() { operations_.clear(); }
+    // Where what only removes may still be logged, this may, too: what recovery has to finish.
+    void use_reserve() { urgency_ = Urgency::reserve; }
 
 private:
     friend class ObjectLog;
@@ -63,6 +65,7 @@ private:
         std::span<const std::byte> whole{};   // of a change: empty, or the value after it
     };
     std::vector<Operation> operations_;
+    Urgency urgency_ = Urgency::ordinary;
 };
 
 struct ObjectValue {
@@ -117,6 +120,7 @@ public:
     Result<Sequence> apply(const LogTransaction& transaction);
     Result<void> commit(Sequence sequence);
     Result<void> commit_all();
+    void start_commit();   // of all that was applied; see SegmentLog
     Sequence last() const;
     Sequence durable() const;
 

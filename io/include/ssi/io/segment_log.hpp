@@ -39,9 +39,10 @@ struct SegmentLogOptions {
     unsigned reserve_segments = 2;
     unsigned keep_spares = 4;            // free segments kept for reuse besides
     std::size_t backlog_bytes = 16 << 20;   // appended, not being written: then append writes first
-    // With tasks, which must outlive the log: one of them writes what has been appended, not yet
-    // durably, from so many bytes on, and makes segments before they are needed, so that whoever
-    // appends seldom waits for the disk.
+    // Batches go to the disk together, in writes of at most so many bytes where they are smaller
+    // themselves; several writes are under way at a time. With tasks, which must outlive the log:
+    // one of them writes what has come to so many bytes, not yet durably, and makes segments before
+    // they are needed, so that whoever appends seldom waits for the disk.
     sys::Tasks* tasks = nullptr;
     std::size_t write_behind_bytes = 2 << 20;
     std::size_t open_files = 128;        // sealed segments kept open for reading
@@ -85,7 +86,8 @@ struct LogRecovery {
 struct SegmentLogStatistics {
     std::uint64_t batches = 0;           // appended since open
     std::uint64_t appended_bytes = 0;
-    std::uint64_t writes = 0;            // group commits
+    std::uint64_t writes = 0;            // each of one or more batches
+    std::uint64_t most_under_way = 0;    // writes at a time
     std::uint64_t written_bytes = 0;     // with padding, headers and footers
     std::uint64_t segments_begun = 0;
     std::uint64_t segments_reused = 0;   // of those
@@ -117,6 +119,9 @@ public:
     // Until the batch, and so all before it, is durable.
     Result<void> commit(Sequence batch);
     Result<void> commit_all();
+    // With tasks: one of them begins to make it durable; nobody waits here. Of several logs, this
+    // first and then commit() has their disks work at once.
+    void start_commit(Sequence batch);
     Sequence last() const;      // appended
     Sequence durable() const;
 

@@ -115,7 +115,8 @@ public:
     NodeId node_of(std::uint32_t volume) const;
     // Null: another node's, or closed. Only while a hold of it is there: close() waits for those.
     ObjectLog* log(std::uint32_t volume, KeptIn where) const;
-    Result<DiskSpace> space(std::uint32_t volume) const;   // of one that is mounted here
+    // Of one that is mounted here: the room of its log of data. With a hold.
+    Result<DiskSpace> space(std::uint32_t volume) const;
     Result<std::shared_ptr<const void>> hold() const;   // cancelled when they were closed
     // Of a log of this node: by its limit, or by what the disk has now. Compaction keeps a part for
     // itself. With a hold.
