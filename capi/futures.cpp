@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 #include <tuple>
-#include <variant>
 
+#include "future_inside.hpp"
 #include "guard_inside.hpp"
 
 using namespace ssi;
@@ -17,20 +17,6 @@ using kddm::Access;
 using kddm::AtomicOp;
 using kddm::NumberKind;
 using Reply = std::vector<std::byte>;
-
-struct ssi_future {
-    std::variant<Future<kddm::RawGuard>, Future<std::uint64_t>, Future<Reply>> future;
-    ssi_set* set;
-    ObjectId id;
-    Access access = Access::read;            // of a guard
-    NumberKind kind = NumberKind::int64;     // of a number
-    bool waited = false;                     // of a guard: it is held, or has failed
-
-    bool of_guard() const { return future.index() == 0; }
-    kddm::Pending& pending() {
-        return std::visit([](auto& f) -> kddm::Pending& { return f.pending(); }, future);
-    }
-};
 
 namespace {
 

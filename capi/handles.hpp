@@ -28,10 +28,11 @@ struct ssi_channel {
 
 struct ssi_session {
     ssi::Session session;
-    ssi::sys::Mutex mutex;                         // guards sets and channels
+    ssi::sys::Mutex mutex;                         // guards sets, channels and systems
     std::vector<std::unique_ptr<ssi_set>> sets;    // one handle per set, however often it is opened
     std::vector<std::unique_ptr<ssi_channel>> channels;   // likewise
     ssi::sys::Mutex collective;                    // held by the task that is in one
+    std::vector<std::shared_ptr<ssi_fs>> systems;  // mounted, in the order of that
 };
 
 namespace ssi::capi {
@@ -102,6 +103,9 @@ Result<void> with(Result<T>&& value, Use&& use) {
     use(*value);
     return {};
 }
+
+// Collective: file systems that still are mounted are closed, the newest first.
+Result<void> unmount_all(ssi_session& session);
 
 // What fits of `bytes` goes to `to`; too_large, naming `what`, unless that is all.
 Result<void> copy_out(std::span<const std::byte> bytes, void* to, std::size_t capacity,

@@ -32,7 +32,11 @@ int ssi_init_comm(const void* mpi_comm, ssi_session** session) {
 int ssi_finalize(ssi_session* session) {
     if (!session) return SSI_OK;
     const std::unique_ptr<ssi_session> owned(session);
-    return call([&] { return owned->session.close(); });
+    return call([&]() -> Result<void> {
+        Result<void> unmounted = unmount_all(*owned);
+        Result<void> closed = owned->session.close();
+        return unmounted ? closed : unmounted;
+    });
 }
 
 void ssi_exit(int code) { Session::exit(code); }

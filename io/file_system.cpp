@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <mutex>
 
-#include "fs_core.hpp"
+#include "file_open.hpp"
 #include "remote_service.hpp"
 #include "ssi/kddm/session.hpp"
 
@@ -28,144 +28,6 @@ Credentials Credentials::of_process() {
     who.umask = mask;
     return who;
 }
-
-// -- File
-
-struct File::Open {
-    Core* core;
-    InodeId inode;
-    int flags;
-    bool directory;
-    std::shared_ptr<const Credentials> who;
-    VolumeList volumes;                   // that lead to it
-    Stream stream;
-    sys::Mutex mutex;                     // of the position
-    std::uint64_t position = 0;
-
-    bool reads() const { return (flags & O_ACCMODE) != O_WRONLY; }
-    bool writes() const { return (flags & O_ACCMODE) != O_RDONLY; }
-};
-
-File::File() = default;
-File::File(std::unique_ptr<Open> open) : open_(std::move(open)) {}
-File::File(File&&) noexcept = default;
-File& File::operator=(File&& other) noexcept {
-    if (open_ && open_ != other.open_) (void)close();
-    open_ = std::move(other.open_);
-    return *this;
-}
-File::~File() { (void)close(); }
-
-Result<void> File::close() {
-    if (!open_) return {};
-    const auto open = std::move(open_);
-    return open->core->closed(open->inode);
-}
-
-namespace {
-
-Result<void> check_reading(const File::Open* open) {
-    if (!open || !open->reads()) return refuse(EBADF, "the file is not open for reading");
-    if (open->directory) return refuse(EISDIR, "a directory is listed, not read");
-    return {};
-}
-Result<void> check_writing(const File::Open* open) {
-    if (!open || !open->writes()) return refuse(EBADF, "the file is not open for writing");
-    return {};
-}
-
-}  // namespace
-
-Result<std::size_t> File::pread(std::span<std::byte> out, std::uint64_t offset) {
-    if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
-    SSI_TRY(check_reading(open_.get()));
-    return open_->core->read(open_->inode, offset, out, &open_->stream);
-}
-
-Result<std::size_t> File::pwrite(std::span<const std::byte> bytes, std::uint64_t offset) {
-    if (offset > INT64_MAX) return refuse(EINVAL, "a negative offset");
-    SSI_TRY(check_writing(open_.get()));
-    auto done = open_->core->write(open_->inode, offset, bytes, open_->flags & O_APPEND,
-                                   *open_->who, &open_->stream);
-    if (done && open_->flags & (O_SYNC | O_DSYNC)) SSI_TRY(sync());
-    return done;
-}
-
-Result<std::size_t> File::read(std::span<std::byte> out) {
-    SSI_TRY(check_reading(open_.get()));
-    std::lock_guard lock(open_->mutex);
-    auto done = open_->core->read(open_->inode, open_->position, out, &open_->stream);
-    if (done) open_->position += *done;
-    return done;
-}
-
-Result<std::size_t> File::write(std::span<const std::byte> bytes) {
-    SSI_TRY(check_writing(open_.get()));
-    std::lock_guard lock(open_->mutex);
-    std::uint64_t end = open_->position;
-    auto done = open_->core->write(open_->inode, open_->position, bytes, open_->flags & O_APPEND,
-                                   *open_->who, &open_->stream, &end);
-    if (done && !bytes.empty()) open_->position = end;
-    if (done && open_->flags & (O_SYNC | O_DSYNC)) SSI_TRY(sync());
-    return done;
-}
-
-Result<std::uint64_t> File::seek(std::int64_t offset, int whence) {
-    if (!open_) return refuse(EBADF, "the file is not open");
-    std::lock_guard lock(open_->mutex);
-    std::uint64_t base = 0;
-    if (whence == SEEK_DATA || whence == SEEK_HOLE) {
-        if (offset < 0) return refuse(ENXIO, "before the start");
-        auto found = open_->core->seek(open_->inode, static_cast<std::uint64_t>(offset),
-                                       whence == SEEK_DATA);
-        if (found) open_->position = *found;
-        return found;
-    }
-    if (whence == SEEK_CUR) {
-        base = open_->position;
-    } else if (whence == SEEK_END) {
-        auto attributes = stat();
-        if (!attributes) return tl::unexpected<Failure>(std::move(attributes).error());
-        base = attributes->size;
-    } else if (whence != SEEK_SET) {
-        return refuse(EINVAL, "whence of seek");
-    }
-    std::int64_t to = 0;
-    if (__builtin_add_overflow(static_cast<std::int64_t>(base), offset, &to) || to < 0)
-        return refuse(EINVAL, "a position before the start");
-    open_->position = static_cast<std::uint64_t>(to);
-    return open_->position;
-}
-
-Result<void> File::sync() {
-    if (!open_) return refuse(EBADF, "the file is not open");
-    return open_->core->sync(open_->inode, open_->volumes);
-}
-
-Result<void> File::truncate(std::uint64_t size) {
-    if (!open_) return refuse(EBADF, "the file is not open");
-    if (!open_->writes() || open_->directory)
-        return refuse(EINVAL, "the file is not open for writing");
-    if (size > INT64_MAX) return refuse(EINVAL, "a negative size");
-    return open_->core->truncate(open_->inode, size, *open_->who);
-}
-
-Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length) {
-    if (offset > INT64_MAX || length > INT64_MAX) return refuse(EINVAL, "a negative range");
-    SSI_TRY(Core::check_allocation(mode, length));
-    SSI_TRY(check_writing(open_.get()));
-    return open_->core->allocate(open_->inode, mode, offset, length, *open_->who);
-}
-
-Result<Attributes> File::stat() const {
-    if (!open_) return refuse(EBADF, "the file is not open");
-    return open_->core->stat(open_->inode);
-}
-Result<std::vector<Extent>> File::extents() const {
-    if (!open_) return refuse(EBADF, "the file is not open");
-    return open_->core->extents(open_->inode);
-}
-std::uint64_t File::inode() const { return open_ ? open_->inode.value : 0; }
 
 // -- FileSystem
 
@@ -291,9 +153,8 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
             if (opened.error().sys_errno == ENOENT && tries < most_tries) continue;
             return tl::unexpected<Failure>(std::move(opened).error());
         }
-        auto open = std::make_unique<File::Open>();
-        open->core = &core();
-        open->inode = place->inode;
+        auto open = std::make_unique<File::Open>(core(), place->inode);
+        open->number = core().next_open();
         open->flags = flags;
         open->directory = place->is_directory();
         open->who = who;

@@ -50,6 +50,9 @@ void Core::register_calls() {
     add(Verb::has_intent, Sort::leaf,
         [](Core& c, Verb, Arguments a) { return c.serve_has_intent(a); });
     add(Verb::space, Sort::leaf, [](Core& c, Verb, Arguments) { return c.serve_space(); });
+    add(Verb::keeps_open, Sort::leaf, [](Core& c, Verb, Arguments a) {
+        return c.serve_keeps_open(a);
+    });
     add(Verb::settle, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_settle(a); });
 }
 

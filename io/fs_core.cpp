@@ -45,6 +45,12 @@ Core::~Core() {
 
 Result<std::unique_ptr<Core>> Core::mount(node::Node& node, kddm::Engine& engine,
                                           Options options) {
+    // Sets stay with their session, and with the volumes that they were opened on. Nobody makes
+    // them before all nodes have come to what follows.
+    if (engine.open("fs/buckets"))
+        return fail_errno(Errc::exists, EBUSY,
+                          "this session mounts its file system, or did: it takes a session of its "
+                          "own to mount one again");
     std::unique_ptr<Core> core(new Core(node, engine, std::move(options)));
     auto volumes = io::Volumes::mount(node, engine, core->options_.volumes);
     if (!volumes) return tl::unexpected<Failure>(std::move(volumes).error());
@@ -62,12 +68,16 @@ Result<void> Core::start() {
     next_intent_ = static_cast<std::uint64_t>(node_.doors().clock.wall());
     calls_ = std::make_unique<io::Calls>(node_, node::ChannelId::file_system, call_tasks);
     register_calls();
+    locks_ = std::make_unique<LockService>(node_, *calls_, static_cast<std::uint8_t>(Verb::lock),
+                                           [this](InodeId inode) { return home_of(inode); });
+    async_ = std::make_unique<AsyncIo>(node_);
     pages_ = std::make_unique<Pages>(node_, engine_, *volumes_, *calls_,
                                      PagesOptions{options_.cache_bytes, options_.write_back_ms});
     SSI_TRY(make_sets());
     SSI_TRY(calls_->start());
+    locks_->start();
     SSI_TRY(pages_->open());
-    SSI_TRY(agree(volumes_->is_new() ? make_root() : Result<void>{}));
+    SSI_TRY(agree(lacks_root() ? make_root() : Result<void>{}));
     if (!volumes_->was_clean()) SSI_TRY(recover());
     committer_ = node_.doors().tasks.spawn("ssi-fs-commit", [this] { run_committer(); });
     return {};
@@ -110,8 +120,14 @@ Result<void> Core::make_sets() {
     return {};
 }
 
+// New volumes do, and those whose first session died before the root was durable: until then nothing
+// else was made.
+bool Core::lacks_root() const {
+    const io::ObjectLog* log = volumes_->log(volume_of(root_inode), io::KeptIn::metadata);
+    return log && log->objects(inode_number_).empty() && log->objects(bucket_number_).empty();
+}
+
 Result<void> Core::make_root() {
-    if (home_of(root_inode) != node_.id()) return {};
     const Credentials who = Credentials::of_process();
     NewInode made;
     made.head.mode = S_IFDIR | 0755;
@@ -134,7 +150,9 @@ Result<void> Core::stop() {
     }
     if (committer_) committer_->join();
     committer_.reset();
+    if (async_) async_->stop();
     if (pages_) pages_->stop();
+    if (locks_) locks_->stop();
     if (calls_) calls_->stop();
     closed_ = true;
     return {};

@@ -19,9 +19,11 @@
 #include <vector>
 
 #include "calls.hpp"
+#include "fs_async.hpp"
 #include "fs_bucket.hpp"
 #include "fs_ids.hpp"
 #include "fs_inode.hpp"
+#include "fs_locks_service.hpp"
 #include "fs_opens.hpp"
 #include "fs_pages.hpp"
 #include "fs_wire.hpp"
@@ -158,8 +160,9 @@ public:
     // -- fs_file.cpp
     Result<std::size_t> read(InodeId inode, std::uint64_t offset, std::span<std::byte> out,
                              Stream* stream);
-    Result<std::size_t> write(InodeId inode, std::uint64_t offset,
-                              std::span<const std::byte> bytes, bool append,
+    // The pieces are written one behind another.
+    using Pieces = std::span<const std::span<const std::byte>>;
+    Result<std::size_t> write(InodeId inode, std::uint64_t offset, Pieces pieces, bool append,
                               const Credentials& who, Stream* stream, std::uint64_t* end = nullptr);
     Result<void> truncate(InodeId inode, std::uint64_t size, const Credentials& who);
     static Result<void> check_allocation(int mode, std::uint64_t length);
@@ -167,6 +170,7 @@ public:
                           const Credentials& who);
     Result<std::uint64_t> seek(InodeId inode, std::uint64_t offset, bool data);
     Result<std::vector<Extent>> extents(InodeId inode);
+    Result<std::vector<Copy>> copies(InodeId inode, std::uint64_t offset, std::uint64_t length);
 
     // -- fs_list.cpp
     Result<std::vector<DirectoryEntry>> list(InodeId directory, std::uint64_t cookie,
@@ -181,6 +185,10 @@ public:
 
     io::Volumes& volumes() { return *volumes_; }
     Pages& pages() { return *pages_; }
+    LockService& locks() { return *locks_; }
+    AsyncIo& async() { return *async_; }
+    node::Node& node() { return node_; }
+    std::uint64_t next_open() { return next_open_.fetch_add(1, std::memory_order_relaxed); }
     std::int64_t now() const;         // nanoseconds since 1970, as coarse as a kernel's: 4 ms
     const Options& options() const { return options_; }
 
@@ -191,7 +199,8 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
-        log, commit, settle, check, has_intent, space,
+        log, commit, settle, check, has_intent, keeps_open, space,
+        lock, lock_granted,   // of LockService
     };
     using Bytes = std::vector<std::byte>;
 
@@ -200,6 +209,7 @@ private:
     Result<void> stop();
     Result<void> agree(Result<void> mine);
     Result<void> make_sets();
+    bool lacks_root() const;
     Result<void> make_root();
     void register_calls();
     std::uint32_t volume_of(InodeId inode) const;
@@ -269,6 +279,7 @@ private:
 
     // -- fs_opens.cpp
     Result<bool> is_open(InodeId inode);
+    Result<Bytes> serve_keeps_open(std::span<const std::byte> arguments);
     Result<void> count_open(InodeId inode, NodeId by, bool more);   // at the inode's home
 
     // -- fs_file.cpp
@@ -276,8 +287,8 @@ private:
     Result<void> clear_privileges(InodeId inode);
     Result<void> lose_privileges(InodeId inode, const Credentials& who);
     Result<void> note_writer(InodeId inode);
-    Result<bool> write_inline(InodeId inode, std::uint64_t& offset,
-                              std::span<const std::byte> bytes, bool append);
+    Result<bool> write_inline(InodeId inode, std::uint64_t& offset, Pieces pieces,
+                              std::size_t length, bool append);
     Result<void> move_to_pages(InodeId inode);
 
     // -- fs_sync.cpp
@@ -306,6 +317,9 @@ private:
     std::unique_ptr<io::Volumes> volumes_;
     std::unique_ptr<io::Calls> calls_;
     std::unique_ptr<Pages> pages_;
+    std::unique_ptr<LockService> locks_;
+    std::unique_ptr<AsyncIo> async_;
+    std::atomic<std::uint64_t> next_open_{1};
     kddm::RawSet buckets_, inodes_, opens_;
     OpensHere opens_here_;
     SetId bucket_number_, inode_number_, serial_number_;

@@ -79,30 +79,34 @@ Result<std::size_t> Core::read(InodeId inode, std::uint64_t offset, std::span<st
 }
 
 // False: it does not fit, or the file has pages already.
-Result<bool> Core::write_inline(InodeId inode, std::uint64_t& offset,
-                                std::span<const std::byte> bytes, bool append) {
+Result<bool> Core::write_inline(InodeId inode, std::uint64_t& offset, Pieces pieces,
+                                std::size_t length, bool append) {
     auto guard = inodes_.grab(ObjectId(inode.value));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
     auto head = inode_head(guard->bytes());
     if (!head) return refuse(ENOENT, "the file was removed");
     if (head->paged()) return false;
     if (append) offset = head->size;
-    const std::uint64_t end = offset + bytes.size();
+    const std::uint64_t end = offset + length;
     if (end > most_inline_file) return false;
+    const auto put = [&](std::uint64_t at) {
+        for (const auto piece : pieces) {
+            std::ranges::copy(piece, guard->writable().begin() + static_cast<std::ptrdiff_t>(at));
+            at += piece.size();
+        }
+    };
     head->size = std::max(head->size, end);
     head->modify_ns = head->change_ns = now();
     if (end <= head->inline_bytes) {
         std::memcpy(guard->writable().data(), &*head, sizeof *head);
-        std::ranges::copy(bytes, guard->writable().begin() +
-                                     static_cast<std::ptrdiff_t>(head->inline_offset() + offset));
+        put(head->inline_offset() + offset);
         return true;
     }
     const std::size_t value_bytes = head->inline_offset() + end;
     head->inline_bytes = static_cast<std::uint32_t>(end);
     SSI_TRY(guard->resize(value_bytes));
     std::memcpy(guard->writable().data(), &*head, sizeof *head);
-    std::ranges::copy(bytes, guard->writable().begin() +
-                                 static_cast<std::ptrdiff_t>(head->inline_offset() + offset));
+    put(head->inline_offset() + offset);
     return true;
 }
 
@@ -120,11 +124,15 @@ Result<void> Core::move_to_pages(InodeId inode) {
     return with_content(guard->bytes(), *head, {}).apply(*guard);
 }
 
-Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
-                                std::span<const std::byte> bytes, bool append,
+Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset, Pieces pieces, bool append,
                                 const Credentials& who, Stream* stream, std::uint64_t* end) {
-    SSI_TRY(check_range(offset, bytes.size()));
-    if (bytes.empty()) return std::size_t{0};
+    std::uint64_t length = 0;
+    for (const auto piece : pieces) {
+        SSI_TRY(check_range(length, piece.size()));
+        length += piece.size();
+    }
+    SSI_TRY(check_range(offset, length));
+    if (length == 0) return std::size_t{0};
     const ObjectId id(inode.value);
     bool reserved = false;
     for (;;) {
@@ -132,23 +140,27 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
         if (!head) return tl::unexpected<Failure>(std::move(head).error());
         if (privileged(*head, who)) SSI_TRY(clear_privileges(inode));
         if (!head->paged()) {
-            auto done = write_inline(inode, offset, bytes, append && !reserved);
+            auto done = write_inline(inode, offset, pieces, length, append && !reserved);
             if (!done) return tl::unexpected<Failure>(std::move(done).error());
             if (*done) break;
             SSI_TRY(move_to_pages(inode));
             continue;
         }
         if (append && !reserved) {
-            auto before = inodes_.fetch_add(id, std::uint64_t{bytes.size()}, size_offset);
+            auto before = inodes_.fetch_add(id, length, size_offset);
             if (!before) return tl::unexpected<Failure>(std::move(before).error());
             offset = *before;
             reserved = true;
-            SSI_TRY(check_range(offset, bytes.size()));
+            SSI_TRY(check_range(offset, length));
         }
         if (head->writer != node_.id().value + 1 && head->writer != InodeHead::many_writers)
             SSI_TRY(note_writer(inode));
-        SSI_TRY(pages_->write(inode, Layout::unpack(head->layout), offset, bytes, stream));
-        const std::uint64_t last = offset + bytes.size();
+        std::uint64_t at = offset;
+        for (const auto piece : pieces) {
+            SSI_TRY(pages_->write(inode, Layout::unpack(head->layout), at, piece, stream));
+            at += piece.size();
+        }
+        const std::uint64_t last = offset + length;
         if (last > head->size)
             if (auto done = inodes_.fetch_max(id, last, size_offset); !done)
                 return tl::unexpected<Failure>(std::move(done).error());
@@ -163,8 +175,8 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset,
         if (!after) return tl::unexpected<Failure>(std::move(after).error());
         if (after->cuts == head->cuts) break;
     }
-    if (end) *end = offset + bytes.size();
-    return bytes.size();
+    if (end) *end = offset + length;
+    return length;
 }
 
 // So that a sync knows whether this node has heard of all that was written.
@@ -281,6 +293,17 @@ Result<std::vector<Extent>> Core::extents(InodeId inode) {
         return pages_->extents(inode, Layout::unpack(head->layout), head->size);
     if (head->size == 0) return std::vector<Extent>{};
     return std::vector<Extent>{{0, head->size, volume_of(inode), home_of(inode), true}};
+}
+
+Result<std::vector<Copy>> Core::copies(InodeId inode, std::uint64_t offset,
+                                       std::uint64_t length) {
+    auto head = head_of(inode);
+    if (!head) return tl::unexpected<Failure>(std::move(head).error());
+    if (offset >= head->size || length == 0) return std::vector<Copy>{};
+    length = std::min(length, head->size - offset);
+    if (head->paged())
+        return pages_->copies(inode, Layout::unpack(head->layout), offset, length, all_nodes_);
+    return std::vector<Copy>{{offset, length, home_of(inode)}};
 }
 
 }  // namespace ssi::fs

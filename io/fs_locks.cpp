@@ -81,7 +81,8 @@ bool LockMachine::closes_cycle(const File& file, const FileLock& wanted) const {
         for (const auto& [name, other] : files_) {
             if (name.family != LockFamily::range) continue;
             for (const Waiting& waiting : other.waiting)
-                if (waiting.wanted.owner == owner) each_in_the_way(other, waiting.wanted, reach);
+                if (waiting.wanted.owner == owner && !owner.is_open())
+                    each_in_the_way(other, waiting.wanted, reach);
         }
     }
     return false;
@@ -108,7 +109,7 @@ LockMachine::Outcome LockMachine::lock(const LockName& name, const FileLock& wan
         return Outcome::granted;
     }
     if (ticket == 0) return Outcome::busy;
-    if (!whole && closes_cycle(file, wanted)) return Outcome::deadlock;
+    if (!whole && !wanted.owner.is_open() && closes_cycle(file, wanted)) return Outcome::deadlock;
     file.waiting.push_back({wanted, ticket});
     return Outcome::waiting;
 }

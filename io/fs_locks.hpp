@@ -18,16 +18,18 @@
 #include <vector>
 
 #include "fs_ids.hpp"
+#include "ssi/io/file_types.hpp"
 
 namespace ssi::fs {
 
 enum class LockFamily : std::uint8_t { range, whole };
-enum class LockKind : std::uint8_t { shared, exclusive };
 
-// A process (range) or an open file (whole), by a number of its node's.
+// A process, an open file, or whatever a face has for an owner, by a number of its node's.
 struct LockOwner {
+    static constexpr std::uint64_t first_open = std::uint64_t{1} << 63;   // below: not of an open
     NodeId node;
     std::uint64_t number = 0;
+    constexpr bool is_open() const { return number >= first_open; }
     friend constexpr auto operator<=>(const LockOwner&, const LockOwner&) = default;
 };
 
@@ -69,8 +71,9 @@ public:
     using Grants = std::vector<Granted>;
 
     // `ticket`: 0 does not wait (busy); else the owner node's name for the request. deadlock: it
-    // would wait for somebody who waits, maybe through others, for this owner (ranges only, and
-    // only what is locked in this machine). Grants are added to `grants`, in their order.
+    // would wait for somebody who waits, maybe through others, for this owner (ranges only, not of
+    // opens, for which another thread may unlock, and only what is locked in this machine). Grants
+    // are added to `grants`, in their order.
     Outcome lock(const LockName& name, const FileLock& wanted, std::uint64_t ticket,
                  Grants& grants);
     void unlock(const LockName& name, const LockOwner& owner, const LockRange& range,

@@ -61,6 +61,10 @@ Result<T> parse(std::span<const std::byte> bytes) {
     return value;
 }
 
+tl::unexpected<Failure> closed_meanwhile() {
+    return fail_errno(Errc::cancelled, EBADF, "the file was closed while waiting for its lock");
+}
+
 constexpr Nanoseconds ask_again = 200'000'000;      // whether it was granted, and the home lives
 constexpr Nanoseconds look_for_signals = 10'000'000;
 
@@ -70,8 +74,10 @@ struct LockService::Impl {
     // A task of this node that waits, or may have to: on its stack.
     struct Waiter {
         Question question;
+        std::uint64_t through = 0;
         sys::WaitCell cell;
-        bool closed = false;                 // by its owner, meanwhile
+        // Meanwhile: its owner closed the file, and the home has forgotten it; or it is to go.
+        enum class End : std::uint8_t { none, forgotten, asked } end = End::none;
         LockName name() const { return {InodeId(question.file), question.family}; }
     };
 
@@ -215,14 +221,17 @@ Result<void> LockService::Impl::wait(Waiter& waiter, const Patience& patience) {
         const Nanoseconds until = std::min(next_question, patience.deadline);
         const bool ready = node.doors().waiter.wait_until(
             waiter.cell, patience.interrupted ? std::min(until, now + look_for_signals) : until);
-        bool stopped = false;
+        bool stopped = false, asked = false;
         {
             std::lock_guard lock(mutex);
             stopped = stopping;
+            asked = waiter.end == Waiter::End::asked;
         }
-        if (ready && !stopped) return granted_or_closed(waiter);
+        if (ready && !stopped && !asked) return granted_or_closed(waiter);
         if (stopped)
             why = fail_errno(Errc::cancelled, EINTR, "the file system ends");
+        else if (asked)
+            why = closed_meanwhile();
         else if (patience.interrupted && patience.interrupted->load())
             why = fail_errno(Errc::cancelled, EINTR, "interrupted while waiting for a lock");
         else if (clock.now() >= patience.deadline)
@@ -230,15 +239,18 @@ Result<void> LockService::Impl::wait(Waiter& waiter, const Patience& patience) {
     }
     question.verb = Verb::withdraw;
     const auto reply = ask(question);
-    if (reply && reply->verdict == Verdict::granted) return granted_or_closed(waiter);
+    if (!reply || reply->verdict != Verdict::granted) return why;
+    if (why.error().sys_errno != EBADF) return granted_or_closed(waiter);
+    question.verb = Verb::unlock;   // it came just now, to nobody
+    (void)ask(question);
     return why;
 }
 
 // The home does not know the request any more.
 Result<void> LockService::Impl::granted_or_closed(const Waiter& waiter) {
     std::lock_guard lock(mutex);
-    if (!waiter.closed) return {};
-    return fail_errno(Errc::cancelled, EBADF, "the file was closed while waiting for its lock");
+    if (waiter.end == Waiter::End::none) return {};
+    return closed_meanwhile();
 }
 
 LockService::LockService(node::Node& node, io::Calls& calls, std::uint8_t first_kind,
@@ -280,6 +292,7 @@ Result<void> LockService::lock(const LockName& name, std::uint64_t owner, LockKi
                                LockRange range, std::uint64_t process, Patience patience) {
     Impl& impl = *impl_;
     Impl::Waiter waiter;
+    waiter.through = patience.through;
     Question& question = waiter.question;
     question = {Verb::lock, name.family, kind, {}, name.file.value, owner, range.first,
                 range.last, process, 0};
@@ -303,11 +316,10 @@ Result<void> LockService::lock(const LockName& name, std::uint64_t owner, LockKi
     else if (reply->verdict == Verdict::deadlock)
         result = fail_errno(Errc::deadlock, EDEADLK,
                             "the lock is held by somebody who waits for this owner");
-    if (patience.wait) {
-        // Afterwards nobody touches the cell.
-        std::lock_guard lock(impl.mutex);
-        impl.waiting.erase(question.ticket);
-    }
+    // Afterwards nobody touches the cell. A release meanwhile did not know of this lock.
+    std::lock_guard lock(impl.mutex);
+    if (patience.wait) impl.waiting.erase(question.ticket);
+    if (result) impl.used.insert({name, owner});
     return result;
 }
 
@@ -335,7 +347,7 @@ Result<void> LockService::close(const LockName& name, std::uint64_t owner) {
         for (auto at = impl_->waiting.begin(); at != impl_->waiting.end();) {
             Impl::Waiter& waiter = *at->second;
             const bool ends = waiter.name() == name && waiter.question.owner == owner;
-            if (ends) waiter.closed = true;
+            if (ends) waiter.end = Impl::Waiter::End::forgotten;
             if (ends) impl_->node.doors().waiter.notify(waiter.cell);
             at = ends ? impl_->waiting.erase(at) : std::next(at);
         }
@@ -344,6 +356,25 @@ Result<void> LockService::close(const LockName& name, std::uint64_t owner) {
                                    name.file.value, owner, 0, LockRange::end, 0, 0});
     if (!reply) return tl::unexpected<Failure>(reply.error());
     return {};
+}
+
+Result<void> LockService::release(const LockName& name, std::uint64_t owner) {
+    {
+        std::lock_guard lock(impl_->mutex);
+        if (impl_->used.erase({name, owner}) == 0) return {};
+    }
+    return unlock(name, owner, {});
+}
+
+void LockService::end_waits(std::uint64_t through) {
+    std::lock_guard lock(impl_->mutex);
+    for (auto at = impl_->waiting.begin(); at != impl_->waiting.end();) {
+        Impl::Waiter& waiter = *at->second;
+        const bool ends = waiter.through == through;
+        if (ends) waiter.end = Impl::Waiter::End::asked;
+        if (ends) impl_->node.doors().waiter.notify(waiter.cell);
+        at = ends ? impl_->waiting.erase(at) : std::next(at);
+    }
 }
 
 }  // namespace ssi::fs

@@ -32,6 +32,7 @@ public:
         bool wait = true;
         Nanoseconds deadline = sys::Waiter::forever;       // an instant of the node's Clock
         const std::atomic<bool>* interrupted = nullptr;    // looked at about every 10 ms
+        std::uint64_t through = 0;                         // see end_waits
     };
     // `owner` is a number of this node's. Failures: would_block (EAGAIN), timed_out (EAGAIN),
     // deadlock (EDEADLK), cancelled (EINTR, or EBADF: see close), and those of calls.
@@ -44,6 +45,10 @@ public:
     // The owner closed the file: his locks of it go, and who waits for one in his name ends with
     // cancelled (EBADF). Costs nothing when he had no lock there.
     Result<void> close(const LockName& name, std::uint64_t owner);
+    // The same, but who waits goes on waiting: he came another way.
+    Result<void> release(const LockName& name, std::uint64_t owner);
+    // Who waits with this Patience::through ends with cancelled (EBADF), and has no lock.
+    void end_waits(std::uint64_t through);
 
 private:
     struct Impl;

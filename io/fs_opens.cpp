@@ -48,11 +48,27 @@ Result<void> Core::count_open(InodeId inode, NodeId by, bool more) {
     return {};
 }
 
-// With the inode grabbed, at its home.
+Result<Core::Bytes> Core::serve_keeps_open(std::span<const std::byte> arguments) {
+    Reader reader(arguments);
+    const auto inode = reader.get<InodeId>();
+    if (!reader.ok() || home_of(inode) != node_.id())
+        return fail(Errc::bad_message, "a malformed question for who has a file open");
+    return Writer().put(opens_here_.keeps(inode)).take();
+}
+
+// With the inode grabbed, wherever that is.
 Result<bool> Core::is_open(InodeId inode) {
-    if (opens_here_.keeps(inode)) return true;
-    if (!opens_.is_known_here(ObjectId(inode.value))) return false;
-    std::uint64_t elsewhere = 0;
+    const NodeId home = home_of(inode);
+    if (home == node_.id()) {
+        if (opens_here_.keeps(inode)) return true;
+        if (!opens_.is_known_here(ObjectId(inode.value))) return false;
+    } else {
+        auto kept = calls_->call(home, static_cast<std::uint8_t>(Verb::keeps_open),
+                                 Writer().put(inode).bytes());
+        if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
+        if (Reader(*kept).get<bool>()) return true;
+    }
+    std::uint64_t elsewhere = 0;     // than at the inode's home
     auto read = opens_.read_into(ObjectId(inode.value), 0,
                                  std::as_writable_bytes(std::span(&elsewhere, 1)));
     if (!read) return tl::unexpected<Failure>(std::move(read).error());

@@ -63,6 +63,9 @@ public:
     Result<std::uint64_t> seek(InodeId inode, Layout layout, std::uint64_t offset,
                                std::uint64_t size, bool data);
     Result<std::vector<Extent>> extents(InodeId inode, Layout layout, std::uint64_t size);
+    // What each of `nodes` has in memory of the range; by offset, then node.
+    Result<std::vector<Copy>> copies(InodeId inode, Layout layout, std::uint64_t offset,
+                                     std::uint64_t length, std::span<const NodeId> nodes);
     Result<void> drop_caches();              // sync_all, then forget what is here
 
     // Of all pages that this node's logs have: for recovery.

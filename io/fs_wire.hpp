@@ -34,8 +34,9 @@ public:
 
 private:
     Writer& raw(const void* from, std::size_t length) {
-        const auto* first = static_cast<const std::byte*>(from);
-        bytes_.insert(bytes_.end(), first, first + length);
+        const std::size_t at = bytes_.size();
+        bytes_.resize(at + length);
+        if (length) std::memcpy(bytes_.data() + at, from, length);
         return *this;
     }
     std::vector<std::byte> bytes_;

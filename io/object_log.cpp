@@ -186,9 +186,9 @@ Result<void> ObjectLog::Impl::plan(Plan& out, Operations operations,
             out.add(record, nullptr);
         } else if (record.flags & record_whole_set) {
             if (index.has_objects(record.set)) out.add(record, nullptr);
-        } else if (ObjectEntry* const entry = index.find(record.set, {record.id, is_intent(record)});
-                   entry && entry->is_there()) {
-            out.add(record, entry);
+        } else {
+            ObjectEntry* const entry = index.find(record.set, {record.id, is_intent(record)});
+            if (entry && entry->is_there()) out.add(record, entry);
         }
     }
     return {};

@@ -50,7 +50,7 @@ struct ObjectLog::Impl {
             entries.push_back(entry);
         }
         SmallVector<LogRecord, 4> records;
-        SmallVector<ObjectEntry*, 4> entries;   // the records', as long as the lock is held; or null
+        SmallVector<ObjectEntry*, 4> entries;   // the records', under one lock; or null
         SmallVector<std::byte, 512> deltas;
         std::vector<std::size_t> to_fold;     // operations, by number
         unsigned folded = 0;                  // changes that are logged as whole values

@@ -12,8 +12,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the numbers go as they are");
 
 void append(std::vector<std::byte>& to, const void* from, std::size_t length) {
-    const auto* bytes = static_cast<const std::byte*>(from);
-    to.insert(to.end(), bytes, bytes + length);
+    const std::size_t at = to.size();
+    to.resize(at + length);
+    if (length) std::memcpy(to.data() + at, from, length);
 }
 void append(std::vector<std::byte>& to, std::uint64_t number) { append(to, &number, 8); }
 void append(std::vector<std::byte>& to, std::span<const PageRange> ranges) {

@@ -39,6 +39,8 @@ void Pages::Impl::register_calls() {
     });
     calls.handle(call_map, Sort::leaf,
                  [this](NodeId, Bytes arguments) { return answer_map(arguments); });
+    calls.handle(call_copies, Sort::leaf,
+                 [this](NodeId, Bytes arguments) { return answer_copies(arguments); });
     calls.handle(call_remove, Sort::operation,
                  [this](NodeId, Bytes arguments) { return answer_remove(arguments); });
     calls.handle(call_room, Sort::leaf, [this](NodeId from, Bytes arguments) {

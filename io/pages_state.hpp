@@ -20,8 +20,9 @@ inline constexpr std::uint8_t call_write_back = 64;   // operation
 inline constexpr std::uint8_t call_map = 65;          // leaf
 inline constexpr std::uint8_t call_remove = 66;       // operation
 inline constexpr std::uint8_t call_room = 67;         // leaf
-inline constexpr std::uint8_t call_store = 68;        // operation: call_write_back without a commit
-inline constexpr std::uint8_t call_commit = 69;       // operation
+inline constexpr std::uint8_t call_copies = 68;       // leaf
+inline constexpr std::uint8_t call_store = 69;        // operation: call_write_back without a commit
+inline constexpr std::uint8_t call_commit = 70;       // operation
 // What a page takes in a log, with its record, its batch and what blocks leave unused.
 inline constexpr std::uint64_t page_room_bytes = page_bytes + 512;
 inline constexpr std::uint64_t room_chunk_bytes = 64u << 20;
@@ -106,6 +107,10 @@ struct Pages::Impl {
     Result<PageMap> map(FileKey file, PageRange range);
     Result<PageMap> map_here(FileKey file, PageRange range) const;
     Result<std::vector<std::byte>> answer_map(std::span<const std::byte> arguments) const;
+
+    // -- page_copies.cpp
+    PageMap copies_here(FileKey file, PageRange range) const;
+    Result<std::vector<std::byte>> answer_copies(std::span<const std::byte> arguments) const;
 
     // -- page_remove.cpp
     Result<void> zero(FileKey file, std::uint64_t offset, std::uint64_t length);

@@ -18,7 +18,10 @@ MAX_LINES = 100
 DEPENDS_ON_RANKS = {
     "01_hello": lambda n: "".join(f"hello from node {r} of {n}\n" for r in range(n)),
     "02_shared_counter": lambda n: f"{n} nodes counted to {1000 * n}, and to {1000 * n}\n",
+    "10_files_in_c": lambda n: f"{100 * n} lines of {n} nodes\n",
 }
+# These take a directory for their volumes: a new one for each run.
+WITH_DIRECTORY = ("09_files", "10_files_in_c")
 FROM = re.compile(r"<!-- from (\S+) -->\n```\w+\n(.*?)```", re.S)
 OUTPUT = re.compile(r"<!-- output of (\S+) on 4 nodes -->\n```text\n(.*?)```", re.S)
 FENCE = re.compile(r"^```(cpp|c|cmake|text)$", re.M)
@@ -68,7 +71,8 @@ def check_example(tap, program, shown):
     tap.check(name in shown, f"{name}: the guide says what it prints")
     for ranks in (1, 2, 4):
         wanted = DEPENDS_ON_RANKS.get(name, lambda _: shown.get(name))(ranks)
-        done = mpirun(ranks, program)
+        with tempfile.TemporaryDirectory(prefix="ssi-example-") as work:
+            done = mpirun(ranks, program, *([work] if name in WITH_DIRECTORY else []))
         tap.check(done.code == 0 and done.stdout == wanted,
                   f"{name}: prints on {ranks} ranks what the guide says", done)
         if ranks == 4 and name in DEPENDS_ON_RANKS:

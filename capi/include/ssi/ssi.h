@@ -349,6 +349,8 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 }
 #endif
 
+#include "ssi/capi/file_locks.h"
+#include "ssi/capi/files.h"
 #include "ssi/capi/futures.h"
 #include "ssi/capi/linkers.h"
 #include "ssi/capi/many.h"

@@ -2,6 +2,7 @@
 // Null handles and empty guards are errors with a text, in the thread that made them only.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <string>
 #include <thread>
 
@@ -155,4 +156,33 @@ TEST(CMisuse, each_thread_has_its_own_last_error) {
     EXPECT_EQ(elsewhere, "");
     EXPECT_STREQ(ssi_last_error(), "invalid_argument: guard is NULL");
     EXPECT_EQ(ssi_last_error_node(), SSI_NO_NODE);
+}
+
+TEST(CMisuse, null_file_systems_and_files_are_errors) {
+    int not_touched = 0;
+    ssi_fs* fs = reinterpret_cast<ssi_fs*>(&not_touched);
+    ssi_fs_options options = SSI_FS_OPTIONS_INIT;
+    ssi_fs_attributes attributes = SSI_FS_STAT_INIT;
+    expect_invalid(ssi_fs_mount(nullptr, &options, &fs), "session is NULL");
+    EXPECT_EQ(fs, nullptr);
+    expect_invalid(ssi_fs_sync(nullptr), "fs is NULL");
+    expect_invalid(ssi_fs_stat(nullptr, "/", &attributes), "fs is NULL");
+    expect_invalid(ssi_fs_rename(nullptr, "/a", "/b", 0), "fs is NULL");
+    ssi_file* file = nullptr;
+    ssi_dir* directory = nullptr;
+    expect_invalid(ssi_fs_open(nullptr, "/", 0, 0, &file), "fs is NULL");
+    expect_invalid(ssi_fs_opendir(nullptr, "/", 0, &directory), "fs is NULL");
+    expect_invalid(ssi_fs_pread(nullptr, nullptr, 0, 0, nullptr), "file is NULL");
+    expect_invalid(ssi_fs_pwritev(nullptr, nullptr, 0, 0), "file is NULL");
+    expect_invalid(ssi_fs_flock(nullptr, SSI_READ, 0), "file is NULL");
+    ssi_future* future = reinterpret_cast<ssi_future*>(&not_touched);
+    expect_invalid(ssi_fs_fsync_async(nullptr, &future), "file is NULL");
+    EXPECT_EQ(future, nullptr);
+    const ssi_fs_entry* entry = nullptr;
+    expect_invalid(ssi_fs_readdir(nullptr, &entry), "directory is NULL");
+    errno = 0;
+    expect_invalid(ssi_fs_fsync(nullptr), "file is NULL");
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(ssi_last_error_errno(), 0) << "the operating system had no part in it";
+    EXPECT_EQ(ssi_fs_unmount(nullptr), SSI_OK);
 }

@@ -99,6 +99,20 @@ TEST(FileSystem, keeps_a_removed_file_until_the_last_close) {
     s.close();
 }
 
+TEST(FileSystem, makes_its_root_when_the_first_session_died_before_that) {
+    PagesShelf shelf;
+    { PagesSession only_volumes(shelf, {{"a"}, {"b"}}); }
+    for (int session = 0; session < 2; ++session) {
+        FsSession s(shelf, {{"b"}, {"a"}});
+        EXPECT_FINE(s[1].stat("/"));
+        if (session == 0)
+            write_file(s[0], "/f", "text");
+        else
+            EXPECT_EQ(read_file(s[1], "/f"), "text");
+        s.close();
+    }
+}
+
 TEST(FileSystem, finds_everything_again_on_another_number_of_nodes) {
     PagesShelf shelf;
     constexpr int files = 1500;   // several buckets

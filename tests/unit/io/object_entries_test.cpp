@@ -54,7 +54,7 @@ TEST(ObjectEntries, do_not_grow_when_as_many_come_as_go) {
     EXPECT_LT(entries.bytes(), before + before / 2);
 }
 
-TEST(ObjectEntry, keeps_places_up_to_32_GiB_and_two_billion_records) {
+TEST(ObjectEntry, keeps_places_of_large_segments_and_many_records) {
     ObjectEntry entry;
     const LogPlace far{0x123456789abc, (std::uint64_t{1} << 35) - 8, UINT32_MAX};
     entry.set_place(far);

@@ -13,13 +13,8 @@
 // Thread-safe unless said otherwise; a File may be used by several threads.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,134 +22,17 @@
 #include <vector>
 
 #include "ssi/base/result.hpp"
+#include "ssi/io/file.hpp"
 #include "ssi/io/volumes.hpp"
 
 namespace ssi::fs {
-
-inline constexpr std::size_t most_name_bytes = 255;
-inline constexpr std::size_t most_path_bytes = 4096;
-inline constexpr std::uint64_t most_file_bytes = std::uint64_t{1} << 51;
-
-// On whose behalf: what permissions are checked against. User 0 may all.
-struct Credentials {
-    std::uint32_t uid = 0;
-    std::uint32_t gid = 0;
-    std::vector<std::uint32_t> groups;
-    std::uint32_t umask = 0;
-    static Credentials of_process();   // effective ids, groups and umask of now
-};
-
-enum class Placement : std::uint8_t {
-    inherit,       // as the directory says, at the root spread
-    spread,        // begins at a volume chosen by chance
-    local_first,   // begins at a volume of the node that creates the file, if it has one
-};
-
-// How the bytes of a file lie on volumes: `unit_bytes` on one, then on the next, over `count`
-// volumes.
-struct Striping {
-    std::uint64_t unit_bytes = 0;   // power of two, 64 KiB .. 2 GiB; 0: as the directory says
-    std::uint32_t count = 0;        // 1 .. 255; 0: as the directory says; more than there are: all
-    Placement placement = Placement::inherit;
-    friend bool operator==(const Striping&, const Striping&) = default;
-};
-
-struct Attributes {
-    std::uint64_t inode = 0;
-    std::uint32_t mode = 0;          // type and permissions, as in struct stat
-    std::uint32_t uid = 0, gid = 0;
-    std::uint64_t links = 0;
-    std::uint64_t size = 0;          // bytes
-    std::uint64_t blocks = 0;        // of 512 bytes, an upper bound
-    std::int64_t access_ns = 0, modify_ns = 0, change_ns = 0;   // since 1970
-    Striping striping;               // of a file: what it has; of a directory: for new files in it
-    bool is_directory() const { return S_ISDIR(mode); }
-    bool is_file() const { return S_ISREG(mode); }
-    bool is_symlink() const { return S_ISLNK(mode); }
-};
-
-// What set_attributes changes; the rest stays.
-struct AttributeChange {
-    std::optional<std::uint32_t> mode;             // permissions alone
-    std::optional<std::uint32_t> uid, gid;
-    std::optional<std::uint64_t> size;
-    std::optional<std::int64_t> access_ns, modify_ns;
-    bool access_now = false, modify_now = false;   // allowed to whoever may write
-    std::optional<Striping> striping;              // of directories, for new files
-};
-
-struct DirectoryEntry {
-    std::string name;
-    std::uint64_t inode = 0;
-    std::uint32_t type = 0;      // S_IFREG, S_IFDIR, S_IFLNK
-    std::uint64_t cookie = 0;    // where to go on behind it
-    Attributes attributes;       // when asked for
-};
-
-// Where part of a file is.
-struct Extent {
-    std::uint64_t offset = 0, length = 0;
-    std::uint32_t volume = 0;            // index in Volumes::volumes()
-    NodeId node;                         // that serves the volume
-    bool in_memory = false;              // of that node, now
-};
-
-struct Space {
-    std::uint64_t total_bytes = 0, free_bytes = 0;   // of all volumes
-    std::uint64_t inodes = 0;                        // in use
-};
-
-// What a check found. Counts are of the whole file system, texts of this node.
-struct CheckReport {
-    std::uint64_t directories = 0, files = 0, others = 0, entries = 0;
-    std::uint64_t problems = 0, repaired = 0;
-    std::vector<std::string> texts;   // the first of the problems
-};
 
 class Core;
 class VolumeList;
 struct Place;
 
-// An open file. Closing it is its end; `close` tells what the end would swallow. Moves; belongs to
-// the FileSystem that opened it, which must outlive it.
-class File {
-public:
-    File();
-    File(File&&) noexcept;
-    File& operator=(File&&) noexcept;
-    ~File();
-
-    bool is_open() const { return open_ != nullptr; }
-    // Bytes read: fewer only at the end of the file.
-    Result<std::size_t> pread(std::span<std::byte> out, std::uint64_t offset);
-    // All bytes are written or the call fails; a file opened with O_APPEND is written at its end.
-    Result<std::size_t> pwrite(std::span<const std::byte> bytes, std::uint64_t offset);
-    // At the file's own position, which they move.
-    Result<std::size_t> read(std::span<std::byte> out);
-    Result<std::size_t> write(std::span<const std::byte> bytes);
-    // SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE; the new position.
-    Result<std::uint64_t> seek(std::int64_t offset, int whence);
-    // What this node wrote to the file, and the way to it, is durable.
-    Result<void> sync();
-    Result<void> truncate(std::uint64_t size);
-    // mode: of fallocate(2): 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-    // FALLOC_FL_ZERO_RANGE (| FALLOC_FL_KEEP_SIZE).
-    Result<void> allocate(int mode, std::uint64_t offset, std::uint64_t length);
-    Result<Attributes> stat() const;
-    Result<std::vector<Extent>> extents() const;
-    std::uint64_t inode() const;
-    Result<void> close();
-
-    struct Open;
-
-private:
-    friend class FileSystem;
-    explicit File(std::unique_ptr<Open> open);
-    std::unique_ptr<Open> open_;
-};
-
-// Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a change
-// of several logs goes to each by itself.
+// Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a
+// change of several logs goes to each by itself.
 enum class Plant : std::uint8_t { none, forget_way, parts_apart };
 
 struct Options {
@@ -168,8 +46,9 @@ struct Options {
 
 class FileSystem {
 public:
-    // Collective; new volumes get an empty tree whose root belongs to whoever mounts, mode 0755.
-    // After a crash it recovers first. Failures are the same on every node.
+    // Collective, once a session (else exists, EBUSY); new volumes get an empty tree whose root
+    // belongs to whoever mounts, mode 0755. After a crash it recovers first. Failures are the same
+    // on every node.
     static Result<std::unique_ptr<FileSystem>> mount(Session& session, Options options);
     static Result<std::unique_ptr<FileSystem>> mount(node::Node& node, kddm::Engine& engine,
                                                      Options options);
