@@ -61,9 +61,15 @@ Result<void> Check::load() {
     }
     for (const std::uint32_t volume : core_.own_volumes_) {
         io::ObjectLog* log = core_.volumes_->log(volume, io::KeptIn::metadata);
-        for (const io::ObjectFacts& facts : log->objects(core_.bucket_number_))
+        // In the order of the log, which it reads ahead; by their numbers each were a read.
+        const auto in_order = [log](SetId set) {
+            auto objects = log->objects(set);
+            std::ranges::sort(objects, {}, &io::ObjectFacts::version);
+            return objects;
+        };
+        for (const io::ObjectFacts& facts : in_order(core_.bucket_number_))
             SSI_TRY(load_bucket(volume, facts.id));
-        for (const io::ObjectFacts& facts : log->objects(core_.inode_number_))
+        for (const io::ObjectFacts& facts : in_order(core_.inode_number_))
             SSI_TRY(load_inode(volume, facts.id));
     }
     return {};

@@ -241,6 +241,7 @@ TEST(FileSystem, finishes_after_a_crash_what_was_begun_in_a_log_that_is_full) {
     shelf.disks = std::move(after);
     promise_to(1, *shelf.disks["a"]);
     FsSession s(shelf, {{"a"}, {"b"}});
+    ASSERT_FALSE(HasFailure()) << "it was not mounted";
     EXPECT_FINE(s[1].stat("/on-b"));
     EXPECT_EQ(s.check().problems, 0u);
     s.close();

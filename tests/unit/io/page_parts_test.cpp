@@ -101,6 +101,23 @@ TEST(WrittenPages, are_taken_by_one_at_a_time_and_come_back_when_they_were_not_s
     EXPECT_TRUE(written.files().empty());
 }
 
+TEST(WrittenPages, of_many_files_are_told_oldest_first_and_taken_without_waiting) {
+    WrittenPages written;
+    const auto file = [](std::uint64_t i) { return FileKey{InodeId(100 + i), striped}; };
+    for (const std::uint64_t i : {3, 1, 4, 2})
+        written.add(file(i), {0, 1}, static_cast<Nanoseconds>(10 * i));
+    EXPECT_EQ(written.oldest(100, 2), (std::vector{file(1), file(2)}));
+    EXPECT_EQ(written.oldest(30, 9), (std::vector{file(1), file(2)}));
+    bool busy = true;
+    EXPECT_EQ(written.take_now(file(1), busy), (Ranges{{0, 1}}));
+    EXPECT_FALSE(busy);
+    EXPECT_FALSE(written.take_now(file(1), busy));
+    EXPECT_TRUE(busy) << "somebody has it";
+    EXPECT_EQ(written.settle(file(1), true), (Ranges{{0, 1}}));
+    EXPECT_FALSE(written.take_now(file(1), busy));
+    EXPECT_FALSE(busy) << "nothing is left of it";
+}
+
 TEST(WrittenPages, are_charged_once_from_before_they_are_written_until_they_are_synced) {
     WrittenPages written;
     const FileKey file{inode, striped};

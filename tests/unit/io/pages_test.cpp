@@ -227,6 +227,30 @@ TEST(PagesFaults, a_bit_that_flipped_on_the_disk_is_an_error_that_names_the_page
     }
 }
 
+TEST(Pages, of_many_files_become_durable_with_few_waits_for_the_disk) {
+    PagesShelf shelf;
+    std::map<std::string, std::unique_ptr<io::MemoryDisk>> cut;
+    constexpr std::uint64_t files = 300;
+    const auto file = [](std::uint64_t i) { return InodeId(1000 + i); };
+    {
+        PagesSession session(shelf, {{"a"}, {"b"}}, {.cache_bytes = 0, .write_back_ms = 3'600'000});
+        for (std::uint64_t i = 0; i < files; ++i)
+            ASSERT_FINE(session[i % 2].write(file(i), striped, 0, pattern(100, i)));
+        const auto writes = [&] {
+            return session.volumes[0]->log(0, io::KeptIn::data)->statistics().log.writes +
+                   session.volumes[1]->log(1, io::KeptIn::data)->statistics().log.writes;
+        };
+        const std::uint64_t before = writes();
+        session.sync_all();
+        EXPECT_LE(writes() - before, 20u);
+        cut = shelf.after_power_cut(1);
+    }
+    shelf.disks = std::move(cut);
+    PagesSession session(shelf, {{"a", "b"}});
+    for (std::uint64_t i = 0; i < files; ++i)
+        ASSERT_EQ(session.read(0, file(i), striped, 0, 100), pattern(100, i)) << i;
+}
+
 TEST(PagesFaults, a_full_volume_refuses_before_it_accepts_and_takes_again_what_was_given_back) {
     PagesShelf shelf;
     shelf.segment_bytes = 128 << 10;   // of data: 1 MiB
