@@ -120,8 +120,8 @@ Result<void> Core::make_sets() {
     return {};
 }
 
-// New volumes do, and those whose first session died before the root was durable: until then nothing
-// else was made.
+// New volumes do, and those whose first session died before the root was durable: until then
+// nothing else was made.
 bool Core::lacks_root() const {
     const io::ObjectLog* log = volumes_->log(volume_of(root_inode), io::KeptIn::metadata);
     return log && log->objects(inode_number_).empty() && log->objects(bucket_number_).empty();

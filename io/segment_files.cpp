@@ -195,8 +195,8 @@ Result<void> check_follower(std::uint64_t generation, bool followed, const LogFi
     if (!followed || (!files.segments.empty() && files.segments.back() > generation)) return {};
     return tl::unexpected(log_failure(
         {Errc::io, ENOENT, no_node,
-         "the log went on in a later segment, and its file is not there: put it back, or restore the "
-         "volume from a copy"},
+         "the log went on in a later segment, and its file is not there: put it back, or restore "
+         "the volume from a copy"},
         fmt::format("{} of {}", path, disk_name)));
 }
 

@@ -19,8 +19,8 @@ inline void* map_pages(std::size_t bytes) {
 // Gives the memory back; later reads see zeroes.
 inline void discard_pages(void* p, std::size_t bytes) { ::madvise(p, bytes, MADV_DONTNEED); }
 
-// Asks for large pages, of which a first touch costs a fiftieth. Memory aligned to `huge_page_bytes`;
-// where the site has them off, nothing changes.
+// Asks for large pages, of which a first touch costs a fiftieth. Memory aligned to
+// `huge_page_bytes`; where the site has them off, nothing changes.
 inline constexpr std::size_t huge_page_bytes = 2u << 20;
 inline void want_huge_pages(void* p, std::size_t bytes) { ::madvise(p, bytes, MADV_HUGEPAGE); }
 
