@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ssi-sim-files: kDFS in the simulator; see help below.
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string>
+#include <system_error>
 
 #include "files_run.hpp"
 
@@ -38,25 +44,52 @@ std::string parse_faults(const std::vector<std::string>& faults, FilesOptions& o
     return "";
 }
 
-int run_all(const FilesOptions& options) {
+struct Sums {
     std::uint64_t operations = 0, promises = 0, cuts = 0;
+};
+
+int run_seed(const FilesOptions& options, std::uint64_t seed, Sums& sums) {
+    const auto outcome = FilesRun(options, seed).run();
+    if (!outcome.checker.empty()) {
+        fmt::print("{}\nchecker {} seed {}\n", outcome.text, outcome.checker, seed);
+        std::fflush(stdout);
+        std::_Exit(checker_exit_code);   // what the world holds is not taken apart
+    }
+    sums.operations += outcome.operations;
+    sums.promises += outcome.promises;
+    sums.cuts += outcome.cut;
+    return 0;
+}
+
+// A world that was cut is never freed, so that each has a process: its end frees it.
+int run_in_child(const FilesOptions& options, std::uint64_t seed, Sums& sums) {
+    std::fflush(stdout);
+    const pid_t child = ::fork();
+    if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+    if (child == 0) std::_Exit(run_seed(options, seed, sums));
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child)
+        throw std::system_error(errno, std::generic_category(), "waitpid");
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    fmt::print("the process of seed {} was ended by signal {}\n", seed, WTERMSIG(status));
+    return 1;
+}
+
+int run_all(const FilesOptions& options) {
+    void* const shared = ::mmap(nullptr, sizeof(Sums), PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+    Sums& sums = *new (shared) Sums;
     for (std::uint64_t seed = options.first_seed;; ++seed) {
-        const auto outcome = FilesRun(options, seed).run();
-        if (!outcome.checker.empty()) {
-            fmt::print("{}\nchecker {} seed {}\n", outcome.text, outcome.checker, seed);
-            std::fflush(stdout);
-            std::_Exit(checker_exit_code);   // what the world holds is not taken apart
-        }
-        operations += outcome.operations;
-        promises += outcome.promises;
-        cuts += outcome.cut;
+        const int code = options.cut ? run_in_child(options, seed, sums)
+                                     : run_seed(options, seed, sums);
+        if (code != 0) return code;
         if (seed == options.last_seed) break;
     }
     fmt::print("{} seeds: {} operations, {} files promised to last, {} power cuts; all as it "
                "should be\n",
-               options.last_seed - options.first_seed + 1, operations, promises, cuts);
-    std::fflush(stdout);
-    if (options.cut) std::_Exit(0);   // what was cut is never freed: no leak checker shall look
+               options.last_seed - options.first_seed + 1, sums.operations, sums.promises,
+               sums.cuts);
     return 0;
 }
 
