@@ -82,9 +82,13 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     tx.change(volume, bucket_number_, *bucket,
               view.insert({request.name, request.hash, inode, reply.place.type}, time));
     tx.change_made(volume, inode_number_, *guard);
-    if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, true));
-    if (auto done = tx.apply(); !done) {
-        if (request.opener != no_node) SSI_TRY(count_open(inode, request.opener, false));
+    Result<void> done;
+    if (request.opener != no_node) done = count_open(inode, request.opener, true);
+    if (done) {
+        done = tx.apply();
+        if (!done && request.opener != no_node) (void)count_open(inode, request.opener, false);
+    }
+    if (!done) {
         SSI_TRY(guard->resize(0));
         return tl::unexpected<Failure>(std::move(done).error());
     }

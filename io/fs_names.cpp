@@ -235,8 +235,11 @@ Result<bool> Core::try_remove(const Parent& at, Place directory, std::int64_t ti
     tx.begin_with(volume_of_bucket(at.directory, index));
     tx.change(volume_of_bucket(at.directory, index), bucket_number_, (*guards)[0],
               parent.erase(*entry, time));
-    for (std::size_t i = 0; i < own->size(); ++i)
-        tx.remove(volume_of_bucket(directory.inode, (*own)[i]), bucket_number_, (*guards)[i + 1]);
+    for (std::size_t i = 0; i < own->size(); ++i) {
+        const std::uint32_t volume = volume_of_bucket(directory.inode, (*own)[i]);
+        if (!guards->bytes(i + 1).empty()) tx.after(volume);   // names that went elsewhere
+        tx.remove(volume, bucket_number_, (*guards)[i + 1]);
+    }
     if (auto gone = let_go(*inode, *head, true, tx); !gone)   // applies the transaction
         return tl::unexpected<Failure>(std::move(gone).error());
     return true;

@@ -127,8 +127,9 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
         return tx.change(volume, bucket_number_, from, Edit::of_whole(after));
     }
     tx.change(volume, bucket_number_, from, std::move(erased));
-    tx.change(volume_of_bucket(m.to.directory, m.to_index), bucket_number_, to,
-              put(BucketView(to.bytes())));
+    const std::uint32_t other = volume_of_bucket(m.to.directory, m.to_index);
+    tx.after(other);
+    tx.change(other, bucket_number_, to, put(BucketView(to.bytes())));
 }
 
 // The two buckets of the names, and all of a directory that is replaced (`emptied`, or null).
@@ -185,9 +186,11 @@ Result<bool> Core::try_rename(Move& m) {
     const std::int64_t time = now();
     Transaction tx(*this);
     plan_names(m, tx, (*guards)[0], (*guards)[1], time);
-    for (std::size_t i = 0; i < emptied.size(); ++i)
-        tx.remove(volume_of_bucket(m.replaced->inode, emptied[i]), bucket_number_,
-                  (*guards)[2 + i]);
+    for (std::size_t i = 0; i < emptied.size(); ++i) {
+        const std::uint32_t volume = volume_of_bucket(m.replaced->inode, emptied[i]);
+        tx.after(volume);
+        tx.remove(volume, bucket_number_, (*guards)[2 + i]);
+    }
     std::vector<ObjectId> inode_ids{ObjectId(m.moved.inode.value)};
     if (m.replaced) inode_ids.push_back(ObjectId(m.replaced->inode.value));
     auto inodes = inodes_.grab_many(inode_ids);

@@ -157,11 +157,8 @@ Result<void> Transaction::log_several(std::span<const std::uint32_t> volumes) {
     Writer intent;
     if (core_.options_.plant != Plant::parts_apart)
         for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
-    // The parts are whole values, which have in them what others changed before. That is durable
-    // before an intent is that could bring back half of it. (What is not in order needs it not: a
-    // split's new bucket comes from the first log, and inodes are counted again by recovery.)
-    if (in_order_)
-        for (const std::uint32_t volume : open.others)
+    for (const std::uint32_t volume : after_.all())
+        if (volume != open.primary)
             SSI_TRY(core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes()));
     for (const std::uint32_t volume : volumes) {
         const bool first = volume == open.primary;

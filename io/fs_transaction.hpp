@@ -30,6 +30,11 @@ public:
     // The first part is durable before any other log gets its own: where a part by itself would
     // do harm that recovery cannot tell from what was meant.
     void in_order() { in_order_ = true; }
+    // What the log of the volume has is durable before this is begun, if it is of several logs: for
+    // a part that is a whole value, or a removal, on top of what others changed a moment before.
+    // Recovery would bring that part back without what it builds on, of which another half, in
+    // whatever log, is lost.
+    void after(std::uint32_t volume) { after_.add(volume); }
     Result<void> apply();
 
 private:
@@ -55,6 +60,7 @@ private:
     Core& core_;
     std::vector<Change> changes_;
     bool in_order_ = false;
+    VolumeList after_;
     std::uint32_t first_ = none;
 };
 

@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ElementTree
 
 FAILURE = re.compile(r"failure|not ok|\bFAIL|error|abort|assert|traceback|terminat|WARNING: Thread",
                      re.IGNORECASE)
+PASSED = re.compile(r"\[ RUN |\[       OK|ok ")   # whatever the test's name has in it
 
 
 def introspect(build_dir, what):
@@ -81,7 +82,7 @@ def around_failures(lines):
     for number, line in enumerate(lines):
         if len(kept) > 75:
             break
-        if FAILURE.search(line):
+        if FAILURE.search(line) and not PASSED.match(line):
             kept.update(range(max(0, number - 1), min(len(lines), number + 6)))
     return [lines[number] for number in sorted(kept)]
 

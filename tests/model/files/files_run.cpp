@@ -136,9 +136,14 @@ void FilesRun::own_file(Life& life, std::uint32_t node, Random& random, const st
             promises_.push_back(promise);   // from now on
         }
         if (cut_renames_ && cut_at_ != 0 && outcome_.operations >= cut_at_)
-            plan_cut(life, 1'000'000);
+            plan_cut(life, 2'000'000);
         if (auto moved = system.rename(promise.before, promise.path); !moved)
             return refused("rename", moved.error());
+        if (directory.size() > 2 && random.chance(1, 2)) {   // its own, and empty now
+            auto removed = system.remove_directory(directory);
+            if (removed) removed = system.sync(directory.substr(0, 2));
+            if (!removed) return refused("rmdir", removed.error());
+        }
         if (promise.either) return;
     }
     if (!random.chance(2, 3)) return;
@@ -250,11 +255,13 @@ void FilesRun::unmount(Life& life) {
 void FilesRun::first_life(Life& life) {
     mount(life);
     if (life.failed()) return;
+    // A directory lies where it is made: these in two volumes, if there are two.
     life.everywhere(1, [&](std::uint32_t node, std::uint32_t) {
-        if (node != 0) return;
-        for (const char* path : {"/a", "/b"}) {
-            auto made = life.systems[0]->make_directory(path);
-            if (made) made = life.systems[0]->sync(path);
+        for (std::uint32_t i = 0; i < 2; ++i) {
+            const char* const path = i == 0 ? "/a" : "/b";
+            if (node != i % life.world.node_count()) continue;
+            auto made = life.systems[node]->make_directory(path);
+            if (made) made = life.systems[node]->sync(path);
             if (!made) life.world.verdict.fail("errors", made.error().to_string());
         }
     });
