@@ -48,48 +48,55 @@ LockService::Patience patience_of(const Inside& open, const LockWait& wait) {
     return patience;
 }
 
+// What a call about bytes names: checked, and as the service has it.
+struct Named {
+    LockRange range;
+    std::uint64_t owner = 0;
+};
+Result<Named> named(const Inside& open, const ByteLock& lock) {
+    if (!open) return not_open();
+    const auto range = range_of(lock);
+    if (!range) return tl::unexpected<Failure>(range.error());
+    const auto owner = owner_of(open, lock.owner);
+    if (!owner) return tl::unexpected<Failure>(owner.error());
+    return Named{*range, *owner};
+}
+
 std::uint64_t whole_owner(const Inside& open) { return LockOwner::first_open + open->number; }
 
 }  // namespace
 
 Result<void> File::lock(const ByteLock& wanted, const LockWait& wait) {
     const Inside open(open_.get());
-    if (!open) return not_open();
-    const auto range = range_of(wanted);
-    if (!range) return tl::unexpected<Failure>(range.error());
-    const auto owner = owner_of(open, wanted.owner);
-    if (!owner) return tl::unexpected<Failure>(owner.error());
+    const auto bytes = named(open, wanted);
+    if (!bytes) return tl::unexpected<Failure>(bytes.error());
     SSI_TRY(check_kind(open, wanted.kind));
     {
         std::lock_guard lock(open->owners_mutex);
-        open->owners.insert(*owner);
+        open->owners.insert(bytes->owner);
     }
-    const auto process = *owner >= LockOwner::first_open ? 0 : static_cast<unsigned>(::getpid());
-    return open->core->locks().lock({open->inode, LockFamily::range}, *owner, wanted.kind, *range,
-                                    process, patience_of(open, wait));
+    const auto process =
+        bytes->owner >= LockOwner::first_open ? 0 : static_cast<unsigned>(::getpid());
+    return open->core->locks().lock({open->inode, LockFamily::range}, bytes->owner, wanted.kind,
+                                    bytes->range, process, patience_of(open, wait));
 }
 
 Result<void> File::try_lock(const ByteLock& wanted) { return lock(wanted, {.timeout = 0}); }
 
 Result<void> File::unlock(const ByteLock& range) {
     const Inside open(open_.get());
-    if (!open) return not_open();
-    const auto bytes = range_of(range);
+    const auto bytes = named(open, range);
     if (!bytes) return tl::unexpected<Failure>(bytes.error());
-    const auto owner = owner_of(open, range.owner);
-    if (!owner) return tl::unexpected<Failure>(owner.error());
-    return open->core->locks().unlock({open->inode, LockFamily::range}, *owner, *bytes);
+    return open->core->locks().unlock({open->inode, LockFamily::range}, bytes->owner,
+                                      bytes->range);
 }
 
 Result<std::optional<HeldLock>> File::find_lock(const ByteLock& wanted) const {
     const Inside open(open_.get());
-    if (!open) return not_open();
-    const auto range = range_of(wanted);
-    if (!range) return tl::unexpected<Failure>(range.error());
-    const auto owner = owner_of(open, wanted.owner);
-    if (!owner) return tl::unexpected<Failure>(owner.error());
-    const auto found = open->core->locks().test({open->inode, LockFamily::range}, *owner,
-                                                wanted.kind, *range);
+    const auto bytes = named(open, wanted);
+    if (!bytes) return tl::unexpected<Failure>(bytes.error());
+    const auto found = open->core->locks().test({open->inode, LockFamily::range}, bytes->owner,
+                                                wanted.kind, bytes->range);
     if (!found) return tl::unexpected<Failure>(found.error());
     if (!*found) return std::optional<HeldLock>();
     const FileLock& lock = **found;

@@ -6,11 +6,10 @@ A rank dies by kill -9 while it has locks of kDFS's files for which two others w
 lock, one after the other, and the locks of the living stay. When the dead rank was the home of the
 file, both are told. Nobody hangs. Prints TAP."""
 import collections
-import os
-import signal
-import subprocess
 import sys
 import tempfile
+
+import victims
 
 LIMIT_SECONDS = 40
 RELEASED = {"try: would_block": 2, "wait: got it": 2, "a survivor's: would_block": 2,
@@ -22,25 +21,6 @@ EXPECTED = {
 }
 
 
-def run(program, role):
-    """(hung, lines of standard output)"""
-    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",
-                   "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    with tempfile.TemporaryDirectory(prefix="ssi-fs-lock-") as directory:
-        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "--enable-recovery", "-n",
-                   "3", program, directory, role]
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   start_new_session=True)
-        try:
-            output, _ = process.communicate(timeout=LIMIT_SECONDS)
-            return False, output.splitlines()
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGTERM)
-            output, _ = process.communicate()
-            return True, output.splitlines()
-
-
 def main():
     if len(sys.argv) != 2:
         print(__doc__)
@@ -48,7 +28,8 @@ def main():
     failed = 0
     print(f"1..{len(EXPECTED)}")
     for number, (role, expected) in enumerate(EXPECTED.items(), 1):
-        hung, lines = run(sys.argv[1], role)
+        with tempfile.TemporaryDirectory(prefix="ssi-fs-lock-") as directory:
+            hung, lines = victims.run(LIMIT_SECONDS, sys.argv[1], directory, role)
         told = collections.Counter(line for line in lines if line in expected)
         good = not hung and told == expected
         print(f"{'ok' if good else 'not ok'} {number} - {role}: the holder dies", flush=True)

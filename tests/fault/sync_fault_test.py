@@ -5,10 +5,9 @@
 A rank dies by kill -9 while others wait for a mutex that it holds or keeps, in barriers, for
 messages and for notifications: every one of them is told, and nobody hangs. Prints TAP."""
 import collections
-import os
-import signal
-import subprocess
 import sys
+
+import victims
 
 LIMIT_SECONDS = 25
 # Waits of ranks 0 and 1 together.
@@ -19,24 +18,6 @@ EXPECTED = {
 }
 
 
-def run(program, role):
-    """(hung, lines of standard output)"""
-    command = ["mpirun", "--oversubscribe", "--bind-to", "none", "--enable-recovery", "-n", "3",
-               program, role]
-    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1",
-                   "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=LIMIT_SECONDS)
-        return False, output.splitlines()
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGTERM)
-        output, _ = process.communicate()
-        return True, output.splitlines()
-
-
 def main():
     if len(sys.argv) != 2:
         print(__doc__)
@@ -44,7 +25,7 @@ def main():
     failed = 0
     print(f"1..{len(EXPECTED)}")
     for number, (role, expected) in enumerate(EXPECTED.items(), 1):
-        hung, lines = run(sys.argv[1], role)
+        hung, lines = victims.run(LIMIT_SECONDS, sys.argv[1], role)
         told = collections.Counter(line.removesuffix(": peer_lost") for line in lines
                                    if line.endswith(": peer_lost"))
         wrong = [line for line in lines if line.endswith("it did not fail")]

@@ -13,8 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "ssi/io/file_system.hpp"
-#include "ssi/ssi.hpp"
+#include "mounted.hpp"
 
 namespace ssi {
 namespace {
@@ -26,25 +25,8 @@ constexpr Nanoseconds ms = 1'000'000;
 
 int errno_of(const Result<void>& result) { return result ? 0 : result.error().sys_errno; }
 
-// One session and one file system for all tests; the last of several nodes is diskless.
-class FsLocks : public testing::Test {
+class FsLocks : public test::Mounted {
 protected:
-    static void SetUpTestSuite() {
-        session_ = std::make_unique<Session>(Session::from_mpi(nullptr));
-        directory_ = (std::filesystem::temp_directory_path() / "ssi-locks-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
-        fs::Options options;
-        if (session_->size() == 1 || session_->rank() + 1 < session_->size())
-            options.volumes.directories = {directory_ + "/volume"};
-        system_ = value_or_throw(fs::FileSystem::mount(*session_, std::move(options)));
-    }
-    static void TearDownTestSuite() {
-        value_or_throw(system_->close());
-        system_.reset();
-        value_or_throw(session_->close());
-        session_.reset();
-        std::filesystem::remove_all(directory_);
-    }
     void SetUp() override {
         session_->barrier();
         if (rank() == 0) value_or_throw(open(O_CREAT | O_RDWR).close());
@@ -71,9 +53,6 @@ protected:
         value_or_throw(file.pread(std::as_writable_bytes(std::span(&value, 1)), offset));
         return value;
     }
-    static inline std::unique_ptr<Session> session_;
-    static inline std::unique_ptr<fs::FileSystem> system_;
-    static inline std::string directory_;
 };
 
 TEST_F(FsLocks, guard_what_several_processes_change) {

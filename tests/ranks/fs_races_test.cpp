@@ -15,8 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "ssi/io/file_system.hpp"
-#include "ssi/ssi.hpp"
+#include "mounted.hpp"
 
 namespace ssi {
 namespace {
@@ -24,26 +23,9 @@ namespace {
 constexpr std::uint32_t threads_of_rank = 2;
 constexpr std::uint64_t names = 100;
 
-// One session and one file system for all tests, each in a directory of its own.
-class FsRaces : public testing::Test {
+// Each test in a directory of its own.
+class FsRaces : public test::Mounted {
 protected:
-    static void SetUpTestSuite() {
-        session_ = std::make_unique<Session>(Session::from_mpi(nullptr));
-        directory_ = (std::filesystem::temp_directory_path() / "ssi-races-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
-        fs::Options options;
-        // The last of several is diskless.
-        if (session_->size() == 1 || session_->rank() + 1 < session_->size())
-            options.volumes.directories = {directory_ + "/volume"};
-        system_ = value_or_throw(fs::FileSystem::mount(*session_, std::move(options)));
-    }
-    static void TearDownTestSuite() {
-        value_or_throw(system_->close());
-        system_.reset();
-        value_or_throw(session_->close());
-        session_.reset();
-        std::filesystem::remove_all(directory_);
-    }
     void SetUp() override {
         top_ = std::string("/") + testing::UnitTest::GetInstance()->current_test_info()->name();
         first([&] { make(top_); });
@@ -114,15 +96,8 @@ protected:
         EXPECT_EQ(summed(wrong), Counts(names, 0));
     }
 
-    static std::unique_ptr<Session> session_;
-    static std::unique_ptr<fs::FileSystem> system_;
-    static std::string directory_;
     std::string top_;
 };
-std::unique_ptr<Session> FsRaces::session_;
-std::unique_ptr<fs::FileSystem> FsRaces::system_;
-std::string FsRaces::directory_;
-
 TEST_F(FsRaces, exclusive_create_has_one_winner) {
     one_winner(
         [&](std::uint64_t i, std::uint32_t) -> Result<void> {
