@@ -2,6 +2,7 @@
 // The control socket: real sockets, real clients, good and bad ones.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -43,6 +44,11 @@ public:
             if (c == '\n' && !all) break;
         }
         return text;
+    }
+    // A reply has begun to arrive.
+    bool answered() const {
+        pollfd wait{fd_.get(), POLLIN, 0};
+        return ::poll(&wait, 1, 5000) == 1;
     }
     bool closed() const {
         char c;
@@ -227,7 +233,8 @@ TEST(ControlSocket, says_so_when_all_places_are_taken) {
     Served served({.max_clients = 2});
     const Raw a(served.server->path()), b(served.server->path());
     for (const Raw* stuck : {&a, &b}) stuck->send("{\"verb\":\"big\",\"bytes\":4000000}\n");
-    std::this_thread::sleep_for(100ms);
+    // Who has begun to get a reply that does not fit into the socket cannot be sent away.
+    ASSERT_TRUE(a.answered() && b.answered());
     const Raw late(served.server->path());
     EXPECT_NE(late.read(true).find("2 clients are being served: come later"), std::string::npos);
 }
