@@ -46,13 +46,51 @@ void Calls::Impl::begin(Pending& call, const SharedBytes& arguments) {
                  fail(Errc::peer_lost, fmt::format("node {} is dead", to.value), to));
 }
 
+// Notified under the mutex, so that whoever has it afterwards may end the call's life.
+void Calls::Impl::end(Pending& call, Result<Bytes> outcome) {
+    call.outcome = std::move(outcome);
+    call.done = true;
+    if (std::exchange(call.waits, false)) std::erase(waiting, &call);
+    node.doors().waiter.notify(call.cell);
+}
+
 Result<Bytes> Calls::Impl::finish(Pending& call) {
-    if (!call.cell.ready()) {
-        CallWait note(node.waits(), call);
-        call.cell.long_wait = &note;
+    std::unique_lock lock(mutex);
+    CallWait note(node.waits(), call);
+    call.cell.long_wait = &note;
+    while (!call.done) {
+        call.waits = true;
+        waiting.push_back(&call);
+        lock.unlock();
         node.doors().waiter.wait(call.cell);
+        lock.lock();
+        if (!call.meanwhile) continue;
+        const Request request = std::move(*call.meanwhile);
+        call.meanwhile.reset();
+        call.cell.reset();
+        lock.unlock();
+        serve(request);
+        lock.lock();
     }
+    lock.unlock();
     return std::move(call.outcome);
+}
+
+// Who sleeps would have to be woken, as a task of the pool would.
+bool Calls::Impl::hand_over(Request& request) {
+    const Registered& what = handlers[request.header.message.flags];
+    if (what.pace != Pace::quick) return false;
+    std::lock_guard lock(mutex);
+    for (Pending* call : waiting) {
+        const bool may = what.sort == Sort::leaf || handlers[call->kind].sort == what.sort;
+        if (!may || call->cell.state().load(std::memory_order_relaxed) != 0) continue;
+        call->meanwhile = std::move(request);
+        call->waits = false;
+        std::erase(waiting, call);
+        node.doors().waiter.notify(call->cell);
+        return true;
+    }
+    return false;
 }
 
 void Calls::Impl::complete(NodeId from, std::uint64_t number, Result<Bytes> outcome) {
@@ -61,8 +99,7 @@ void Calls::Impl::complete(NodeId from, std::uint64_t number, Result<Bytes> outc
         Pending& call = **link;
         if (call.number != number || call.to != from) continue;
         *link = call.next;
-        call.outcome = std::move(outcome);
-        return node.doors().waiter.notify(call.cell);
+        return end(call, std::move(outcome));
     }
 }
 
@@ -76,8 +113,7 @@ void Calls::Impl::end_pending(const Failure& why, NodeId of) {
                 continue;
             }
             *link = call.next;
-            call.outcome = tl::unexpected(why);
-            node.doors().waiter.notify(call.cell);
+            end(call, tl::unexpected(why));
         }
     }
 }
@@ -93,11 +129,11 @@ Calls::~Calls() {
     impl_->door->close();
 }
 
-void Calls::handle(std::uint8_t kind, Sort sort, Handler handler) {
+void Calls::handle(std::uint8_t kind, Sort sort, Handler handler, Pace pace) {
     Impl::Registered& place = impl_->handlers[kind];
     SSI_ASSERT(!place.handler && impl_->generation.load() == 0,
                "a kind of call is registered once, before start");
-    place = {sort, std::move(handler)};
+    place = {sort, pace, std::move(handler)};
 }
 
 // The instant that the last one came to is the generation: later than that of any Calls before.

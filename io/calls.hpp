@@ -3,7 +3,9 @@
 //
 // Two sorts, with tasks of their own, so that nobody waits for himself round the session: `leaf`
 // requests neither take guards nor call; `operation` requests may take guards of objects, but make
-// no calls. Who holds guards may make leaf calls only.
+// no calls. Who holds guards may make leaf calls only. A task that waits for an answer meanwhile
+// executes what others ask of its node and is quick, if it could make such a call itself: nobody
+// has to be woken for it.
 // Thread-safe between start and stop.
 #pragma once
 
@@ -20,6 +22,8 @@ namespace ssi::io {
 class Calls {
 public:
     enum class Sort : std::uint8_t { leaf, operation };
+    // slow: waits for a disk as a rule, so no caller is kept waiting for it.
+    enum class Pace : std::uint8_t { slow, quick };
     using Handler = std::function<Result<std::vector<std::byte>>(
         NodeId from, std::span<const std::byte> arguments)>;
     static constexpr std::size_t most_bytes = 8u << 20;   // of arguments, and of an answer
@@ -30,7 +34,7 @@ public:
     Calls& operator=(const Calls&) = delete;
 
     // Before start. `kind` is any number.
-    void handle(std::uint8_t kind, Sort sort, Handler handler);
+    void handle(std::uint8_t kind, Sort sort, Handler handler, Pace pace = Pace::slow);
     Result<void> start();   // collective
     void stop();            // calls under way end with `cancelled`; not collective
 

@@ -75,16 +75,22 @@ void Calls::Impl::no_room(NodeId from, const Header& header, std::size_t length)
         complete(from, header.number, tl::unexpected(std::move(failure)));
 }
 
-void Calls::Impl::arrived(NodeId from, const Header& header, Arrived bytes) {
-    const bool whole = header.length == bytes.length && header.message.flags < handlers.size();
+void Calls::Impl::arrived_torn(NodeId from, const Header& header, std::size_t length) {
     Failure bad{Errc::bad_message, 0, from,
-                fmt::format("{} bytes follow a header that speaks of {}", bytes.length,
-                            header.length)};
-    if (!whole) malformed(from, bad.text);
+                fmt::format("{} bytes follow a header that speaks of {}", length, header.length)};
+    malformed(from, bad.text);
+    if (header.what() == What::request)
+        answer(node, channel, from, header, tl::unexpected(std::move(bad)));
+    else if (header.generation == generation.load())
+        complete(from, header.number, tl::unexpected(std::move(bad)));
+}
+
+void Calls::Impl::arrived(NodeId from, const Header& header, Arrived bytes) {
+    if (header.length != bytes.length || header.message.flags >= handlers.size())
+        return arrived_torn(from, header, bytes.length);
     if (header.what() != What::request) {
         if (header.generation != generation.load()) return;   // of a Calls that ended
         const auto span = bytes.span();
-        if (!whole) return complete(from, header.number, tl::unexpected(std::move(bad)));
         if (header.what() == What::answer)
             return complete(from, header.number, Bytes(span.begin(), span.end()));
         return complete(from, header.number,
@@ -92,12 +98,13 @@ void Calls::Impl::arrived(NodeId from, const Header& header, Arrived bytes) {
                             static_cast<Errc>(header.code), header.sys_errno, NodeId(header.node),
                             std::string(reinterpret_cast<const char*>(span.data()), span.size())}));
     }
-    if (!whole) return answer(node, channel, from, header, tl::unexpected(std::move(bad)));
+    Request request{from, header, std::move(bytes)};
+    if (hand_over(request)) return;
     Pool& pool = pools[static_cast<std::size_t>(handlers[header.message.flags].sort)];
     {
         std::lock_guard lock(pool.mutex);
         if (!pool.stopping) {
-            pool.requests.push_back({from, header, std::move(bytes)});
+            pool.requests.push_back(std::move(request));
             return pool.changed.notify_one();
         }
     }
@@ -126,6 +133,15 @@ Result<Bytes> Calls::Impl::run(NodeId from, std::uint8_t kind,
     }
 }
 
+// Some may have come before this node knew its generation, or be of one that ended.
+void Calls::Impl::serve(const Request& request) {
+    const auto kind = static_cast<std::uint8_t>(request.header.message.flags);
+    answer(node, channel, request.from, request.header,
+           request.header.generation == generation.load()
+               ? run(request.from, kind, request.arguments.span())
+               : Result<Bytes>(tl::unexpected(cancelled_here())));
+}
+
 void Calls::Impl::work(Pool& pool) {
     std::unique_lock lock(pool.mutex);
     for (;;) {
@@ -133,13 +149,12 @@ void Calls::Impl::work(Pool& pool) {
         if (pool.requests.empty()) return;
         const Request request = std::move(pool.requests.front());
         pool.requests.pop_front();
-        // Some may have come before this node knew its generation, or be of one that ended.
-        const bool ours = !pool.stopping && request.header.generation == generation.load();
+        const bool stopping = pool.stopping;
         lock.unlock();
-        const auto kind = static_cast<std::uint8_t>(request.header.message.flags);
-        answer(node, channel, request.from, request.header,
-               ours ? run(request.from, kind, request.arguments.span())
-                    : Result<Bytes>(tl::unexpected(cancelled_here())));
+        if (stopping)
+            answer(node, channel, request.from, request.header, tl::unexpected(cancelled_here()));
+        else
+            serve(request);
         lock.lock();
     }
 }

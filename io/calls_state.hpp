@@ -9,7 +9,9 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "calls.hpp"
 #include "ssi/node/wait_list.hpp"
@@ -79,7 +81,10 @@ struct Pending {
     NodeId to = no_node;
     std::uint8_t kind = 0;
     Pending* next = nullptr;
-    sys::WaitCell cell;
+    sys::WaitCell cell;              // there is an outcome, or something to do meanwhile
+    bool done = false;
+    bool waits = false;              // listed in `waiting`
+    std::optional<Request> meanwhile;
     Result<Bytes> outcome;
 };
 
@@ -104,12 +109,14 @@ struct Calls::Impl {
     using Header = calls::Header;
     using Arrived = calls::Arrived;
     using Pool = calls::Pool;
+    using Request = calls::Request;
     using Pending = calls::Pending;
     using SharedBytes = calls::SharedBytes;
 
     class Door;
     struct Registered {
         Sort sort = Sort::leaf;
+        Pace pace = Pace::slow;
         Handler handler;
     };
 
@@ -125,11 +132,16 @@ struct Calls::Impl {
     void end_pending(const Failure& why, NodeId of);       // no_node: of all
     void complete(NodeId from, std::uint64_t number, Result<Bytes> outcome);
 
+    void end(Pending& call, Result<Bytes> outcome);        // under the mutex
+
     // As who is asked.
     void arrived(NodeId from, const Header& header, Arrived bytes);
+    void arrived_torn(NodeId from, const Header& header, std::size_t length);
     void no_room(NodeId from, const Header& header, std::size_t length);
     void malformed(NodeId from, std::string_view why);
     void work(Pool& pool);
+    void serve(const Request& request);
+    bool hand_over(Request& request);                      // to a caller that waits
 
     node::Node& node;
     const node::ChannelId channel;
@@ -143,6 +155,7 @@ struct Calls::Impl {
     sys::Mutex mutex;               // of what follows
     sys::Condition left;
     std::array<Pending*, 64> pending{};
+    std::vector<Pending*> waiting;  // callers that can do something meanwhile
     std::uint64_t last_number = 0;
     std::uint64_t inside = 0;       // calls of this node's tasks
     bool stopped = false;

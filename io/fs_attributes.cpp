@@ -156,7 +156,7 @@ Result<Space> Core::space() {
     return all;
 }
 
-Result<Core::Bytes> Core::serve_space() {
+Result<Core::Bytes> Core::serve_space(std::span<const std::byte>) {
     Space mine;
     for (const std::uint32_t volume : own_volumes_) {
         auto space = volumes_->space(volume);

@@ -27,33 +27,39 @@ struct NameArguments {
 
 void Core::register_calls() {
     using Sort = io::Calls::Sort;
-    const auto add = [&](Verb verb, Sort sort, auto serve) {
-        calls_->handle(static_cast<std::uint8_t>(verb), sort,
-                       [this, verb, serve](NodeId, std::span<const std::byte> arguments) {
-                           return serve(*this, verb, arguments);
-                       });
+    using Pace = io::Calls::Pace;
+    using Arguments = std::span<const std::byte>;
+    const auto add = [&](Verb verb, Sort sort, Pace pace, auto serve) {
+        calls_->handle(
+            static_cast<std::uint8_t>(verb), sort,
+            [this, verb, serve](NodeId from, Arguments arguments) {
+                return serve(*this, verb, from, arguments);
+            },
+            pace);
+    };
+    const auto name = [](Core& c, Verb v, NodeId from, Arguments a) {
+        return c.serve_name(v, from, a);
     };
     for (const Verb verb : {Verb::create, Verb::insert, Verb::unlink})
-        calls_->handle(static_cast<std::uint8_t>(verb), Sort::operation,
-                       [this, verb](NodeId from, std::span<const std::byte> arguments) {
-                           return serve_name(verb, from, arguments);
-                       });
-    using Arguments = std::span<const std::byte>;
-    const auto inode = [](Core& c, Verb v, Arguments a) { return c.serve_inode(v, a); };
-    add(Verb::make_inode, Sort::operation,
-        [](Core& c, Verb, Arguments a) { return c.serve_new_inode(a); });
-    for (const Verb verb : {Verb::drop_link, Verb::reap, Verb::persist, Verb::sync_all})
-        add(verb, Sort::operation, inode);
-    add(Verb::log, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_log(a); });
-    add(Verb::commit, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_commit(a); });
-    add(Verb::check, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_check(a); });
-    add(Verb::has_intent, Sort::leaf,
-        [](Core& c, Verb, Arguments a) { return c.serve_has_intent(a); });
-    add(Verb::space, Sort::leaf, [](Core& c, Verb, Arguments) { return c.serve_space(); });
-    add(Verb::keeps_open, Sort::leaf, [](Core& c, Verb, Arguments a) {
-        return c.serve_keeps_open(a);
-    });
-    add(Verb::settle, Sort::leaf, [](Core& c, Verb, Arguments a) { return c.serve_settle(a); });
+        add(verb, Sort::operation, Pace::quick, name);
+    const auto inode = [](Core& c, Verb v, NodeId, Arguments a) { return c.serve_inode(v, a); };
+    for (const Verb verb : {Verb::drop_link, Verb::reap})
+        add(verb, Sort::operation, Pace::quick, inode);
+    for (const Verb verb : {Verb::persist, Verb::sync_all})
+        add(verb, Sort::operation, Pace::slow, inode);
+    add(Verb::make_inode, Sort::operation, Pace::quick,
+        [](Core& c, Verb, NodeId, Arguments a) { return c.serve_new_inode(a); });
+    const auto leaf = [&](Verb verb, Pace pace, Result<Bytes> (Core::*serve)(Arguments)) {
+        add(verb, Sort::leaf, pace,
+            [serve](Core& c, Verb, NodeId, Arguments a) { return (c.*serve)(a); });
+    };
+    leaf(Verb::log, Pace::quick, &Core::serve_log);
+    leaf(Verb::settle, Pace::quick, &Core::serve_settle);
+    leaf(Verb::keeps_open, Pace::quick, &Core::serve_keeps_open);
+    leaf(Verb::has_intent, Pace::slow, &Core::serve_has_intent);
+    leaf(Verb::commit, Pace::slow, &Core::serve_commit);
+    leaf(Verb::check, Pace::slow, &Core::serve_check);
+    leaf(Verb::space, Pace::slow, &Core::serve_space);
 }
 
 Result<void> Core::call_volume(std::uint32_t volume, Verb verb,

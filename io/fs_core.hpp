@@ -269,7 +269,7 @@ private:
     // -- fs_attributes.cpp
     static Result<void> check_change(const InodeHead& head, const AttributeChange& change,
                                      const Credentials& who, bool opened_for_writing);
-    Result<Bytes> serve_space();
+    Result<Bytes> serve_space(std::span<const std::byte> arguments);
     Result<void> set_bucket_times(InodeId directory, std::int64_t time);
     template <class F>
     Result<void> change_xattrs(InodeId inode, const Credentials& who, std::string_view name,

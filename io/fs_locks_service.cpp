@@ -256,14 +256,19 @@ Result<void> LockService::Impl::granted_or_closed(const Waiter& waiter) {
 LockService::LockService(node::Node& node, io::Calls& calls, std::uint8_t first_kind,
                          std::function<NodeId(InodeId)> home_of)
     : impl_(std::make_shared<Impl>(node, calls, first_kind, std::move(home_of))) {
-    calls.handle(first_kind, io::Calls::Sort::leaf,
-                 [impl = impl_](NodeId from, std::span<const std::byte> arguments) {
-                     return impl->decide(from, arguments);
-                 });
-    calls.handle(static_cast<std::uint8_t>(first_kind + 1), io::Calls::Sort::leaf,
-                 [impl = impl_](NodeId, std::span<const std::byte> arguments) {
-                     return impl->granted(arguments);
-                 });
+    using io::Calls;
+    calls.handle(
+        first_kind, Calls::Sort::leaf,
+        [impl = impl_](NodeId from, std::span<const std::byte> arguments) {
+            return impl->decide(from, arguments);
+        },
+        Calls::Pace::quick);
+    calls.handle(
+        static_cast<std::uint8_t>(first_kind + 1), Calls::Sort::leaf,
+        [impl = impl_](NodeId, std::span<const std::byte> arguments) {
+            return impl->granted(arguments);
+        },
+        Calls::Pace::quick);
 }
 
 LockService::~LockService() { stop(); }
