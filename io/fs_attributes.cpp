@@ -54,7 +54,7 @@ Result<Attributes> Core::stat(InodeId inode) {
         entries += view.head().entries;
         directories += view.head().directories;
         a.modify_ns = std::max(a.modify_ns, view.head().modify_ns);
-        cookie = view.end_cookie(bucket->index);
+        cookie = view.end_cookie(bucket->key);
     }
     a.change_ns = std::max(a.change_ns, a.modify_ns);
     a.links = head->links == 0 ? 0 : 2 + directories;
@@ -92,10 +92,10 @@ Result<void> Core::check_change(const InodeHead& head, const AttributeChange& ch
 
 // A directory's buckets have the times of what happened in them; a time that is set counts for all.
 Result<void> Core::set_bucket_times(InodeId directory, std::int64_t time) {
-    auto indexes = buckets_of(directory);
-    if (!indexes) return tl::unexpected<Failure>(std::move(indexes).error());
-    for (const std::uint64_t index : *indexes) {
-        auto guard = buckets_.grab(ObjectId{directory.value, index});
+    auto buckets = buckets_of(directory);
+    if (!buckets) return tl::unexpected<Failure>(std::move(buckets).error());
+    for (const BucketKey key : *buckets) {
+        auto guard = buckets_.grab(bucket_id(directory, key));
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
         if (guard->bytes().size() < sizeof(BucketHead)) continue;
         BucketHead head = BucketView(guard->bytes()).head();

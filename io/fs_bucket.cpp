@@ -52,22 +52,29 @@ std::uint64_t cookie_of(std::uint64_t hash) {
 std::uint64_t hash_at(std::uint64_t cookie) { return reversed((cookie - 1) << 1); }
 
 BucketView::BucketView(std::span<const std::byte> bytes) : bytes_(bytes) {
-    exists_ = bytes.size() >= sizeof(BucketHead);
+    exists_ = bytes.size() >= bucket_entries_at;
     if (exists_)
         std::memcpy(&head_, bytes.data(), sizeof head_);
     else
-        head_.used = sizeof(BucketHead);
+        head_.used = bucket_entries_at;
 }
 
-std::uint64_t BucketView::next_index(std::uint64_t hash, std::uint64_t index) const {
-    const std::uint64_t differ = low_bits(hash, head_.depth) ^ index;
-    return index | (differ & -differ);
+BucketPlaces BucketView::places() const {
+    BucketPlaces places{};
+    if (exists_) std::memcpy(&places, bytes_.data() + sizeof(BucketHead), sizeof places);
+    return places;
 }
 
-std::uint64_t BucketView::end_cookie(std::uint64_t index) const {
+BucketKey BucketView::next_key(std::uint64_t hash, BucketKey key) const {
+    const auto differ = static_cast<std::uint32_t>(low_bits(hash, head_.depth)) ^ key.index;
+    const auto bit = static_cast<unsigned>(std::countr_zero(differ));
+    return key_on_way(key.index | std::uint32_t{1} << bit, bit, places());
+}
+
+std::uint64_t BucketView::end_cookie(BucketKey key) const {
     if (head_.depth == 0) return 0;
     const std::uint64_t step = std::uint64_t{1} << (64 - head_.depth);
-    const std::uint64_t end = reversed(index) + step;   // of reversed hashes
+    const std::uint64_t end = reversed(key.index) + step;   // of reversed hashes
     return end == 0 ? 0 : (end >> 1) + 1;
 }
 
@@ -87,9 +94,9 @@ bool BucketView::next(std::uint32_t at, EntryView& entry) const {
 bool BucketView::valid() const {
     if (bytes_.empty()) return true;
     if (!exists_ || head_.format != 1 || head_.used > bytes_.size() ||
-        head_.used < sizeof(BucketHead))
+        head_.used < bucket_entries_at || head_.depth > most_depth)
         return false;
-    std::uint32_t at = sizeof(BucketHead), entries = 0;
+    std::uint32_t at = bucket_entries_at, entries = 0;
     EntryView entry;
     for (; next(at, entry); at += entry.head.bytes)
         if (entry.head.inode != 0) ++entries;
@@ -99,7 +106,7 @@ bool BucketView::valid() const {
 std::optional<EntryView> BucketView::find(std::string_view name, std::uint64_t hash) const {
     const std::size_t used = std::min<std::size_t>(head_.used, bytes_.size());
     const std::byte* base = bytes_.data();
-    std::uint32_t at = sizeof(BucketHead);
+    std::uint32_t at = bucket_entries_at;
     while (at + sizeof(EntryHead) <= used) {
         EntryHead head;
         std::memcpy(&head, base + at, sizeof head);
@@ -114,11 +121,17 @@ std::optional<EntryView> BucketView::find(std::string_view name, std::uint64_t h
     return std::nullopt;
 }
 
+// Head and places; the head is yet to be finished.
+std::vector<std::byte> BucketView::without_entries(const BucketPlaces& places) const {
+    std::vector<std::byte> value(bucket_entries_at);
+    std::memcpy(value.data() + sizeof(BucketHead), &places, sizeof places);
+    return value;
+}
+
 // All living entries, behind a head that is yet to be finished.
 std::vector<std::byte> BucketView::compacted(std::size_t more) const {
-    std::vector<std::byte> value;
+    std::vector<std::byte> value = without_entries(places());
     value.reserve(head_.used - head_.dead + more);
-    value.resize(sizeof(BucketHead));
     for_each([&](const EntryView& entry) { append(value, entry.head, entry.name); });
     return value;
 }
@@ -134,6 +147,10 @@ Edit BucketView::insert(const NewEntry& entry, std::int64_t now) const {
     ++head.entries;
     if (entry.type == directory_type) ++head.directories;
     head.modify_ns = std::max(head.modify_ns, now);
+    if (entry.by != no_node) {
+        if (head.writer != 0 && head.writer != entry.by.value + 1) head.shared = 1;
+        head.writer = entry.by.value + 1;
+    }
     const bool tight = head_.used + added.bytes > bytes_.size();
     if (!exists_ || (tight && head_.dead > head_.used / 4)) {
         std::vector<std::byte> value = compacted(added.bytes);
@@ -160,7 +177,7 @@ Edit BucketView::erase(const EntryView& entry, std::int64_t now) const {
     Edit edit;
     edit.object_bytes = static_cast<std::uint32_t>(bytes_.size());
     if (head.entries == 0) {   // from the start again
-        head.used = sizeof(BucketHead);
+        head.used = bucket_entries_at;
         head.dead = 0;
         edit.write(0, &head, sizeof head);
         return edit;
@@ -188,13 +205,16 @@ Edit BucketView::replace(const EntryView& entry, InodeId inode, std::uint8_t typ
     return edit;
 }
 
-BucketView::Halves BucketView::split() const {
+BucketView::Halves BucketView::split(std::uint16_t place) const {
     BucketHead heads[2] = {head_, head_};
+    BucketPlaces ways = places();
+    ways[head_.depth] = place;
     std::vector<std::byte> values[2];
     for (int half = 0; half < 2; ++half) {
         heads[half].depth = static_cast<std::uint16_t>(head_.depth + 1);
-        heads[half].entries = heads[half].directories = 0;
-        values[half].resize(sizeof(BucketHead));
+        heads[half].entries = heads[half].directories = heads[half].writer = 0;
+        heads[half].shared = 0;
+        values[half] = without_entries(ways);
     }
     for_each([&](const EntryView& entry) {
         const std::size_t half = entry.head.hash >> head_.depth & 1;

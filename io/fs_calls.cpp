@@ -15,7 +15,7 @@ constexpr std::size_t much_garbage = 256;   // files
 
 struct NameArguments {
     InodeId directory;
-    std::uint64_t index = 0;
+    BucketKey key;
     std::uint64_t hash = 0;
     std::uint32_t uid = 0;
     bool exclusive = false;
@@ -74,9 +74,10 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
                                   bool exclusive, Place place) {
     if (request.name.size() > most_name_bytes) return refuse(ENAMETOOLONG, request.name);
     request.hash = name_hash(request.name);
-    request.index = guess(request.directory, request.hash);
+    request.key = guess(request.directory, request.hash);
+    request.by = node_.id();
     for (;;) {
-        const NodeId home = home_of_bucket(request.directory, request.index);
+        const NodeId home = home_of_bucket(request.directory, request.key);
         Result<NameReply> reply;
         if (home == node_.id()) {
             reply = verb == Verb::create   ? create_here(request, *inode, exclusive)
@@ -84,9 +85,9 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
                                            : unlink_here(request);
         } else {
             Writer call;
-            call.put(NameArguments{request.directory, request.index, request.hash,
-                                   request.who ? request.who->uid : 0, exclusive,
-                                   request.opener != no_node, place});
+            call.put(NameArguments{request.directory, request.key, request.hash,
+                                   request.who ? request.who->uid : 0, exclusive, request.opens,
+                                   place});
             call.text(request.name);
             if (inode) call.put(inode->head).block(inode->content);
             auto answer = calls_->call(home, static_cast<std::uint8_t>(verb), call.bytes());
@@ -96,13 +97,16 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
             if (!reader.ok()) return tl::unexpected<Failure>(malformed());
         }
         if (!reply) return reply;
-        learn(request.directory, reply->depth);
+        if (reply->absent) {
+            request.key = guess_elder(request.directory, request.key);
+            continue;
+        }
+        learn(request.directory, reply->depth, reply->places);
         if (!reply->moved) {
-            if (reply->split) SSI_TRY(split(request.directory, request.index));
-            reply->index = request.index;
+            if (reply->split) SSI_TRY(split(request.directory, request.key));
             return reply;
         }
-        request.index = reply->index;
+        request.key = reply->key;
     }
 }
 
@@ -112,14 +116,13 @@ Result<Core::Bytes> Core::serve_name(Verb verb, NodeId from,
     const auto a = reader.get<NameArguments>();
     Credentials who;
     who.uid = a.uid;
-    NameRequest request{a.directory, a.index, a.hash, reader.text(), &who,
-                        a.opens ? from : no_node};
+    NameRequest request{a.directory, a.key, a.hash, reader.text(), &who, from, a.opens};
     NewInode made;
     if (verb == Verb::create) {
         made.head = reader.get<InodeHead>();
         made.content = reader.block();
     }
-    if (!reader.ok() || home_of_bucket(a.directory, a.index) != node_.id())
+    if (!reader.ok() || home_of_bucket(a.directory, a.key) != node_.id())
         return tl::unexpected<Failure>(malformed());
     auto reply = verb == Verb::create   ? create_here(request, made, a.exclusive)
                  : verb == Verb::insert ? insert_here(request, a.place)

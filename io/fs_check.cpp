@@ -78,20 +78,22 @@ Result<void> Check::load() {
 Result<void> Check::load_bucket(std::uint32_t volume, ObjectId id) {
     auto value = core_.volumes_->log(volume, io::KeptIn::metadata)->get(core_.bucket_number_, id);
     std::lock_guard lock(mutex_);
-    BucketState state{InodeId(id.hi), id.lo, volume, 0, false};
+    BucketState state{InodeId(id.hi), BucketKey::of(id.lo), volume, 0, {}, false};
     if (!value) {
-        problem(fmt::format("bucket {} of directory {}: {}", id.lo, id.hi, value.error().text));
+        problem(fmt::format("bucket {} of directory {}: {}", state.key.index, id.hi,
+                            value.error().text));
         ++blind_;
         return {};
     }
     if (value->bytes.empty()) return {};
     const BucketView view(value->bytes);
     if (!view.valid()) {
-        problem(fmt::format("bucket {} of directory {} is malformed", id.lo, id.hi));
+        problem(fmt::format("bucket {} of directory {} is malformed", state.key.index, id.hi));
         ++blind_;
         return {};
     }
     state.depth = view.head().depth;
+    state.places = view.places();
     bucket_at_[{id.hi, id.lo}] = buckets_.size();
     view.for_each([&](const EntryView& e) {
         entries_.push_back({buckets_.size(), InodeId(e.head.inode), e.head.hash, e.head.type,
@@ -119,7 +121,7 @@ Result<void> Check::load_inode(std::uint32_t volume, ObjectId id) {
 }
 
 NodeId Check::asked(const Question& q) const {
-    return q.ask == Ask::bucket ? core_.home_of_bucket(q.inode, q.index) : core_.home_of(q.inode);
+    return q.ask == Ask::bucket ? core_.home_of_bucket(q.inode, q.key) : core_.home_of(q.inode);
 }
 
 // In the order of the questions.
@@ -157,9 +159,11 @@ Result<std::vector<std::byte>> Check::answer(std::span<const std::byte> argument
 
 Check::Answer Check::answer_one(const Question& q) {
     if (q.ask == Ask::bucket) {
-        const auto found = bucket_at_.find({q.inode.value, q.index});
+        const auto found = bucket_at_.find({q.inode.value, q.key.word()});
         // A bucket 0 that is not there is an empty one of depth 0.
-        return found != bucket_at_.end() && buckets_[found->second].depth > q.depth
+        if (found == bucket_at_.end()) return Answer::absent;
+        const BucketState& b = buckets_[found->second];
+        return b.depth > q.bit && key_on_way(q.split_off.index, q.bit, b.places) == q.split_off
                    ? Answer::fine : Answer::absent;
     }
     const auto found = inodes_.find(q.inode.value);
@@ -172,7 +176,7 @@ Check::Answer Check::answer_one(const Question& q) {
     if ((state.head.mode >> 12 & 15) != q.type) return Answer::other_type;
     if (state.head.is_directory() && state.references != 0) return Answer::second;
     ++state.references;
-    state.directory = q.index;
+    state.directory = q.directory.value;
     return Answer::fine;
 }
 
@@ -192,27 +196,29 @@ Result<void> Check::remove_object(SetId number, std::uint32_t volume, kddm::RawS
 Result<void> Check::look_at_buckets() {
     std::vector<Question> questions;
     for (const BucketState& b : buckets_) {
-        questions.push_back({Ask::directory, 0, 0, b.directory, 0});
-        const std::uint64_t highest = std::bit_floor(b.index);
-        if (b.index != 0)
-            questions.push_back({Ask::bucket, 0,
-                                 static_cast<std::uint16_t>(std::countr_zero(highest)),
-                                 b.directory, b.index & ~highest});
+        questions.push_back({.ask = Ask::directory, .inode = b.directory});
+        if (b.key.index != 0)
+            questions.push_back(
+                {.ask = Ask::bucket,
+                 .bit = static_cast<std::uint16_t>(std::bit_width(b.key.index) - 1),
+                 .split_off = b.key,
+                 .inode = b.directory,
+                 .key = elder_of(b.key.index, b.places)});
     }
     auto answers = ask(questions);
     if (!answers) return tl::unexpected<Failure>(std::move(answers).error());
     std::size_t at = 0;
     for (BucketState& b : buckets_) {
         const Answer directory = (*answers)[at++];
-        const Answer elder = b.index != 0 ? (*answers)[at++] : Answer::fine;
+        const Answer elder = b.key.index != 0 ? (*answers)[at++] : Answer::fine;
         if (blind_ != 0) continue;   // the elder may be one of those
         if (directory == Answer::fine && elder == Answer::fine) continue;
         b.broken = true;
-        problem(fmt::format("bucket {} of directory {}: {}", b.index, b.directory.value,
+        problem(fmt::format("bucket {} of directory {}: {}", b.key.index, b.directory.value,
                             directory != Answer::fine ? "there is no such directory"
                                                       : "nothing leads to it"));
         SSI_TRY(remove_object(core_.bucket_number_, b.volume, core_.buckets_,
-                              {b.directory.value, b.index}));
+                              bucket_id(b.directory, b.key)));
     }
     return {};
 }
@@ -224,8 +230,10 @@ Result<void> Check::look_at_entries() {
         const EntryState& e = entries_[i];
         if (buckets_[e.bucket].broken) continue;
         which.push_back(i);
-        questions.push_back({Ask::reference, e.type, 0, e.inode,
-                             buckets_[e.bucket].directory.value});
+        questions.push_back({.ask = Ask::reference,
+                             .type = e.type,
+                             .inode = e.inode,
+                             .directory = buckets_[e.bucket].directory});
     }
     report_.entries = which.size();
     auto answers = ask(questions);
@@ -246,7 +254,7 @@ Result<void> Check::look_at_entries() {
 Result<void> Check::erase_entry(const EntryState& entry) {
     if (!repair_) return {};
     const BucketState& b = buckets_[entry.bucket];
-    auto guard = core_.buckets_.grab(ObjectId{b.directory.value, b.index});
+    auto guard = core_.buckets_.grab(bucket_id(b.directory, b.key));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
     const BucketView view(guard->bytes());
     const auto found = view.find(entry.name, entry.hash);
@@ -306,7 +314,7 @@ Result<void> Check::mend_inode(InodeId inode, const InodeState& state) {
 Result<void> Check::look_at_pages() {
     const std::vector<InodeId> paged = core_.pages_->inodes_with_pages();
     std::vector<Question> questions;
-    for (const InodeId inode : paged) questions.push_back({Ask::pages, 0, 0, inode, 0});
+    for (const InodeId inode : paged) questions.push_back({.ask = Ask::pages, .inode = inode});
     auto answers = ask(questions);
     if (!answers) return tl::unexpected<Failure>(std::move(answers).error());
     for (std::size_t i = 0; i < paged.size(); ++i) {

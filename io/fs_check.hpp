@@ -24,15 +24,18 @@ private:
     struct Question {
         Ask ask{};
         std::uint8_t type = 0;
-        std::uint16_t depth = 0;
+        std::uint16_t bit = 0;       // the bucket has split off by it
+        BucketKey split_off{};       // what that is
         InodeId inode;               // a directory's, for buckets
-        std::uint64_t index = 0;     // of a bucket; of a reference: the directory
+        BucketKey key{};             // of a bucket
+        InodeId directory{};         // of a reference
     };
     struct BucketState {
         InodeId directory;
-        std::uint64_t index = 0;
+        BucketKey key;
         std::uint32_t volume = 0;
         std::uint16_t depth = 0;
+        BucketPlaces places{};
         bool broken = false;
     };
     struct EntryState {

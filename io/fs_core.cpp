@@ -176,12 +176,12 @@ Result<void> Core::close() {
 std::uint32_t Core::volume_of(InodeId inode) const {
     return volumes_->volume_of(slot_of_inode({}, ObjectId(inode.value), slots_));
 }
-std::uint32_t Core::volume_of_bucket(InodeId directory, std::uint64_t index) const {
-    return volumes_->volume_of(slot_of_bucket({}, {directory.value, index}, slots_));
+std::uint32_t Core::volume_of_bucket(InodeId directory, BucketKey key) const {
+    return volumes_->volume_of(slot_of_bucket({}, bucket_id(directory, key), slots_));
 }
 NodeId Core::home_of(InodeId inode) const { return volumes_->node_of(volume_of(inode)); }
-NodeId Core::home_of_bucket(InodeId directory, std::uint64_t index) const {
-    return volumes_->node_of(volume_of_bucket(directory, index));
+NodeId Core::home_of_bucket(InodeId directory, BucketKey key) const {
+    return volumes_->node_of(volume_of_bucket(directory, key));
 }
 
 std::int64_t Core::now() const {

@@ -68,14 +68,15 @@ struct Parent {
     VolumeList volumes;          // that lead there
 };
 
-// What an operation at the home of a bucket asks for. `index` is a guess.
+// What an operation at the home of a bucket asks for. `key` is a guess.
 struct NameRequest {
     InodeId directory;
-    std::uint64_t index = 0;
+    BucketKey key;
     std::uint64_t hash = 0;
     std::string_view name;
     const Credentials* who = nullptr;
-    NodeId opener = no_node;     // of the file, if it is made: counted before others see it
+    NodeId by = no_node;         // who asks
+    bool opens = false;          // the file, if it is made: counted before others see it
 };
 struct NewInode {
     InodeHead head;                          // complete but for times
@@ -89,9 +90,11 @@ struct Gone {
     std::uint64_t size = 0;
 };
 struct NameReply {
-    bool moved = false;                      // not this bucket: try `index`
-    std::uint64_t index = 0;
+    bool absent = false;                     // no such bucket: try its elder
+    bool moved = false;                      // not this bucket: try `key`
+    BucketKey key;                           // else: where it was done
     std::uint16_t depth = 0;
+    BucketPlaces places{};                   // that the bucket knows of
     bool split = false;                      // the bucket should be
     bool made = false;                       // the inode is new
     Place place;
@@ -120,7 +123,8 @@ public:
     // through: a last symbolic link is followed to where it leads, or would.
     Result<Parent> resolve_parent(const Credentials& who, std::string_view path,
                                   bool through = false);
-    void add_way(VolumeList& volumes, InodeId directory, std::uint64_t index) const;
+    void add_way(VolumeList& volumes, InodeId directory, BucketKey key,
+                 const BucketPlaces& places) const;
     Result<Place> find(InodeId directory, std::string_view name, VolumeList* volumes = nullptr);
     Result<std::string> read_link(InodeId inode);
     Result<InodeHead> head_of(InodeId inode);                     // ENOENT
@@ -213,9 +217,9 @@ private:
     Result<void> make_root();
     void register_calls();
     std::uint32_t volume_of(InodeId inode) const;
-    std::uint32_t volume_of_bucket(InodeId directory, std::uint64_t index) const;
+    std::uint32_t volume_of_bucket(InodeId directory, BucketKey key) const;
     NodeId home_of(InodeId inode) const;
-    NodeId home_of_bucket(InodeId directory, std::uint64_t index) const;
+    NodeId home_of_bucket(InodeId directory, BucketKey key) const;
     Result<std::uint64_t> next_serial(std::uint32_t volume);
     SlotId own_slot(std::uint64_t chance) const;       // of a volume of this node, or of any
     static Result<InodeHead> new_head(const Parent& at, const InodeHead& directory,
@@ -226,13 +230,15 @@ private:
     // -- fs_bucket_ops.cpp
     struct Bucket {
         kddm::RawGuard guard;
-        std::uint64_t index = 0;
+        BucketKey key;
     };
     Result<Bucket> bucket_for(InodeId directory, std::uint64_t hash, kddm::Access access);
-    std::uint64_t guess(InodeId directory, std::uint64_t hash) const;
-    void learn(InodeId directory, std::uint16_t depth);
-    Result<std::vector<std::uint64_t>> buckets_of(InodeId directory);   // their indexes, ascending
-    Result<void> split(InodeId directory, std::uint64_t index);
+    BucketKey guess(InodeId directory, std::uint64_t hash) const;
+    BucketKey guess_elder(InodeId directory, BucketKey of) const;
+    void learn(InodeId directory, std::uint16_t depth, const BucketPlaces& places);
+    Result<std::vector<BucketKey>> buckets_of(InodeId directory);       // ascending
+    std::uint16_t place_for(InodeId directory, NodeId only_writer) const;
+    Result<void> split(InodeId directory, BucketKey key);
 
     // -- fs_home.cpp: operations where the bucket or inode is at home; no calls in them
     Result<NameReply> create_here(const NameRequest& request, const NewInode& inode,
@@ -258,7 +264,7 @@ private:
     struct Move;
     Result<bool> try_rename(Move& move);               // false: what was looked up has changed
     Result<void> check_rename(const Move& move);
-    Result<std::vector<ObjectId>> buckets_for(Move& move, std::vector<std::uint64_t>* emptied);
+    Result<std::vector<ObjectId>> buckets_for(Move& move, std::vector<BucketKey>* emptied);
     void plan_names(const Move& move, Transaction& tx, kddm::RawGuard& from, kddm::RawGuard& to,
                     std::int64_t time);
     Result<void> may_remove(const Parent& at, InodeId inode, const Credentials& who);
@@ -335,9 +341,11 @@ private:
     sys::Mutex serial_mutex_;
     std::vector<Serials> serials_;
 
+    // What was last seen of a directory; what is wrong costs a look at another bucket.
     struct Hint {
         std::atomic<std::uint64_t> directory{0};
         std::atomic<std::uint16_t> depth{0};
+        std::array<std::atomic<std::uint16_t>, most_depth> places{};
     };
     std::array<Hint, 1024> hints_;
 

@@ -11,27 +11,25 @@ namespace {
 
 constexpr std::uint8_t directory_type = S_IFDIR >> 12;
 
-NameReply moved_to(std::uint64_t index, const BucketView& view) {
-    NameReply reply;
-    reply.moved = true;
-    reply.index = index;
+// What the bucket is like now.
+void tell(NameReply& reply, const NameRequest& request, const BucketView& view) {
+    reply.key = request.key;
     reply.depth = view.head().depth;
-    return reply;
+    reply.places = view.places();
 }
 
 // Set when the request has come to the wrong bucket.
 std::optional<NameReply> misplaced(const NameRequest& request, const BucketView& view) {
-    if (!view.exists() && request.index != 0)
-        return moved_to(request.index & ~std::bit_floor(request.index), view);
-    if (!view.covers(request.hash, request.index))
-        return moved_to(view.next_index(request.hash, request.index), view);
-    return std::nullopt;
-}
-
-// Whether the bucket is to be split once the entry is in it.
-void tell(NameReply& reply, const BucketView& view) {
-    reply.depth = view.head().depth;
-    reply.split = view.should_split();
+    NameReply reply;
+    if (!view.exists() && request.key.index != 0) {
+        reply.absent = true;
+        return reply;
+    }
+    if (view.covers(request.hash, request.key)) return std::nullopt;
+    tell(reply, request, view);
+    reply.moved = true;
+    reply.key = view.next_key(request.hash, request.key);
+    return reply;
 }
 
 }  // namespace
@@ -55,12 +53,12 @@ Result<kddm::RawGuard> Core::new_inode_guard(InodeId inode, const NewInode& made
 
 Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& made,
                                     bool exclusive) {
-    auto bucket = buckets_.grab(ObjectId{request.directory.value, request.index});
+    auto bucket = buckets_.grab(bucket_id(request.directory, request.key));
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
     const BucketView view(bucket->bytes());
     if (auto wrong = misplaced(request, view)) return *wrong;
     NameReply reply;
-    tell(reply, view);
+    tell(reply, request, view);
     if (const auto entry = view.find(request.name, request.hash)) {
         if (exclusive) return refuse(EEXIST, request.name);
         reply.place = {InodeId(entry->head.inode), entry->head.type};
@@ -68,11 +66,11 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     }
     // A directory that was removed has no bucket; nor has one that is new.
     if (!view.exists()) SSI_TRY(require_alive(request.directory));
-    const std::uint32_t volume = volume_of_bucket(request.directory, request.index);
+    const std::uint32_t volume = volume_of_bucket(request.directory, request.key);
     auto serial = next_serial(volume);
     if (!serial) return tl::unexpected<Failure>(std::move(serial).error());
     const InodeId inode = make_inode(
-        slot_of_bucket({}, {request.directory.value, request.index}, slots_), *serial);
+        slot_of_bucket({}, bucket_id(request.directory, request.key), slots_), *serial);
     const std::int64_t time = now();
     auto guard = new_inode_guard(inode, made, time);
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
@@ -80,41 +78,46 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     reply.made = true;
     Transaction tx(*this);
     tx.change(volume, bucket_number_, *bucket,
-              view.insert({request.name, request.hash, inode, reply.place.type}, time));
+              view.insert({request.name, request.hash, inode, reply.place.type, request.by}, time));
     tx.change_made(volume, inode_number_, *guard);
     Result<void> done;
-    if (request.opener != no_node) done = count_open(inode, request.opener, true);
+    if (request.opens) done = count_open(inode, request.by, true);
     if (done) {
         done = tx.apply();
-        if (!done && request.opener != no_node) (void)count_open(inode, request.opener, false);
+        if (!done && request.opens) (void)count_open(inode, request.by, false);
     }
     if (!done) {
         SSI_TRY(guard->resize(0));
         return tl::unexpected<Failure>(std::move(done).error());
     }
-    tell(reply, BucketView(bucket->bytes()));
+    const BucketView after(bucket->bytes());
+    tell(reply, request, after);
+    reply.split = after.should_split(options_.bucket_bytes);
     return reply;
 }
 
 Result<NameReply> Core::insert_here(const NameRequest& request, Place place) {
-    auto bucket = buckets_.grab(ObjectId{request.directory.value, request.index});
+    auto bucket = buckets_.grab(bucket_id(request.directory, request.key));
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
     const BucketView view(bucket->bytes());
     if (auto wrong = misplaced(request, view)) return *wrong;
     if (view.find(request.name, request.hash)) return refuse(EEXIST, request.name);
     if (!view.exists()) SSI_TRY(require_alive(request.directory));
     Transaction tx(*this);
-    tx.change(volume_of_bucket(request.directory, request.index), bucket_number_, *bucket,
-              view.insert({request.name, request.hash, place.inode, place.type}, now()));
+    tx.change(volume_of_bucket(request.directory, request.key), bucket_number_, *bucket,
+              view.insert({request.name, request.hash, place.inode, place.type, request.by},
+                          now()));
     SSI_TRY(tx.apply());
     NameReply reply;
     reply.place = place;
-    tell(reply, BucketView(bucket->bytes()));
+    const BucketView after(bucket->bytes());
+    tell(reply, request, after);
+    reply.split = after.should_split(options_.bucket_bytes);
     return reply;
 }
 
 Result<NameReply> Core::unlink_here(const NameRequest& request) {
-    auto bucket = buckets_.grab(ObjectId{request.directory.value, request.index});
+    auto bucket = buckets_.grab(bucket_id(request.directory, request.key));
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
     const BucketView view(bucket->bytes());
     if (auto wrong = misplaced(request, view)) return *wrong;
@@ -131,10 +134,10 @@ Result<NameReply> Core::unlink_here(const NameRequest& request) {
             request.who->uid != head->uid)
             return refuse(EPERM, request.name);
     }
-    const std::uint32_t volume = volume_of_bucket(request.directory, request.index);
+    const std::uint32_t volume = volume_of_bucket(request.directory, request.key);
     const std::int64_t time = now();
     NameReply reply;
-    reply.depth = view.head().depth;
+    tell(reply, request, view);
     reply.place = {inode, entry->head.type};
     reply.elsewhere = volume_of(inode) != volume;
     Transaction tx(*this);

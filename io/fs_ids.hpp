@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 
 #include "ssi/base/ids.hpp"
@@ -23,10 +24,27 @@ constexpr SlotId slot_of_inode(SetId, ObjectId id, std::uint32_t slots) {
     return SlotId(static_cast<std::uint32_t>(id.lo >> serial_bits) & (slots - 1));
 }
 
-// Buckets of a directory: {inode, index}. The first lies with the inode, others by chance.
+// Which bucket of a directory. It lies where `place` tells: 1 + slot, or 0: the first with the
+// directory's inode, others by chance. One index has one place, which its elder knows.
+struct BucketKey {
+    std::uint32_t index = 0;
+    std::uint16_t place = 0;
+    constexpr std::uint64_t word() const { return std::uint64_t{index} << 16 | place; }
+    static constexpr BucketKey of(std::uint64_t word) {
+        return {static_cast<std::uint32_t>(word >> 16), static_cast<std::uint16_t>(word)};
+    }
+    friend constexpr auto operator<=>(const BucketKey&, const BucketKey&) = default;
+};
+// Buckets: {inode, word of the key}.
+constexpr ObjectId bucket_id(InodeId directory, BucketKey key) {
+    return {directory.value, key.word()};
+}
 constexpr SlotId slot_of_bucket(SetId, ObjectId id, std::uint32_t slots) {
-    if (id.lo == 0) return SlotId(static_cast<std::uint32_t>(id.hi >> serial_bits) & (slots - 1));
-    return SlotId(static_cast<std::uint32_t>(mix64(id.hi ^ mix64(id.lo)) >> 16) & (slots - 1));
+    const BucketKey key = BucketKey::of(id.lo);
+    if (key.place != 0) return SlotId((key.place - 1u) & (slots - 1));
+    if (key.index == 0)
+        return SlotId(static_cast<std::uint32_t>(id.hi >> serial_bits) & (slots - 1));
+    return SlotId(static_cast<std::uint32_t>(mix64(id.hi ^ mix64(key.index)) >> 16) & (slots - 1));
 }
 
 // Pages of a file: {inode, layout (28 bits) and index (36 bits)}.

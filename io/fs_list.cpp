@@ -50,7 +50,7 @@ Result<std::vector<DirectoryEntry>> Core::list(InodeId directory, std::uint64_t 
                                  std::uint32_t{e.head.type} << 12, at, {}}});
         });
         std::ranges::sort(here, {}, &Listed::cookie);
-        from = view.end_cookie(bucket->index);
+        from = view.end_cookie(bucket->key);
         bucket->guard.put();
         std::uint64_t last = 0;
         for (Listed& l : here) {

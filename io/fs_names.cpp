@@ -44,26 +44,29 @@ Result<Place> Core::create(const Parent& at, const Credentials& who, std::uint32
                            const Striping& striping, bool exclusive, bool* made,
                            VolumeList* volumes) {
     *made = false;
-    // Whoever may make it anyway is told by the attempt that it is there.
-    if (who.uid != 0 || home_of_bucket(at.directory, guess(at.directory, name_hash(at.name))) !=
-                            node_.id()) {
+    auto directory = head_of(at.directory);
+    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
+    // Whoever may make it is told by the attempt that it is there; a copy that is here anyway tells
+    // without a message.
+    const BucketKey guessed = guess(at.directory, name_hash(at.name));
+    const bool sees = !exclusive && home_of_bucket(at.directory, guessed) != node_.id() &&
+                      buckets_.find(bucket_id(at.directory, guessed)) != kddm::Access::none;
+    if (sees || !may(*directory, who, W_OK | X_OK)) {
         auto found = find(at.directory, at.name, volumes);
         if (found && exclusive) return refuse(EEXIST, at.name);
         if (found || found.error().sys_errno != ENOENT) return found;
     }
-    auto directory = head_of(at.directory);
-    if (!directory) return tl::unexpected<Failure>(std::move(directory).error());
     NewInode inode;
     auto head = new_head(at, *directory, who, S_IFREG | (mode & 07777));
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
     inode.head = *head;
     inode.head.layout = new_layout(*directory, striping).packed();
     auto reply = at_bucket(
-        Verb::create, {.directory = at.directory, .name = at.name, .opener = node_.id()}, &inode,
+        Verb::create, {.directory = at.directory, .name = at.name, .opens = true}, &inode,
         exclusive, {});
     if (!reply) return tl::unexpected<Failure>(std::move(reply).error());
     *made = reply->made;
-    add_way(*volumes, at.directory, reply->index);
+    add_way(*volumes, at.directory, reply->key, reply->places);
     return reply->place;
 }
 
@@ -114,7 +117,7 @@ Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
     if (to.slash) return refuse(ENOENT, to.name);
     SSI_TRY(require(to.directory, who, W_OK | X_OK));
     if (from.is_directory()) return refuse(EPERM, "a link to a directory");
-    std::uint64_t split_index = 0;
+    BucketKey full;
     {
         const std::uint64_t hash = name_hash(to.name);
         auto bucket = bucket_for(to.directory, hash, kddm::Access::write);
@@ -133,15 +136,15 @@ Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
         counted.object_bytes = static_cast<std::uint32_t>(inode->bytes().size());
         counted.write(0, &*head, sizeof *head);
         Transaction tx(*this);
-        tx.change(volume_of_bucket(to.directory, bucket->index), bucket_number_, bucket->guard,
-                  view.insert({to.name, hash, from.inode, from.type}, time));
+        tx.change(volume_of_bucket(to.directory, bucket->key), bucket_number_, bucket->guard,
+                  view.insert({to.name, hash, from.inode, from.type, node_.id()}, time));
         tx.change(volume_of(from.inode), inode_number_, *inode,
                   Edit::of_whole(counted.applied(inode->bytes())));
         SSI_TRY(tx.apply());
-        if (!BucketView(bucket->guard.bytes()).should_split()) return {};
-        split_index = bucket->index;
+        if (!BucketView(bucket->guard.bytes()).should_split(options_.bucket_bytes)) return {};
+        full = bucket->key;
     }
-    return split(to.directory, split_index);
+    return split(to.directory, full);
 }
 
 Result<void> Core::unlink(const Parent& at, const Credentials& who) {
@@ -211,18 +214,18 @@ Result<bool> Core::try_remove(const Parent& at, Place directory, std::int64_t ti
     const std::uint64_t hash = name_hash(at.name);
     auto own = buckets_of(directory.inode);
     if (!own) return tl::unexpected<Failure>(std::move(own).error());
-    std::uint64_t index = 0;
+    BucketKey key;
     {
         auto bucket = bucket_for(at.directory, hash, kddm::Access::read);
         if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-        index = bucket->index;
+        key = bucket->key;
     }
-    std::vector<ObjectId> ids{{at.directory.value, index}};
-    for (const std::uint64_t i : *own) ids.push_back({directory.inode.value, i});
+    std::vector<ObjectId> ids{bucket_id(at.directory, key)};
+    for (const BucketKey i : *own) ids.push_back(bucket_id(directory.inode, i));
     auto guards = buckets_.grab_many(ids);
     if (!guards) return tl::unexpected<Failure>(std::move(guards).error());
     const BucketView parent(guards->bytes(0));
-    if (!parent.covers(hash, index)) return false;
+    if (!parent.covers(hash, key)) return false;
     const auto entry = parent.find(at.name, hash);
     if (!entry || entry->head.inode != directory.inode.value) return false;
     auto empty = all_empty(*guards, 1, own->size());
@@ -232,8 +235,8 @@ Result<bool> Core::try_remove(const Parent& at, Place directory, std::int64_t ti
     const auto head = inode_head(inode->bytes());
     if (!head) return refuse(ENOENT, at.name);
     Transaction tx(*this);
-    tx.begin_with(volume_of_bucket(at.directory, index));
-    tx.change(volume_of_bucket(at.directory, index), bucket_number_, (*guards)[0],
+    tx.begin_with(volume_of_bucket(at.directory, key));
+    tx.change(volume_of_bucket(at.directory, key), bucket_number_, (*guards)[0],
               parent.erase(*entry, time));
     for (std::size_t i = 0; i < own->size(); ++i) {
         const std::uint32_t volume = volume_of_bucket(directory.inode, (*own)[i]);

@@ -145,13 +145,15 @@ Result<Parent> Core::resolve_parent(const Credentials& who, std::string_view pat
     return parent;
 }
 
-// The directory itself, the bucket, and those that it was split off from: they lead to it.
-void Core::add_way(VolumeList& volumes, InodeId directory, std::uint64_t index) const {
+// The directory itself and its first bucket, the bucket, and those that it was split off from:
+// they lead to it.
+void Core::add_way(VolumeList& volumes, InodeId directory, BucketKey key,
+                   const BucketPlaces& places) const {
     volumes.add(volume_of(directory));
-    for (;; index &= ~std::bit_floor(index)) {
-        volumes.add(volume_of_bucket(directory, index));
-        if (index == 0) return;
-    }
+    for (std::uint32_t left = key.index; left != 0; left &= left - 1)
+        volumes.add(volume_of_bucket(
+            directory,
+            key_on_way(key.index, static_cast<unsigned>(std::countr_zero(left)), places)));
 }
 
 Result<Place> Core::find(InodeId directory, std::string_view name, VolumeList* volumes) {
@@ -159,8 +161,9 @@ Result<Place> Core::find(InodeId directory, std::string_view name, VolumeList* v
     const std::uint64_t hash = name_hash(name);
     auto bucket = bucket_for(directory, hash, kddm::Access::read);
     if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-    if (volumes) add_way(*volumes, directory, bucket->index);
-    const auto entry = BucketView(bucket->guard.bytes()).find(name, hash);
+    const BucketView view(bucket->guard.bytes());
+    if (volumes) add_way(*volumes, directory, bucket->key, view.places());
+    const auto entry = view.find(name, hash);
     if (!entry) return refuse(ENOENT, name);
     return Place{InodeId(entry->head.inode), entry->head.type};
 }

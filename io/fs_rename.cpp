@@ -26,7 +26,7 @@ struct Core::Move {
     const Credentials& who;
     unsigned flags;
     std::uint64_t from_hash = 0, to_hash = 0;
-    std::uint64_t from_index = 0, to_index = 0;
+    BucketKey from_key, to_key;
     Place moved{};                         // what is moved
     std::optional<Place> replaced{};       // what it replaces
     Gone gone{};
@@ -104,7 +104,7 @@ Result<void> Core::rename(const Parent& from, const Parent& to, const Credential
         if (!done) return tl::unexpected<Failure>(std::move(done).error());
         if (*done) break;
     }
-    if (move.split) SSI_TRY(split(to.directory, move.to_index));
+    if (move.split) SSI_TRY(split(to.directory, move.to_key));
     if (move.replaced) clean_up(move.replaced->inode, move.gone);
     return {};
 }
@@ -115,11 +115,12 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
     const auto put = [&](const BucketView& view) {
         const auto there = view.find(m.to.name, m.to_hash);
         return there ? view.replace(*there, m.moved.inode, m.moved.type, time)
-                     : view.insert({m.to.name, m.to_hash, m.moved.inode, m.moved.type}, time);
+                     : view.insert({m.to.name, m.to_hash, m.moved.inode, m.moved.type, node_.id()},
+                                 time);
     };
     const BucketView source(from.bytes());
     Edit erased = source.erase(*source.find(m.from.name, m.from_hash), time);
-    const std::uint32_t volume = volume_of_bucket(m.from.directory, m.from_index);
+    const std::uint32_t volume = volume_of_bucket(m.from.directory, m.from_key);
     tx.begin_with(volume);
     if (from.id() == to.id()) {
         const std::vector<std::byte> between = erased.applied(from.bytes());
@@ -127,26 +128,26 @@ void Core::plan_names(const Move& m, Transaction& tx, kddm::RawGuard& from, kddm
         return tx.change(volume, bucket_number_, from, Edit::of_whole(after));
     }
     tx.change(volume, bucket_number_, from, std::move(erased));
-    const std::uint32_t other = volume_of_bucket(m.to.directory, m.to_index);
+    const std::uint32_t other = volume_of_bucket(m.to.directory, m.to_key);
     tx.after(other);
     tx.change(other, bucket_number_, to, put(BucketView(to.bytes())));
 }
 
 // The two buckets of the names, and all of a directory that is replaced (`emptied`, or null).
-Result<std::vector<ObjectId>> Core::buckets_for(Move& m, std::vector<std::uint64_t>* emptied) {
+Result<std::vector<ObjectId>> Core::buckets_for(Move& m, std::vector<BucketKey>* emptied) {
     std::vector<ObjectId> ids;
     for (const bool to : {false, true}) {
         const Parent& at = to ? m.to : m.from;
         auto bucket = bucket_for(at.directory, to ? m.to_hash : m.from_hash, kddm::Access::read);
         if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
-        (to ? m.to_index : m.from_index) = bucket->index;
-        ids.push_back({at.directory.value, bucket->index});
+        (to ? m.to_key : m.from_key) = bucket->key;
+        ids.push_back(bucket_id(at.directory, bucket->key));
     }
     if (!emptied) return ids;
     auto own = buckets_of(m.replaced->inode);
     if (!own) return tl::unexpected<Failure>(std::move(own).error());
     *emptied = std::move(*own);
-    for (const std::uint64_t i : *emptied) ids.push_back({m.replaced->inode.value, i});
+    for (const BucketKey i : *emptied) ids.push_back(bucket_id(m.replaced->inode, i));
     return ids;
 }
 
@@ -155,7 +156,7 @@ Result<bool> Core::try_rename(Move& m) {
     // Two names of one inode: nothing happens, if that is so at one moment.
     const bool same = m.replaced && m.replaced->inode == m.moved.inode;
     const bool replaces_directory = m.replaced && m.replaced->is_directory() && !same;
-    std::vector<std::uint64_t> emptied;
+    std::vector<BucketKey> emptied;
     auto found = buckets_for(m, replaces_directory ? &emptied : nullptr);
     if (!found) return tl::unexpected<Failure>(std::move(found).error());
     std::vector<ObjectId> ids = std::move(*found);
@@ -164,7 +165,7 @@ Result<bool> Core::try_rename(Move& m) {
     if (!guards) return tl::unexpected<Failure>(std::move(guards).error());
 
     const BucketView source(guards->bytes(0)), target(guards->bytes(1));
-    if (!source.covers(m.from_hash, m.from_index) || !target.covers(m.to_hash, m.to_index))
+    if (!source.covers(m.from_hash, m.from_key) || !target.covers(m.to_hash, m.to_key))
         return false;
     const auto old_entry = source.find(m.from.name, m.from_hash);
     const auto new_entry = target.find(m.to.name, m.to_hash);
@@ -214,7 +215,7 @@ Result<bool> Core::try_rename(Move& m) {
     } else {
         SSI_TRY(tx.apply());
     }
-    m.split = BucketView(guards->bytes(1)).should_split();
+    m.split = BucketView(guards->bytes(1)).should_split(options_.bucket_bytes);
     return true;
 }
 

@@ -51,9 +51,9 @@ Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
         return tl::unexpected<Failure>(std::move(done).error());
     VolumeList all = options_.plant == Plant::forget_way ? VolumeList{} : volumes;
     if (head->is_directory()) {
-        auto indexes = buckets_of(inode);
-        if (!indexes) return tl::unexpected<Failure>(std::move(indexes).error());
-        for (const std::uint64_t index : *indexes) all.add(volume_of_bucket(inode, index));
+        auto buckets = buckets_of(inode);
+        if (!buckets) return tl::unexpected<Failure>(std::move(buckets).error());
+        for (const BucketKey key : *buckets) all.add(volume_of_bucket(inode, key));
     }
     return commit(all);
 }

@@ -12,8 +12,10 @@
 namespace ssi::fs {
 namespace {
 
-// How long a writer who finds no room waits for write-back to give some back.
-constexpr Nanoseconds longest_wait = 2'000'000'000;
+// How long a writer who finds no room waits for write-back to give some back: in all, and while
+// nothing is given back at all.
+constexpr Nanoseconds longest_wait = 30'000'000'000;
+constexpr Nanoseconds longest_still = 10'000'000'000;
 constexpr Nanoseconds look_every = 50'000'000;
 // Of pages that are there already, under way on a full volume, by each node.
 constexpr std::uint64_t most_rewritten = 16 * page_room_bytes;
@@ -61,7 +63,8 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
                                  std::vector<PageRange>& charged) {
     charged = written.charge(file, range);
     const auto counts = count(file, charged);
-    const Nanoseconds give_up = now() + longest_wait;
+    const Nanoseconds began = now();
+    Nanoseconds moved = began;
     for (std::size_t i = 0; i < counts.size();) {
         const auto [volume, pages] = counts[i];
         auto taken = room.take(volume, pages * page_room_bytes);
@@ -76,13 +79,15 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
             continue;
         }
         // What is being written back is promised and taken at once; afterwards there may be room.
-        if (taken && now() < give_up && written.pages() > range.count()) {
+        const Nanoseconds time = now();
+        if (taken && time < began + longest_wait && time < moved + longest_still &&
+            written.pages() > range.count()) {
             {
                 std::lock_guard lock(mutex);
                 pressed = true;
                 changed.notify_all();
             }
-            written.wait_settled(look_every);
+            if (written.wait_settled(look_every)) moved = now();
             continue;
         }
         (void)written.discharge(file, charged);

@@ -136,9 +136,9 @@ std::uint64_t WrittenPages::pages() const {
     return pages_;
 }
 
-void WrittenPages::wait_settled(Nanoseconds duration) {
+bool WrittenPages::wait_settled(Nanoseconds duration) {
     std::lock_guard lock(mutex_);
-    (void)settled_.wait_for(mutex_, duration);
+    return settled_.wait_for(mutex_, duration);
 }
 
 }  // namespace ssi::fs

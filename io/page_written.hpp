@@ -54,8 +54,8 @@ public:
     std::vector<FileKey> oldest(Nanoseconds before, std::size_t most) const;   // the oldest first
     std::vector<FileKey> files() const;
     std::uint64_t pages() const;              // charged
-    // Until something was settled, or some time has passed.
-    void wait_settled(Nanoseconds duration);
+    // Until something was settled; false when so much time has passed.
+    bool wait_settled(Nanoseconds duration);
 
 private:
     struct File {

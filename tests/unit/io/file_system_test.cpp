@@ -147,6 +147,43 @@ TEST(FileSystem, finds_everything_again_on_another_number_of_nodes) {
     }
 }
 
+// How many of the files in /dir have their inodes on each of the volumes, whose slots take turns.
+std::vector<int> files_by_volume(FileSystem& fs, std::size_t volumes) {
+    std::vector<int> counts(volumes);
+    auto entries = fs.list("/dir", 0, 100'000);
+    EXPECT_TRUE(entries);
+    if (entries)
+        for (const DirectoryEntry& e : *entries) ++counts[(e.inode >> serial_bits) % volumes];
+    return counts;
+}
+
+TEST(FileSystem, keeps_a_directory_where_its_only_writer_is) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}, {"c"}});
+    EXPECT_FINE(s[0].make_directory("/dir"));
+    for (int k = 0; k < 2000; ++k) write_file(s[2], fmt::format("/dir/{}", k), "");
+    const auto counts = files_by_volume(s[1], 3);
+    EXPECT_GT(counts[2], 1500) << counts[0] << ", " << counts[1];
+    EXPECT_EQ(s.check().problems, 0u);
+    s.close();
+}
+
+TEST(FileSystem, spreads_a_directory_that_several_nodes_fill) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}, {"c"}});
+    EXPECT_FINE(s[0].make_directory("/dir"));
+    for (int k = 0; k < 200; ++k) write_file(s[0], fmt::format("/dir/first{}", k), "");
+    for (std::size_t k = 0; k < 3000; ++k) write_file(s[k % 3], fmt::format("/dir/{}", k), "");
+    const auto counts = files_by_volume(s[1], 3);
+    for (const int count : counts) EXPECT_GT(count, 300);
+    EXPECT_EQ(s.check().problems, 0u);
+    for (std::size_t k = 0; k < 3000; k += 7) {
+        EXPECT_FINE(s[(k + 1) % 3].stat(fmt::format("/dir/{}", k)));
+        EXPECT_FINE(s[(k + 2) % 3].unlink(fmt::format("/dir/{}", k)));
+    }
+    s.close();
+}
+
 // Directories whose inodes lie where `fs` makes them, large ones first, until no room is for any.
 void fill(FileSystem& fs, const std::string& where) {
     int made = 0;

@@ -41,6 +41,7 @@ struct Options {
                                         // the host has for each of its nodes
     std::uint64_t commit_ms = 1000;     // how long metadata may stay undurable
     std::uint64_t write_back_ms = 5000; // how long file data may
+    std::uint32_t bucket_bytes = 4096;  // of names, beyond which a directory's bucket is split
     Plant plant = Plant::none;
 };
 
