@@ -252,7 +252,7 @@ TEST_P(Waiting, wakes_when_notified_and_stops_at_the_deadline) {
     const Nanoseconds start = clock.now();
     EXPECT_FALSE(waiter.wait_until(never, start + 30'000'000));
     EXPECT_GE(clock.now() - start, 30'000'000);
-    EXPECT_LT(clock.now() - start, 2'000'000'000);
+    EXPECT_LT(clock.now() - start, 10'000'000'000);
     sys::WaitCell past;
     EXPECT_FALSE(waiter.wait_until(past, start));
     waiter.notify(past);
