@@ -2,6 +2,7 @@
 // Calls, as who asks; beginning and end.
 #include "calls.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "calls_door.hpp"
@@ -10,6 +11,8 @@
 namespace ssi::io {
 
 using namespace calls;
+
+constexpr std::size_t most_later = 1024;
 
 bool Calls::Impl::enter() {
     std::lock_guard lock(mutex);
@@ -29,6 +32,7 @@ void Calls::Impl::begin(Pending& call, const SharedBytes& arguments) {
     header.message.flags = call.kind;
     header.generation = generation.load();
     bool stopped_before = false;
+    const NodeId to = call.to;   // once it is registered, others may end its life
     {
         std::lock_guard lock(mutex);
         header.number = call.number = ++last_number;
@@ -37,7 +41,6 @@ void Calls::Impl::begin(Pending& call, const SharedBytes& arguments) {
         stopped_before = stopped;
     }
     // Registered, it is ended by whoever finds it: of a loss or stop that came before, that is us.
-    const NodeId to = call.to;
     auto sent = stopped_before ? Result<void>(tl::unexpected(cancelled_here()))
                                : send(node, channel, to, header, arguments);
     if (!sent) complete(to, header.number, tl::unexpected(std::move(sent).error()));
@@ -48,49 +51,74 @@ void Calls::Impl::begin(Pending& call, const SharedBytes& arguments) {
 
 // Notified under the mutex, so that whoever has it afterwards may end the call's life.
 void Calls::Impl::end(Pending& call, Result<Bytes> outcome) {
+    if (call.later) {
+        delete &call;
+        if (--later != 0) return;
+        for (sys::WaitCell* cell : std::exchange(drains, {})) node.doors().waiter.notify(*cell);
+        return;
+    }
     call.outcome = std::move(outcome);
     call.done = true;
-    if (std::exchange(call.waits, false)) std::erase(waiting, &call);
     node.doors().waiter.notify(call.cell);
 }
 
 Result<Bytes> Calls::Impl::finish(Pending& call) {
-    std::unique_lock lock(mutex);
     CallWait note(node.waits(), call);
     call.cell.long_wait = &note;
-    while (!call.done) {
-        call.waits = true;
-        waiting.push_back(&call);
-        lock.unlock();
-        node.doors().waiter.wait(call.cell);
-        lock.lock();
-        if (!call.meanwhile) continue;
-        const Request request = std::move(*call.meanwhile);
-        call.meanwhile.reset();
-        call.cell.reset();
-        lock.unlock();
-        serve(request);
-        lock.lock();
+    call.owner = &sys::current_task();
+    std::unique_lock lock(mutex);
+    waiting.push_back(&call);
+    for (;;) {
+        if (!call.meanwhile.empty()) {
+            auto requests = std::exchange(call.meanwhile, {});
+            lock.unlock();
+            serve_all(requests);
+            lock.lock();
+        } else if (call.done) {
+            break;
+        } else {
+            call.cell.reset();
+            call.waits = true;
+            lock.unlock();
+            node.doors().waiter.wait(call.cell);
+            lock.lock();
+            call.waits = false;
+        }
     }
+    std::erase(waiting, &call);
     lock.unlock();
     return std::move(call.outcome);
 }
 
-// Who sleeps would have to be woken, as a task of the pool would.
+// Leaf requests first: an operation may wait for a guard of somebody who waits for one of them.
+void Calls::Impl::serve_all(std::vector<Request>& requests) {
+    std::ranges::stable_partition(requests, [&](const Request& request) {
+        return handlers[request.header.message.flags].sort == Sort::leaf;
+    });
+    for (const Request& request : requests) serve(request);
+}
+
+// To a task that waits for an answer: to this one, if it polls while it waits, or to one that
+// spins. Who sleeps would have to be woken, as a task of the pool would.
 bool Calls::Impl::hand_over(Request& request) {
     const Registered& what = handlers[request.header.message.flags];
     if (what.pace != Pace::quick) return false;
+    const sys::Task* self = &sys::current_task();
     std::lock_guard lock(mutex);
+    Pending* chosen = nullptr;
     for (Pending* call : waiting) {
-        const bool may = what.sort == Sort::leaf || handlers[call->kind].sort == what.sort;
-        if (!may || call->cell.state().load(std::memory_order_relaxed) != 0) continue;
-        call->meanwhile = std::move(request);
-        call->waits = false;
-        std::erase(waiting, call);
-        node.doors().waiter.notify(call->cell);
-        return true;
+        if (!call->waits) continue;
+        if (what.sort == Sort::operation && handlers[call->kind].sort == Sort::leaf) continue;
+        const bool spins = !call->done && call->meanwhile.empty() &&
+                           call->cell.state().load(std::memory_order_relaxed) == 0;
+        if (call->owner != self && (chosen || !spins)) continue;
+        chosen = call;
+        if (call->owner == self) break;
     }
-    return false;
+    if (!chosen) return false;
+    chosen->meanwhile.push_back(std::move(request));
+    node.doors().waiter.notify(chosen->cell);
+    return true;
 }
 
 void Calls::Impl::complete(NodeId from, std::uint64_t number, Result<Bytes> outcome) {
@@ -172,6 +200,37 @@ void Calls::stop() {
 Result<std::vector<std::byte>> Calls::call(NodeId to, std::uint8_t kind,
                                            std::span<const std::byte> arguments) {
     return std::move(call_all(std::span(&to, 1), kind, arguments).front());
+}
+
+void Calls::call_later(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments) {
+    Impl& impl = *impl_;
+    if (!impl.enter()) return;
+    bool waits = to == impl.node.id();
+    {
+        std::lock_guard lock(impl.mutex);
+        waits = waits || impl.later >= most_later;
+        if (!waits) ++impl.later;
+    }
+    if (waits) {
+        (void)call(to, kind, arguments);
+    } else {
+        auto* pending = new Pending;
+        pending->to = to;
+        pending->kind = kind;
+        pending->later = true;
+        impl.begin(*pending, std::make_shared<Bytes>(arguments.begin(), arguments.end()));
+    }
+    impl.leave();
+}
+
+void Calls::drain() {
+    sys::WaitCell cell;
+    {
+        std::lock_guard lock(impl_->mutex);
+        if (impl_->later == 0) return;
+        impl_->drains.push_back(&cell);
+    }
+    impl_->node.doors().waiter.wait(cell);
 }
 
 std::vector<Result<std::vector<std::byte>>> Calls::call_all(

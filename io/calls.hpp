@@ -46,6 +46,11 @@ public:
     std::vector<Result<std::vector<std::byte>>> call_all(
         std::span<const NodeId> to, std::uint8_t kind, std::span<const std::byte> arguments);
 
+    // Nobody waits for it: failures are not told. So many may be under way that the caller waits
+    // for this one after all.
+    void call_later(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments);
+    void drain();           // until all of those have been answered
+
 private:
     struct Impl;
     std::unique_ptr<Impl> impl_;

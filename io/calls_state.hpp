@@ -9,7 +9,6 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,8 +82,10 @@ struct Pending {
     Pending* next = nullptr;
     sys::WaitCell cell;              // there is an outcome, or something to do meanwhile
     bool done = false;
-    bool waits = false;              // listed in `waiting`
-    std::optional<Request> meanwhile;
+    bool later = false;              // nobody waits: whoever ends it deletes it
+    bool waits = false;              // its caller does, and may do something meanwhile
+    const sys::Task* owner = nullptr;
+    std::vector<Request> meanwhile;
     Result<Bytes> outcome;
 };
 
@@ -142,6 +143,7 @@ struct Calls::Impl {
     void work(Pool& pool);
     void serve(const Request& request);
     bool hand_over(Request& request);                      // to a caller that waits
+    void serve_all(std::vector<Request>& requests);
 
     node::Node& node;
     const node::ChannelId channel;
@@ -155,9 +157,11 @@ struct Calls::Impl {
     sys::Mutex mutex;               // of what follows
     sys::Condition left;
     std::array<Pending*, 64> pending{};
-    std::vector<Pending*> waiting;  // callers that can do something meanwhile
+    std::vector<Pending*> waiting;  // who is in `finish`
     std::uint64_t last_number = 0;
     std::uint64_t inside = 0;       // calls of this node's tasks
+    std::size_t later = 0;          // of those, which nobody waits for
+    std::vector<sys::WaitCell*> drains;
     bool stopped = false;
 };
 

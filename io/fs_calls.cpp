@@ -55,6 +55,9 @@ void Core::register_calls() {
     };
     leaf(Verb::log, Pace::quick, &Core::serve_log);
     leaf(Verb::settle, Pace::quick, &Core::serve_settle);
+    leaf(Verb::count_open, Pace::quick, &Core::serve_open);
+    add(Verb::close, Sort::operation, Pace::quick,
+        [](Core& c, Verb, NodeId, Arguments a) { return c.serve_close(a); });
     leaf(Verb::keeps_open, Pace::quick, &Core::serve_keeps_open);
     leaf(Verb::has_intent, Pace::slow, &Core::serve_has_intent);
     leaf(Verb::commit, Pace::slow, &Core::serve_commit);

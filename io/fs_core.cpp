@@ -18,7 +18,6 @@ constexpr std::uint64_t first_serial = 1024;
 constexpr std::uint8_t default_unit_shift = 4;      // 1 MiB
 constexpr unsigned call_tasks = 2;
 constexpr std::string_view serial_set = "fs/serials";
-constexpr std::string_view opens_homes = "fs/opens";
 
 Errc code_of(int sys_errno) {
     switch (sys_errno) {
@@ -93,22 +92,12 @@ Result<void> Core::make_sets() {
     if (!buckets) return tl::unexpected<Failure>(std::move(buckets).error());
     auto inodes = volumes_->keep("fs/inodes", variable, io::KeptIn::metadata, slot_of_inode);
     if (!inodes) return tl::unexpected<Failure>(std::move(inodes).error());
-    std::vector<NodeId> homes;
-    for (std::uint32_t slot = 0; slot < slots_; ++slot)
-        homes.push_back(volumes_->node_of(volumes_->volume_of(SlotId(slot))));
-    Result<void> placed = engine_.register_homes(opens_homes, std::move(homes), slot_of_inode);
-    kddm::SetOptions opens;
-    opens.object_bytes = 8;
-    opens.placement = opens_homes;
     const auto open_all = [&]() -> Result<void> {
-        SSI_TRY(std::move(placed));
         auto b = engine_.create_or_open("fs/buckets", *buckets);
         if (!b) return tl::unexpected<Failure>(std::move(b).error());
         auto i = engine_.create_or_open("fs/inodes", *inodes);
         if (!i) return tl::unexpected<Failure>(std::move(i).error());
-        auto o = engine_.create_or_open("fs/opens", opens);
-        if (!o) return tl::unexpected<Failure>(std::move(o).error());
-        buckets_ = *b, inodes_ = *i, opens_ = *o;
+        buckets_ = *b, inodes_ = *i;
         return {};
     };
     // Sets are created by one node, in the order in which guards are taken.
@@ -161,6 +150,7 @@ Result<void> Core::stop() {
 // Nobody uses the file system any more before any node begins, nor ends before all have written.
 Result<void> Core::close() {
     if (closed_) return {};
+    calls_->drain();
     SSI_TRY(node_.barrier());
     Result<void> synced = sync_mine();
     if (synced) synced = settle_intents();

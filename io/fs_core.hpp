@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -144,6 +145,8 @@ public:
     Result<void> rename(const Parent& from, const Parent& to, const Credentials& who,
                         unsigned flags);
     Result<void> commit_way(const Parent& from, const Parent& to);   // before it
+    Result<void> commit_elders(InodeId directory, BucketKey key, const BucketPlaces& places,
+                               std::uint32_t from_volume);
 
     // -- fs_attributes.cpp
     Result<Attributes> stat(InodeId inode);
@@ -203,7 +206,7 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
-        log, commit, settle, check, has_intent, keeps_open, space,
+        log, commit, settle, check, has_intent, count_open, close, keeps_open, space,
         lock, lock_granted,   // of LockService
     };
     using Bytes = std::vector<std::byte>;
@@ -285,8 +288,11 @@ private:
 
     // -- fs_opens.cpp
     Result<bool> is_open(InodeId inode);
+    Result<void> close_here(InodeId inode);
+    Result<Bytes> serve_open(std::span<const std::byte> arguments);
+    Result<Bytes> serve_close(std::span<const std::byte> arguments);
     Result<Bytes> serve_keeps_open(std::span<const std::byte> arguments);
-    Result<void> count_open(InodeId inode, NodeId by, bool more);   // at the inode's home
+    Result<InodeId> own_inode(std::span<const std::byte> arguments) const;
 
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
@@ -326,7 +332,7 @@ private:
     std::unique_ptr<LockService> locks_;
     std::unique_ptr<AsyncIo> async_;
     std::atomic<std::uint64_t> next_open_{1};
-    kddm::RawSet buckets_, inodes_, opens_;
+    kddm::RawSet buckets_, inodes_;
     OpensHere opens_here_;
     SetId bucket_number_, inode_number_, serial_number_;
     std::uint32_t slots_ = 1;
@@ -366,6 +372,10 @@ private:
     };
     std::atomic<bool> redoing_{false};
     std::vector<RedoPart> redo_parts_;
+
+    // Buckets that are known to be found after a crash, by rename.
+    sys::Mutex led_to_mutex_;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> led_to_;   // {directory, word of the key}
 
     // Files that are gone, whose pages are still there.
     struct Garbage {

@@ -80,13 +80,9 @@ Result<NameReply> Core::create_here(const NameRequest& request, const NewInode& 
     tx.change(volume, bucket_number_, *bucket,
               view.insert({request.name, request.hash, inode, reply.place.type, request.by}, time));
     tx.change_made(volume, inode_number_, *guard);
-    Result<void> done;
-    if (request.opens) done = count_open(inode, request.by, true);
-    if (done) {
-        done = tx.apply();
-        if (!done && request.opens) (void)count_open(inode, request.by, false);
-    }
-    if (!done) {
+    if (request.opens) opens_here_.add(inode);
+    if (auto done = tx.apply(); !done) {
+        if (request.opens) opens_here_.drop(inode);
         SSI_TRY(guard->resize(0));
         return tl::unexpected<Failure>(std::move(done).error());
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// OpensHere: how often this node has each inode open that is at home here. (Opens of other nodes
-// are counted by an object at the inode's home, "fs/opens".) Thread-safe.
+// OpensHere: how often each inode that is at home here is open, on any node. Thread-safe.
 #pragma once
 
 #include <array>

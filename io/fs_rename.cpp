@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint8_t directory_type = S_IFDIR >> 12;
 // Whoever moves a directory to another parent holds this, so that two of them make no cycle.
 constexpr ObjectId moving_directories{0, 0};
+constexpr std::size_t most_led_to = 65'536;
 
 }  // namespace
 
@@ -81,6 +82,29 @@ Result<void> Core::commit_way(const Parent& from, const Parent& to) {
     return commit(others);
 }
 
+// Nor into a bucket that a split which is not durable leads to. What leads to a bucket stays, so
+// that is waited for once.
+Result<void> Core::commit_elders(InodeId directory, BucketKey key, const BucketPlaces& places,
+                                 std::uint32_t from_volume) {
+    VolumeList others;
+    for (BucketKey elder = key; elder.index != 0;) {
+        elder = elder_of(elder.index, places);
+        const std::uint32_t volume = volume_of_bucket(directory, elder);
+        if (volume != from_volume) others.add(volume);
+    }
+    if (others.all().empty()) return {};
+    const std::pair<std::uint64_t, std::uint64_t> name{directory.value, key.word()};
+    {
+        std::lock_guard lock(led_to_mutex_);
+        if (led_to_.contains(name)) return {};
+    }
+    SSI_TRY(commit(others));
+    std::lock_guard lock(led_to_mutex_);
+    if (led_to_.size() >= most_led_to) led_to_.clear();
+    led_to_.insert(name);
+    return {};
+}
+
 Result<void> Core::rename(const Parent& from, const Parent& to, const Credentials& who,
                           unsigned flags) {
     if (flags & ~static_cast<unsigned>(RENAME_NOREPLACE)) return refuse(EINVAL, "rename flags");
@@ -142,6 +166,11 @@ Result<std::vector<ObjectId>> Core::buckets_for(Move& m, std::vector<BucketKey>*
         if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
         (to ? m.to_key : m.from_key) = bucket->key;
         ids.push_back(bucket_id(at.directory, bucket->key));
+        if (!to) continue;
+        const BucketPlaces places = BucketView(bucket->guard.bytes()).places();
+        bucket->guard.put();
+        SSI_TRY(commit_elders(at.directory, bucket->key, places,
+                              volume_of_bucket(m.from.directory, m.from_key)));
     }
     if (!emptied) return ids;
     auto own = buckets_of(m.replaced->inode);

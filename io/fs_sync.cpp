@@ -1,38 +1,45 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Durability: fsync makes durable the bytes, the inode, and whatever leads to it: the logs of all
 // volumes whose directories were passed on the way. The rest follows by itself within a second.
+#include <algorithm>
 #include <cerrno>
 
 #include "fs_core.hpp"
 
 namespace ssi::fs {
 
+// All at once: each node commits those that it has.
 Result<void> Core::commit(const VolumeList& volumes) {
-    Result<void> result;
-    const auto commit_one = [&](std::uint32_t volume) {
-        auto done = call_volume(volume, Verb::commit, Writer().put(volume).bytes());
-        if (!done && result) result = std::move(done);
-    };
-    for (const std::uint32_t volume : volumes.all()) commit_one(volume);
-    return result;
+    SmallVector<NodeId, 6> homes;
+    Writer call;
+    for (const std::uint32_t volume : volumes.all()) {
+        call.put(volume);
+        const NodeId home = volumes_->node_of(volume);
+        if (std::ranges::find(homes, home) == homes.end()) homes.push_back(home);
+    }
+    for (auto& done :
+         calls_->call_all(homes, static_cast<std::uint8_t>(Verb::commit), call.bytes()))
+        if (!done) return tl::unexpected<Failure>(std::move(done).error());
+    return {};
 }
 
 Result<Core::Bytes> Core::serve_commit(std::span<const std::byte> arguments) {
-    Reader reader(arguments);
-    const auto volume = reader.get<std::uint32_t>();
-    io::ObjectLog* log = volumes_->log(volume, io::KeptIn::metadata);
-    if (!reader.ok() || !log) return fail(Errc::bad_message, "a malformed request to commit");
-    SSI_TRY(log->commit_all());
+    SmallVector<io::ObjectLog*, 6> logs;
+    for (Reader reader(arguments); !reader.at_end();) {
+        io::ObjectLog* log = volumes_->log(reader.get<std::uint32_t>(), io::KeptIn::metadata);
+        if (!reader.ok()) return fail(Errc::bad_message, "a malformed request to commit");
+        if (log) logs.push_back(log);
+    }
+    for (io::ObjectLog* log : logs)
+        if (logs.size() > 1) log->start_commit();
+    for (io::ObjectLog* log : logs) SSI_TRY(log->commit_all());
     return Bytes{};
 }
 
-// The inode's newest value, whoever has it, is durable.
+// The inode's newest value, whoever has it, is logged.
 Result<void> Core::persist_here(InodeId inode) {
     const ObjectId id(inode.value);
-    SSI_TRY(inodes_.write_back({&id, 1}));
-    io::ObjectLog* log = volumes_->log(volume_of(inode), io::KeptIn::metadata);
-    if (!log) return fail(Errc::internal, "an inode that is not at home here");
-    return log->commit_all();
+    return inodes_.write_back({&id, 1});
 }
 
 Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
@@ -50,6 +57,7 @@ Result<void> Core::sync(InodeId inode, const VolumeList& volumes) {
     if (auto done = at_inode(Verb::persist, inode); !done)
         return tl::unexpected<Failure>(std::move(done).error());
     VolumeList all = options_.plant == Plant::forget_way ? VolumeList{} : volumes;
+    all.add(volume_of(inode));
     if (head->is_directory()) {
         auto buckets = buckets_of(inode);
         if (!buckets) return tl::unexpected<Failure>(std::move(buckets).error());

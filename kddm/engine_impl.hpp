@@ -300,7 +300,6 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<bool> read_at_once(SetState& set, ReadJob& job);
     Look look_around(SetState& set, ReadJob& job, TaskCounters& counters);
     std::optional<std::size_t> length_here(SetState& set, ObjectId id) const;
-    bool is_known_here(SetState& set, ObjectId id) const;
     template <class Memory>
     Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
     void expect_read(const SetState& set, ObjectId id) const;

@@ -197,7 +197,6 @@ Access RawSet::find(ObjectId id) const {
     return word & pin::readable ? Access::read : Access::none;
 }
 
-bool RawSet::is_known_here(ObjectId id) const { return engine_->impl().is_known_here(*set_, id); }
 std::optional<std::size_t> RawSet::length_here(ObjectId id) const {
     return engine_->impl().length_here(*set_, id);
 }

@@ -89,13 +89,6 @@ std::optional<std::size_t> Impl::length_here(SetState& set, ObjectId id) const {
     return job.reading.object_length;
 }
 
-bool Impl::is_known_here(SetState& set, ObjectId id) const {
-    const std::uint64_t hash = hash_object(set.id, id);
-    Shard& shard = set.shard(hash);
-    std::lock_guard lock(shard.mutex);
-    return shard.index.find(hash, id) != nullptr;
-}
-
 // True when that was all.
 Result<bool> Impl::read_at_once(SetState& set, ReadJob& job) {
     SSI_TRY(check_verb(set, job.reading.id));

@@ -20,7 +20,7 @@ namespace {
 using Bytes = std::vector<std::byte>;
 using test::LoopNodes;
 
-enum Kind : std::uint8_t { echo, refuse, work, hold, throws, grow, who, unknown = 99 };
+enum Kind : std::uint8_t { echo, refuse, work, hold, throws, grow, who, task, unknown = 99 };
 
 Bytes bytes_of(std::string_view text) {
     const auto all = std::as_bytes(std::span(text));
@@ -74,6 +74,16 @@ struct Callers {
                         while (!open) std::this_thread::yield();
                         return Result<Bytes>(Bytes(a.begin(), a.end()));
                     });
+        // Which task executes it.
+        mine.handle(
+            task, Calls::Sort::operation,
+            [this](NodeId, std::span<const std::byte>) {
+                ++executed;
+                const std::uint64_t id = sys::current_task().id;
+                const auto bytes = std::as_bytes(std::span(&id, 1));
+                return Result<Bytes>(Bytes(bytes.begin(), bytes.end()));
+            },
+            Calls::Pace::quick);
         mine.handle(who, Calls::Sort::leaf, [i](NodeId from, std::span<const std::byte>) {
             return Result<Bytes>(Bytes{static_cast<std::byte>(i),
                                        static_cast<std::byte>(from.value)});
@@ -87,7 +97,7 @@ struct Callers {
 
     LoopNodes nodes;
     std::vector<std::unique_ptr<Calls>> calls;
-    std::atomic<int> holding{0};
+    std::atomic<int> holding{0}, executed{0};
     std::atomic<bool> open{false};
 };
 
@@ -290,6 +300,47 @@ TEST(Calls, malformed_messages_are_reported_once_and_dropped) {
     const std::string errors = c.nodes.errors();
     EXPECT_NE(errors.find("malformed message of node 0 dropped"), std::string::npos) << errors;
     EXPECT_EQ(std::ranges::count(errors, '\n'), 1) << errors;
+}
+
+// Node 0's only task for operations is held up: none but the caller is there to execute more.
+TEST(Calls, who_waits_for_an_operation_executes_quick_ones_of_others) {
+    Callers c(2, 1);
+    std::thread holder([&] { EXPECT_TRUE(c[1].call(NodeId(0), hold, {})); });
+    while (c.holding < 1) std::this_thread::yield();
+    std::uint64_t caller = 0;
+    std::atomic<bool> served{false};
+    std::atomic<std::uint64_t> by{0};
+    std::thread other([&] {
+        const auto answer = c[1].call(NodeId(0), task, {});
+        ASSERT_TRUE(answer && answer->size() == sizeof(std::uint64_t));
+        std::uint64_t id = 0;
+        std::memcpy(&id, answer->data(), sizeof id);
+        by = id;
+        served = true;
+    });
+    caller = sys::current_task().id;
+    // Each call is a new wait, awake at first.
+    while (!served) ASSERT_TRUE(c[0].call(NodeId(1), task, {}));
+    EXPECT_EQ(by, caller);
+    other.join();
+    c.open = true;
+    holder.join();
+}
+
+TEST(Calls, that_nobody_waits_for_are_all_executed_before_drain_returns) {
+    Callers c(2);
+    constexpr int calls = 20'000;
+    for (int i = 0; i < calls; ++i) c[0].call_later(NodeId(i % 2), task, {});
+    c[0].drain();
+    EXPECT_EQ(c.executed, calls);
+    c[0].drain();
+    c[0].call_later(NodeId(1), throws, {});   // told to nobody
+    c[0].drain();
+    c.stop();
+    c[0].call_later(NodeId(1), task, {});
+    c[0].drain();
+    EXPECT_EQ(c.executed, calls);
+    EXPECT_EQ(c.nodes.errors(), "");
 }
 
 TEST(Calls, of_a_node_that_is_no_member_fail) {

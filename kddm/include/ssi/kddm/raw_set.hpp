@@ -151,8 +151,6 @@ public:
     // How long the object is, when its newest value, or a copy of that, is on this node and nobody
     // is writing it. Sends nothing and waits for nobody.
     std::optional<std::size_t> length_here(ObjectId id) const;
-    // At the object's home: false when nobody has used it, so that it is as it began.
-    bool is_known_here(ObjectId id) const;
     // Ids with this `hi` of which this node knows something now, as home, owner or reader;
     // ascending. Looks at every object of the set here.
     std::vector<ObjectId> known_of(std::uint64_t hi) const;
