@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "fiber_stack.hpp"
 #include "ssi/base/assert.hpp"
@@ -45,6 +46,7 @@ struct Fiber {
     std::uint32_t ticket = 0;    // counts parks: an old deadline is told by it
     FiberGroup group = no_group;
     Causality causality;
+    std::uint32_t chains = 0;    // FiberScheduler's when its delays were counted
     Nanoseconds parked_since = 0;
     const void* blocked_on = nullptr;
     std::function<void()> body;
@@ -92,7 +94,7 @@ void FiberScheduler::at(Nanoseconds when, EventFunction function, void* context,
 void FiberScheduler::spawn(FiberGroup group, std::function<void()> body) {
     Fiber& fiber = take_fiber();
     fiber.group = group;
-    fiber.causality = causality();
+    causality_of(fiber) = causality();
     fiber.body = std::move(body);
     Task& task = fiber.task.emplace();
     task.id = ++last_task_;
@@ -227,8 +229,8 @@ void FiberScheduler::wake(std::uint32_t fiber_index) {
     SSI_ASSERT(fiber.state == FiberState::parked || fiber.state == FiberState::ready ||
                    fiber.state == FiberState::abandoned,
                "only a parked fiber can be woken: it is a bug in a simulated twin");
-    const Causality cause = causality();
-    if (cause.delays > fiber.causality.delays) fiber.causality.delays = cause.delays;
+    Causality& known = causality_of(fiber);
+    known.delays = std::max(known.delays, causality().delays);
     // Its deadline may have come first, at this very instant.
     if (fiber.state == FiberState::parked) make_ready(fiber);
 }
@@ -320,7 +322,12 @@ FiberGroup FiberScheduler::group() const { return running_ ? running_->group : n
 void FiberScheduler::set_group(FiberGroup group) { running().group = group; }
 
 Causality& FiberScheduler::causality() {
-    return running_ ? running_->causality : event_causality_;
+    return running_ ? causality_of(*running_) : event_causality_;
+}
+
+Causality& FiberScheduler::causality_of(Fiber& fiber) const {
+    if (std::exchange(fiber.chains, chains_) != chains_) fiber.causality.delays = 0;
+    return fiber.causality;
 }
 
 void FiberScheduler::set_step_hook(EventFunction function, void* context) {

@@ -299,6 +299,31 @@ TEST(Fiber, the_longest_chain_of_delays_follows_the_wake_ups) {
     EXPECT_EQ(scheduler.run(), Outcome::idle);
 }
 
+TEST(Fiber, chains_of_delays_begin_anew_also_in_tasks_that_stay) {
+    FiberScheduler scheduler({});
+    FiberWaiter waiter(scheduler);
+    WaitCell requests[2];
+    std::vector<std::uint32_t> seen;
+    scheduler.spawn(0, [&] {
+        for (WaitCell& request : requests) {
+            waiter.wait(request);
+            seen.push_back(scheduler.causality().delays);
+        }
+    });
+    scheduler.spawn(0, [&] {
+        scheduler.causality().delays = 5;
+        scheduler.sleep_until(10);
+        waiter.notify(requests[0]);
+        scheduler.sleep_until(20);
+        scheduler.forget_delays();
+        EXPECT_EQ(scheduler.causality().delays, 0u);
+        scheduler.causality().delays = 2;
+        waiter.notify(requests[1]);
+    });
+    EXPECT_EQ(scheduler.run(), Outcome::idle);
+    EXPECT_EQ(seen, (std::vector<std::uint32_t>{5, 2}));
+}
+
 int deep(int levels) {
     volatile char frame[512] = {};
     frame[0] = static_cast<char>(levels);

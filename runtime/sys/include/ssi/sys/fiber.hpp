@@ -78,6 +78,12 @@ public:
     FiberGroup group() const;
     void set_group(FiberGroup group);
     Causality& causality();  // also valid on the scheduler's stack
+    // All chains of delays begin anew, also those of tasks that serve one request after another.
+    // While no message is under way.
+    void forget_delays() {
+        ++chains_;
+        event_causality_.delays = 0;
+    }
 
     // True when a fiber of the group is suspended at a place it did not choose: it may hold locks,
     // so nothing on the scheduler's stack may take them.
@@ -134,6 +140,7 @@ private:
     void set_unsettled(Fiber& fiber, bool unsettled);
     std::uint32_t next_preemption();
     Fiber& running() const;
+    Causality& causality_of(Fiber& fiber) const;
     Fiber& take_fiber();
     void release(Fiber& fiber);
 
@@ -148,6 +155,7 @@ private:
     std::uint32_t preempt_countdown_ = 0;
     Fiber* running_ = nullptr;
     Causality event_causality_;
+    std::uint32_t chains_ = 0;   // how often they began anew
     std::vector<std::unique_ptr<Fiber>> fibers_;
     std::vector<std::uint32_t> free_;
     std::vector<std::uint32_t> ready_;
