@@ -30,34 +30,39 @@ using State = Volumes::State;
 constexpr const char* log_directories[] = {"log", "data"};   // by KeptIn; numbered from 1
 constexpr const char* mark_name = "clean";
 
-// How a round went on a node, or what went wrong.
-struct Outcome {
+// What went wrong on a node; its text follows.
+struct Told {
     std::uint32_t code = 0;
     std::int32_t sys_errno = 0;
-    char text[480] = {};
 };
 
 }  // namespace
 
+// Nobody hears more of other nodes than who was the first to fail: no memory by nodes.
 Result<void> agree(node::Node& node, const Result<void>& mine) {
-    Outcome own;
-    if (!mine) {
-        own.code = static_cast<std::uint32_t>(mine.error().code);
-        own.sys_errno = mine.error().sys_errno;
-        const std::size_t shown = std::min(mine.error().text.size(), sizeof own.text - 1);
-        std::memcpy(own.text, mine.error().text.data(), shown);
+    constexpr std::uint64_t nobody = UINT64_MAX;
+    const auto rank = static_cast<std::uint64_t>(node.rank());
+    std::uint64_t first = mine ? nobody : rank;
+    SSI_TRY(node.all_reduce(std::span(&first, 1), node::ReduceOp::min));
+    if (first == nobody) return {};
+    const NodeId at = node.members().members[first].node;
+    Told told;
+    std::vector<std::byte> bytes;
+    if (first == rank) {
+        const Failure& failure = mine.error();
+        told = {static_cast<std::uint32_t>(failure.code), failure.sys_errno};
+        bytes.resize(sizeof told + failure.text.size());
+        std::memcpy(bytes.data(), &told, sizeof told);
+        std::memcpy(bytes.data() + sizeof told, failure.text.data(), failure.text.size());
     }
-    std::vector<Outcome> all(static_cast<std::size_t>(node.size()));
-    SSI_TRY(node.gather(no_node, std::as_bytes(std::span(&own, 1)),
-                        std::as_writable_bytes(std::span(all))));
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        if (all[i].code == 0) continue;
-        const NodeId at = node.membership()->members[i].node;
-        return tl::unexpected<Failure>(Failure{static_cast<Errc>(all[i].code), all[i].sys_errno,
-                                               at, fmt::format("volumes of node {}: {}", at.value,
-                                                               all[i].text)});
-    }
-    return {};
+    SSI_TRY(node.broadcast(at, bytes));
+    if (bytes.size() < sizeof told)
+        return fail(Errc::bad_message, "a failure of another node that says nothing", at);
+    std::memcpy(&told, bytes.data(), sizeof told);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof told,
+                                bytes.size() - sizeof told);
+    return tl::unexpected<Failure>(Failure{static_cast<Errc>(told.code), told.sys_errno, at,
+                                           fmt::format("volumes of node {}: {}", at.value, text)});
 }
 
 namespace {
@@ -131,21 +136,29 @@ FoundVolume found_of(const State& state, const LocalVolume& volume) {
     return found;
 }
 
-// What all nodes found, by node. Nodes have different numbers of volumes: as many rows as the most.
+// What all nodes found, by node. Nodes have different numbers of volumes, most of them none in a
+// large session: one node collects as many rows as the most, and tells which are volumes.
 Result<std::vector<FoundVolume>> exchange(State& state) {
     node::Node& node = *state.node;
     std::uint64_t most = state.mine.size();
     SSI_TRY(node.all_reduce(std::span(&most, 1), node::ReduceOp::max));
+    if (most == 0) return std::vector<FoundVolume>{};
     FoundVolume nothing;
     nothing.node = no_node;
     std::vector<FoundVolume> own(most, nothing);
     for (std::size_t i = 0; i < state.mine.size(); ++i) own[i] = found_of(state, *state.mine[i]);
-    std::vector<FoundVolume> all(most * static_cast<std::size_t>(node.size()));
-    if (most != 0)
-        SSI_TRY(node.gather(no_node, std::as_bytes(std::span(own)),
-                            std::as_writable_bytes(std::span(all))));
-    std::erase_if(all, [](const FoundVolume& v) { return v.node == no_node; });
-    return all;
+    const bool collects = node.rank() == 0;
+    const NodeId collector = node.members().members.front().node;
+    std::vector<FoundVolume> found(collects ? most * static_cast<std::size_t>(node.size()) : 0);
+    SSI_TRY(node.gather(collector, std::as_bytes(std::span(own)),
+                        std::as_writable_bytes(std::span(found))));
+    std::erase_if(found, [](const FoundVolume& v) { return v.node == no_node; });
+    const auto collected = std::as_bytes(std::span(found));
+    std::vector<std::byte> bytes(collected.begin(), collected.end());
+    SSI_TRY(node.broadcast(collector, bytes));
+    found.resize(bytes.size() / sizeof(FoundVolume));
+    std::memcpy(found.data(), bytes.data(), found.size() * sizeof(FoundVolume));
+    return found;
 }
 
 VolumeId random_id() {
