@@ -131,7 +131,13 @@ def collective(rounds, nodes):
 SCALE = {
     **{f"scale/{verb}/nodes:{n}": Target(counters=(("delays", 3),),
                                          flat_with=f"scale/{verb}/nodes:4")
-       for verb in ("get", "grab") for n in NODES},
+       for verb in ("get", "grab", "create", "stat", "stat_changed") for n in NODES},
+    **{f"scale/stat_again/nodes:{n}": counters(messages=0, delays=0) for n in NODES},
+    # More than one thing is not known yet, or to be given back.
+    **{f"scale/{verb}/nodes:{n}": Target(flat_with=f"scale/{verb}/nodes:4")
+       for verb in ("create_cold", "create_watched", "stat_cold", "stat_new", "close")
+       for n in NODES},
+    **{f"scale/mount/nodes:{n}": REPORTED for n in NODES},
     "scale/upgrade/copies:0": counters(delays=3),
     "scale/upgrade/copies:4": counters(delays=3),
     "scale/upgrade/copies:64": counters(delays=2 + tree_delays(UPGRADE_NODES)),

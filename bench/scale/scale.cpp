@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Messages and delays per operation, and memory per node, of the shipped runtime and kddm in a
-// simulated session of --nodes N. Counted, not timed: the same on every machine; real_time is
+// Messages and delays per operation, and memory per node, of the shipped runtime, kddm and kDFS in
+// a simulated session of --nodes N. Counted, not timed: the same on every machine; real_time is
 // virtual (1 us a message).
 #include <malloc.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "costs.hpp"
+#include "files.hpp"
 #include "report.hpp"
 #include "rss.hpp"
 #include "ssi/base/random.hpp"
@@ -20,36 +23,11 @@ namespace ssi::bench {
 namespace {
 
 constexpr int samples = 200;
+constexpr std::uint32_t most_volumes = 64;
 
-// The mean and the worst of several costs, as a row.
-class Costs {
-public:
-    void add(const Cost& cost) {
-        ++count_;
-        sum_.delays += cost.delays;
-        sum_.messages += cost.messages;
-        sum_.bytes += cost.bytes;
-        worst_delays_ = std::max(worst_delays_, cost.delays);
-        times_.push_back(cost.virtual_ns);
-    }
-    double messages() const { return sum_.messages / count_; }
-    double delays() const { return worst_delays_; }
-    Row row(const std::string& name) const {
-        Row row{.name = name, .slices = times_};
-        row.iterations = static_cast<std::uint64_t>(count_);
-        row.counters["delays"] = worst_delays_;
-        row.counters["delays_mean"] = sum_.delays / count_;
-        row.counters["messages"] = messages();
-        row.counters["message_bytes"] = sum_.bytes / count_;
-        row.note = "virtual time, 1 us a message";
-        return row;
-    }
-
-private:
-    int count_ = 0;
-    Cost sum_;
-    double worst_delays_ = 0;
-    std::vector<double> times_;
+// What the process occupied before there were nodes, and when they had done nothing yet.
+struct Memory {
+    double start = 0, idle = 0;
 };
 
 class Scale {
@@ -115,7 +93,7 @@ public:
         report_.add(std::move(row));
     }
 
-    void collectives(double idle_bytes, double start_bytes) {
+    void collectives(Memory memory) {
         Costs barriers, broadcasts;
         constexpr int rounds = 5;
         for (int i = 0; i < rounds; ++i) {
@@ -131,8 +109,8 @@ public:
         for (Row* row : {&barrier, &broadcast}) {
             // Messages of the whole session, so per node:
             row->counters["messages_per_node"] = row->counters["messages"] / nodes;
-            row->counters["bytes_per_node_idle"] = (idle_bytes - start_bytes) / nodes;
-            row->counters["bytes_per_node_active"] = (peak_bytes() - start_bytes) / nodes;
+            row->counters["bytes_per_node_idle"] = (memory.idle - memory.start) / nodes;
+            row->counters["bytes_per_node_active"] = (peak_bytes() - memory.start) / nodes;
             row->counters["bytes_per_node"] = row->counters["bytes_per_node_active"];
             row->counters["membership_bytes"] = static_cast<double>(world_.membership_bytes());
             row->counters["membership_bytes_per_node"] =
@@ -209,6 +187,52 @@ private:
     std::uint64_t value_ = 0;
 };
 
+void kddm_rows(const Settings& settings, Report& report, World& world, Memory memory) {
+    Scale scale(settings, report, world);
+    scale.open_everywhere();
+    scale.verb("scale/get", kddm::Access::read);
+    scale.verb("scale/grab", kddm::Access::write);
+    if (world.size() == 10000) {
+        scale.upgrade("0", 0);
+        scale.upgrade("4", 4);
+        scale.upgrade("64", 64);
+        scale.upgrade("N", world.size() - 2);
+    }
+    scale.collectives(memory);
+}
+
+// kDFS over the disks of a few of the nodes; the others are diskless.
+void file_rows(const Settings& settings, Report& report, World& world) {
+    const std::string suffix = "/nodes:" + std::to_string(world.size());
+    std::map<std::string, Costs> costs;   // by row
+    const auto row_of = [&](FileVerb verb) { return "scale/" + name_of(verb) + suffix; };
+    const std::string mount = "scale/mount" + suffix;
+    if (!settings.wants(mount) && std::ranges::none_of(file_verbs, [&](FileVerb verb) {
+            return settings.wants(row_of(verb));
+        }))
+        return;
+    const double before = resident_bytes();
+    Files files(world, std::min<std::uint32_t>(world.size(), most_volumes));
+    const double mounted_bytes = resident_bytes() - before;
+    costs[mount].add(files.mounting());
+    for (int i = 0; i < samples; ++i)
+        for (const auto& [verb, cost] : files.sample()) costs[row_of(verb)].add(cost);
+    for (const auto& [name, cost] : costs) {
+        if (!settings.wants(name)) continue;
+        Row row = cost.row(name);
+        row.note += "; disks on " + std::to_string(files.volumes()) + " nodes";
+        if (name == mount) {
+            const double nodes = world.size();
+            row.counters["messages_per_node"] = row.counters["messages"] / nodes;
+            row.counters["message_bytes_per_node"] = row.counters["message_bytes"] / nodes;
+            // Memory disks are part of it.
+            row.counters["bytes_per_node"] = mounted_bytes / nodes;
+        }
+        report.add(std::move(row));
+    }
+    files.close();
+}
+
 // Touches the code and what the process holds once, so that neither counts as a node's.
 void warm_up(const Settings& settings) {
     Report unused(settings);
@@ -226,17 +250,9 @@ void run(const Settings& settings) {
     const double start_bytes = resident_bytes();
     World world(settings.nodes);
     const double idle_bytes = resident_bytes();
-    Scale scale(settings, report, world);
-    scale.open_everywhere();
-    scale.verb("scale/get", kddm::Access::read);
-    scale.verb("scale/grab", kddm::Access::write);
-    if (settings.nodes == 10000) {
-        scale.upgrade("0", 0);
-        scale.upgrade("4", 4);
-        scale.upgrade("64", 64);
-        scale.upgrade("N", settings.nodes - 2);
-    }
-    scale.collectives(idle_bytes, start_bytes);
+    kddm_rows(settings, report, world, {start_bytes, idle_bytes});
+    file_rows(settings, report, world);
+    world.close();
     report.write();
 }
 

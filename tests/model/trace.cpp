@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "kind_names.hpp"
 #include "wire.hpp"
 
 namespace ssi::model {
@@ -16,25 +17,14 @@ namespace {
 
 using Happening = net::SimNetwork::Happening;
 
-constexpr const char* kind_names[] = {
-    "?",          "get_request", "grab_request",     "evict",    "done",       "atomic",
-    "apply",      "remove",      "read_request",     "fetch",    "yield",      "invalidate",
-    "invalidate_group", "data",  "grant",            "ack",      "evict_ack",  "reply",
-    "read_reply", "error",
-    "served",     "set_open",    "set_info",         "set_needed", "set_destroy", "set_gone",
-    "batch",      "update",      "migrate",          "claim",      "unpinned",
-};
-static_assert(std::size(kind_names) == static_cast<std::size_t>(kddm::Kind::last) + 1,
-              "a message of kddm/wire.hpp has no name here");
-
 constexpr const char* happening_names[] = {"sent", "delivered", "duplicated", "dropped"};
 
 std::string format(const TraceEvent& e) {
     switch (e.what) {
         case TraceEvent::What::message: {
             const bool named = e.channel == static_cast<std::uint8_t>(node::ChannelId::kddm) &&
-                               e.kind < std::size(kind_names);
-            const std::string name = named ? kind_names[e.kind]
+                               e.kind < std::size(kddm::kind_names);
+            const std::string name = named ? kddm::kind_names[e.kind]
                                            : fmt::format("channel {} kind {}", e.channel, e.kind);
             return fmt::format("{:>12} node {} to node {}: {} set {} object {}:{} txn {} version "
                                "{} {}, {} bytes, operation {}\n",
