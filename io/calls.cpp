@@ -66,6 +66,8 @@ Result<Bytes> Calls::Impl::finish(Pending& call) {
     CallWait note(node.waits(), call);
     call.cell.long_wait = &note;
     call.owner = &sys::current_task();
+    // What waits for a task of the pool may have come before something slow.
+    while (!call.cell.ready() && serve_queued(handlers[call.kind].sort)) {}
     std::unique_lock lock(mutex);
     waiting.push_back(&call);
     for (;;) {

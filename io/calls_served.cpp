@@ -105,6 +105,7 @@ void Calls::Impl::arrived(NodeId from, const Header& header, Arrived bytes) {
         std::lock_guard lock(pool.mutex);
         if (!pool.stopping) {
             pool.requests.push_back(std::move(request));
+            pool.queued.store(pool.requests.size(), std::memory_order_relaxed);
             return pool.changed.notify_one();
         }
     }
@@ -142,6 +143,27 @@ void Calls::Impl::serve(const Request& request) {
                : Result<Bytes>(tl::unexpected(cancelled_here())));
 }
 
+bool Calls::Impl::serve_queued(Sort sort) {
+    for (const Sort one : {Sort::leaf, Sort::operation}) {
+        Pool& pool = pools[static_cast<std::size_t>(one)];
+        if ((one == Sort::operation && sort == Sort::leaf) ||
+            pool.queued.load(std::memory_order_relaxed) == 0)
+            continue;
+        std::unique_lock lock(pool.mutex);
+        const auto found = std::ranges::find_if(pool.requests, [&](const Request& request) {
+            return handlers[request.header.message.flags].pace == Pace::quick;
+        });
+        if (found == pool.requests.end() || pool.stopping) continue;
+        const Request request = std::move(*found);
+        pool.requests.erase(found);
+        pool.queued.store(pool.requests.size(), std::memory_order_relaxed);
+        lock.unlock();
+        serve(request);
+        return true;
+    }
+    return false;
+}
+
 void Calls::Impl::work(Pool& pool) {
     std::unique_lock lock(pool.mutex);
     for (;;) {
@@ -149,6 +171,7 @@ void Calls::Impl::work(Pool& pool) {
         if (pool.requests.empty()) return;
         const Request request = std::move(pool.requests.front());
         pool.requests.pop_front();
+        pool.queued.store(pool.requests.size(), std::memory_order_relaxed);
         const bool stopping = pool.stopping;
         lock.unlock();
         if (stopping)

@@ -70,6 +70,7 @@ struct Pool {
     sys::Mutex mutex;
     sys::Condition changed;
     std::deque<Request> requests;
+    std::atomic<std::size_t> queued{0};   // their number, for who looks without the mutex
     bool stopping = false;
     std::vector<std::unique_ptr<sys::Tasks::Handle>> tasks;
 };
@@ -144,6 +145,7 @@ struct Calls::Impl {
     void serve(const Request& request);
     bool hand_over(Request& request);                      // to a caller that waits
     void serve_all(std::vector<Request>& requests);
+    bool serve_queued(Sort sort);    // something quick that such a caller may do
 
     node::Node& node;
     const node::ChannelId channel;

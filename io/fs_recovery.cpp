@@ -147,6 +147,7 @@ Result<CheckReport> Core::run_check(bool repair, bool recovering) {
         std::lock_guard lock(check_mutex_);
         check_ = &check;
     }
+    calls_->drain();   // files that are closed are
     SSI_TRY(node_.barrier());
     auto report = check.run();
     Result<void> left = node_.barrier();
