@@ -36,6 +36,7 @@ class Part:
     ranks: int                      # 0: not an MPI program
     rows: tuple                     # what it measures, to skip it under --filter
     cores: int = 0                  # fewer than this many: said so and skipped
+    bound: bool = True              # a rank has one core; else all of them
     environment: dict = field(default_factory=dict)
     suffix: str = ""
     arguments: tuple = ()
@@ -123,17 +124,17 @@ def io_parts(_quick):
                  environment=little),
             Part(program("fs_metadata"), ranks, at(metadata) + PAIR_METADATA * pair, cores=ranks,
                  suffix=suffix)]
-    return parts + [Part(program("fs_stripes"), 1, tuple(IO_STRIPES)),
+    return parts + [Part(program("fs_stripes"), 1, tuple(IO_STRIPES), bound=False),
                     Part(program("fs_recovery"), 1, tuple(IO_RECOVERY))]
 
 
 PARTS = {"kddm": kddm_parts, "io": io_parts, "scale": scale_parts}
 
 
-def mpirun(ranks):
+def mpirun(ranks, bound=True):
     """Ranks pinned one per core where cores allow."""
     command = ["mpirun", "-n", str(ranks)]
-    if ranks <= CORES:
+    if ranks <= CORES and bound:
         command += ["--map-by", "core", "--bind-to", "core"]
     else:
         command += ["--oversubscribe", "--bind-to", "none"]
@@ -153,7 +154,7 @@ def run_once(part, arguments, directory):
     out = os.path.join(directory, "part.json")
     if os.path.exists(out):
         os.unlink(out)
-    command = mpirun(part.ranks) if part.ranks else []
+    command = mpirun(part.ranks, part.bound) if part.ranks else []
     for name, value in part.environment.items():
         if part.ranks:
             command += ["-x", f"{name}={value}"]

@@ -181,7 +181,13 @@ IO_PAIR = {
     "io/readdir_100k": counters(ns_per_entry=1000),
 }
 # A disk of 200 MB/s for each volume, emulated: 1 is as many times as fast as there are volumes.
-IO_STRIPES = {f"io/stripe_scaling/volumes:{n}": counters(of_linear=1 / 0.9) for n in (1, 2, 4)}
+# The floor is plain writes to such disks.
+IO_STRIPES = {}
+for n in (1, 2, 4):
+    stripes_floor = f"floor/stripe_scaling/volumes:{n}"
+    IO_STRIPES[stripes_floor] = REPORTED
+    IO_STRIPES[f"io/stripe_scaling/volumes:{n}"] = Target(
+        floor=stripes_floor, times=1 / 0.9, counters=(("of_linear", 1 / 0.9),))
 # A mount after a kill.
 IO_RECOVERY = {"io/recovery_100k": counters(seconds=5)}
 IO = {**IO_AT[""], **IO_AT["/ranks:2"], **IO_PAIR, **IO_STRIPES, **IO_RECOVERY}

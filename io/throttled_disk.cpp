@@ -11,13 +11,18 @@
 namespace ssi::io {
 namespace {
 
-class Throttled final : public Wrapping<Disk> {
+class Throttled final : public Wrapping<ThrottledDisk> {
 public:
     Throttled(Disk& below, const ThrottledDiskOptions& options)
         : Wrapping(below), options_(options),
           own_tasks_(options.tasks ? nullptr : sys::make_thread_tasks()),
           line_(options.tasks ? *options.tasks : *own_tasks_,
                 options.clock ? *options.clock : real_clock_) {}
+
+    Nanoseconds idle() const override {
+        std::lock_guard lock(mutex_);
+        return idle_ + idle_since(line_.now());
+    }
 
 private:
     Result<void> allow(const char*, const std::string&) override { return {}; }
@@ -28,12 +33,19 @@ private:
                                         static_cast<double>(options_.bytes_per_second));
     }
 
+    // With the lock; nothing before the first request.
+    Nanoseconds idle_since(Nanoseconds now) const {
+        if (free_at_ == std::numeric_limits<Nanoseconds>::min()) return 0;
+        return std::max<Nanoseconds>(now - free_at_, 0);
+    }
+
     const ThrottledDiskOptions options_;
     const RealClock real_clock_;
     const std::unique_ptr<sys::Tasks> own_tasks_;
-    sys::Mutex mutex_;
+    mutable sys::Mutex mutex_;
     // When the bytes taken so far have passed. A new disk has been idle for ever.
     Nanoseconds free_at_ = std::numeric_limits<Nanoseconds>::min();
+    Nanoseconds idle_ = 0;
     DelayLine line_;
 };
 
@@ -43,6 +55,7 @@ void Throttled::start(Shadow& shadow) {
     {
         std::lock_guard lock(mutex_);
         const Nanoseconds now = line_.now();
+        idle_ += idle_since(now);
         free_at_ = std::max(free_at_, now - time_of(options_.burst_bytes)) +
                    time_of(shadow.below.length);
         due = free_at_;
@@ -54,7 +67,7 @@ void Throttled::start(Shadow& shadow) {
 
 }  // namespace
 
-std::unique_ptr<Disk> make_throttled_disk(Disk& below, ThrottledDiskOptions options) {
+std::unique_ptr<ThrottledDisk> make_throttled_disk(Disk& below, ThrottledDiskOptions options) {
     return std::make_unique<Throttled>(below, options);
 }
 

@@ -38,7 +38,7 @@ T take(Result<T> result) {
 // A directory of this rank's own, removed at the end.
 class Directory {
 public:
-    // Below $SSI_BENCH_DIRECTORY, else where temporary files go.
+    // Below $BENCH_DIRECTORY, else where temporary files go.
     Directory() : Directory(chosen()) {}
     explicit Directory(const std::filesystem::path& parent)
         : path_((parent / "ssi-bench-XXXXXX").string()) {
@@ -54,7 +54,7 @@ public:
 
 private:
     static std::filesystem::path chosen() {
-        const char* const named = std::getenv("SSI_BENCH_DIRECTORY");
+        const char* const named = std::getenv("BENCH_DIRECTORY");
         return named ? std::filesystem::path(named) : std::filesystem::temp_directory_path();
     }
     std::string path_;

@@ -52,6 +52,31 @@ TEST(ThrottledDisk, takes_the_time_of_its_bandwidth) {
     EXPECT_LE(took, 100'001'000);
 }
 
+TEST(ThrottledDisk, tells_for_how_long_it_had_nothing_to_do) {
+    sys::FiberScheduler scheduler({});
+    sys::FiberTasks tasks(scheduler);
+    sys::SimClock clock(scheduler);
+    const auto below =
+        make_memory_disk({.scheduler = &scheduler, .least_latency = 0, .most_latency = 10});
+    scheduler.spawn(0, [&] {
+        const auto disk = make_throttled_disk(
+            *below, {.bytes_per_second = 4'096'000, .tasks = &tasks, .clock = &clock});
+        auto file = open_file(*disk, "a", OpenMode::create);
+        Pages pages(1, 1);
+        tasks.sleep_for(7'000'000);
+        EXPECT_EQ(disk->idle(), 0) << "before the first request";
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FINE(write(*disk, *file, pages.span(), 0));
+            if (i < 2) tasks.sleep_for(5'000'000);
+        }
+        EXPECT_GE(disk->idle(), 10'000'000);
+        EXPECT_LE(disk->idle(), 10'001'000);
+        tasks.sleep_for(5'000'000);
+        EXPECT_GE(disk->idle(), 15'000'000);
+    });
+    EXPECT_EQ(scheduler.run(), sys::FiberScheduler::Outcome::idle);
+}
+
 TEST(ThrottledDisk, takes_a_burst_at_once) {
     const Nanoseconds took =
         time_of(100, {.bytes_per_second = 4'096'000, .burst_bytes = 60 * block_bytes});

@@ -20,7 +20,13 @@ struct ThrottledDiskOptions {
     const Clock* clock = nullptr;       // null: the machine's
 };
 
+class ThrottledDisk : public Disk {
+public:
+    // For how long it had nothing to do, between requests: what a user of the disk has wasted.
+    virtual Nanoseconds idle() const = 0;
+};
+
 // What the options name, and `below`, outlive it.
-std::unique_ptr<Disk> make_throttled_disk(Disk& below, ThrottledDiskOptions options = {});
+std::unique_ptr<ThrottledDisk> make_throttled_disk(Disk& below, ThrottledDiskOptions options = {});
 
 }  // namespace ssi::io
