@@ -16,7 +16,10 @@ public:
     Checker(const LogCheckOptions& options, LogCheck& report)
         : options_(options), report_(report) {}
 
-    void segment(std::uint64_t generation, std::optional<std::uint64_t> end);
+    // `open`: its content may end before `end`; then the segment behind does not count.
+    void segment(std::uint64_t generation, std::optional<std::uint64_t> end, bool open = false);
+    bool ended_early() const { return ended_early_; }
+    void dropped(std::uint64_t generation);
     // Of the newest segment, when that was checked.
     void follower(std::uint64_t generation, const LogFiles& files);
     std::uint64_t all_bytes = 0;
@@ -26,7 +29,8 @@ private:
         report_.faults.push_back({facts_.file, byte, std::move(text)});
     }
     bool read_all(std::uint64_t generation);
-    void content(const SegmentHeader& header, std::optional<std::uint64_t> end);
+    void content(const SegmentHeader& header, std::span<const std::byte> segment,
+                 std::optional<std::uint64_t> end);
     void damaged(std::span<const std::byte> segment, std::uint64_t place, const std::string& text);
     void footer(const SegmentHeader& header, const std::optional<SegmentFooter>& footer);
 
@@ -39,6 +43,7 @@ private:
     std::vector<FoundRecord> found_;    // of this segment
     bool whole_ = true;
     bool followed_ = false;
+    bool ended_early_ = false;
     Sequence next_ = 1;
 };
 
@@ -82,8 +87,8 @@ void Checker::damaged(std::span<const std::byte> segment, std::uint64_t place,
     }
 }
 
-void Checker::content(const SegmentHeader& header, std::optional<std::uint64_t> end) {
-    const auto segment = buffer_.first(facts_.file_bytes);
+void Checker::content(const SegmentHeader& header, std::span<const std::byte> segment,
+                      std::optional<std::uint64_t> end) {
     SegmentHeader from = header;
     while (true) {
         const auto scan = scan_content(
@@ -136,7 +141,23 @@ void Checker::footer(const SegmentHeader& header, const std::optional<SegmentFoo
         fault(byte, "the footer's index is not that of the records");
 }
 
-void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end) {
+// Nothing of it counts: it must not call anything durable that is not there.
+void Checker::dropped(std::uint64_t generation) {
+    const std::string before = facts_.file;
+    if (!read_all(generation)) return;
+    ++report_.segments;
+    const HashKey key{report_.identity, generation, {}};
+    if (told_durable(buffer_.first(facts_.file_bytes), key, log_block_bytes, next_) >= next_)
+        report_.faults.push_back({before, content_end_,
+                                  fmt::format("batch {} was committed (segment {} says so) and is "
+                                              "damaged", next_, generation)});
+    else if (!report_.torn)
+        report_.torn = fmt::format("{}, byte {}: batch {} was not committed and is not there",
+                                   before, content_end_, next_);
+}
+
+void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end, bool open) {
+    ended_early_ = false;
     found_.clear();
     whole_ = true;
     followed_ = false;
@@ -169,9 +190,14 @@ void Checker::segment(std::uint64_t generation, std::optional<std::uint64_t> end
     }
     facts_.footer = found.has_value();
     followed_ = found && found->followed;
-    if (!end && found) end = found->end;
     if (options_.segment) options_.segment(facts_);
-    content(*header, end);
+    if (open && !(found && found->end == *end) && *end <= facts_.file_bytes) {
+        content(*header, bytes.first(*end), {});
+        ended_early_ = whole_ && content_end_ != *end;
+        return;
+    }
+    if (!end && found) end = found->end;
+    content(*header, bytes, end);
     footer(*header, found);
 }
 
@@ -225,9 +251,16 @@ Result<LogCheck> check_log(const LogCheckOptions& options) {
                                                    segment_name(live.generation))))
             checker.all_bytes += file->bytes;
     checker.all_bytes += newest.segment_bytes;
-    for (const LiveSegment& live : newest.live) checker.segment(live.generation, live.end);
-    checker.segment(newest.generation, {});
-    checker.follower(newest.generation, *files);
+    for (const LiveSegment& live : newest.live)
+        checker.segment(live.generation, live.end,
+                        newest.last_open && &live == &newest.live.back());
+    if (checker.ended_early()) {
+        checker.follower(newest.live.back().generation, *files);
+        checker.dropped(newest.generation);
+    } else {
+        checker.segment(newest.generation, {});
+        checker.follower(newest.generation, *files);
+    }
     return report;
 }
 

@@ -33,6 +33,7 @@ struct LogPlants {
     bool marks_ignored = false;     // the whole records of a torn batch are taken
     bool footers_trusted = false;   // a footer is taken without its hash
     bool order_ignored = false;     // the last write done counts for those before it
+    bool early_ends_ignored = false;  // a segment counts whatever is missing of the one before
     bool tombstones_dropped = false;  // compaction drops a remove while older records remain
 };
 
@@ -63,6 +64,7 @@ struct SegmentHeader {
     std::uint64_t segment_bytes = 0;   // of the file
     std::uint64_t header_bytes = 0;    // whole blocks; batches begin behind them
     std::vector<LiveSegment> live;     // ascending; without this one
+    bool last_open = false;            // the last of them may not be durable up to its end
 };
 
 std::uint64_t header_bytes_for(std::size_t live_segments);
@@ -152,6 +154,9 @@ using BatchVisitor = std::function<void(const BatchView& batch, std::uint64_t of
 ContentScan scan_content(std::span<const std::byte> segment, const SegmentHeader& header,
                          std::optional<std::uint64_t> end, const HashKey& key,
                          const BatchVisitor& visit);
+// The newest batch that batches behind `next`, in blocks from byte `from` on, call durable.
+Sequence told_durable(std::span<const std::byte> segment, const HashKey& key, std::uint64_t from,
+                      Sequence next);
 // Whether some block begins with a whole batch head of this key: the header was durable once.
 bool holds_batches(std::span<const std::byte> segment, const HashKey& key);
 

@@ -10,6 +10,7 @@ namespace ssi::io {
 namespace {
 
 constexpr std::uint64_t header_magic = 0x0067'6573'2d69'7373;   // "ssi-seg\0"
+constexpr std::uint32_t flag_last_open = 1;
 constexpr std::uint64_t max_header_bytes = 64 << 20;
 
 struct WireHeader {
@@ -23,7 +24,7 @@ struct WireHeader {
     std::uint64_t first_batch;
     std::uint64_t segment_bytes;
     std::uint32_t live_segments;
-    std::uint32_t zero;
+    std::uint32_t flags;
 };
 static_assert(sizeof(WireHeader) == 72);
 
@@ -52,7 +53,7 @@ void encode_header(const SegmentHeader& header, std::span<std::byte> out) {
                           .first_batch = header.first_batch,
                           .segment_bytes = header.segment_bytes,
                           .live_segments = static_cast<std::uint32_t>(header.live.size()),
-                          .zero = 0};
+                          .flags = header.last_open ? flag_last_open : 0};
     std::memcpy(out.data(), &wire, sizeof wire);
     std::byte* at = out.data() + sizeof wire;
     for (const LiveSegment& live : header.live) {
@@ -96,7 +97,8 @@ Result<SegmentHeader> decode_header(std::span<const std::byte> bytes) {
                          .first_batch = wire.first_batch,
                          .segment_bytes = wire.segment_bytes,
                          .header_bytes = *length,
-                         .live = {}};
+                         .live = {},
+                         .last_open = (wire.flags & flag_last_open) != 0};
     const HashKey key{header.identity, header.generation, {}};
     Hash128 hash;
     std::memcpy(&hash, bytes.data() + *length - sizeof hash, sizeof hash);
@@ -118,6 +120,9 @@ Result<SegmentHeader> decode_header(std::span<const std::byte> bytes) {
         before = wire.generation - entry.back;
         header.live.push_back({before, std::uint64_t{entry.end} * 8});
     }
+    if (wire.flags > flag_last_open || (header.last_open && header.live.empty()))
+        return fail(Errc::io, fmt::format("header with flags {:#x} and {} segments", wire.flags,
+                                          wire.live_segments));
     return header;
 }
 

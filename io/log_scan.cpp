@@ -133,6 +133,11 @@ ContentScan scan_content(std::span<const std::byte> segment, const SegmentHeader
     return scan;
 }
 
+Sequence told_durable(std::span<const std::byte> segment, const HashKey& key, std::uint64_t from,
+                      Sequence next) {
+    return later_batches(segment, key, from, next).durable;
+}
+
 bool holds_batches(std::span<const std::byte> segment, const HashKey& key) {
     for (std::uint64_t at = log_block_bytes; at + batch_head_bytes <= segment.size();
          at += log_block_bytes)

@@ -169,7 +169,7 @@ Result<std::uint64_t> ObjectLog::Impl::compact_all(unsigned most_live_percent,
 }
 
 Result<bool> ObjectLog::Impl::make_space() {
-    SSI_TRY(log->commit_all());   // only what is written can be compacted
+    SSI_TRY(log->settle());   // only what is complete can be compacted
     // Copies and the new segment take two from the reserve: less than that is nothing won.
     const std::uint64_t enough = 3 * options.log.segment_bytes;
     bool waited = false;

@@ -104,8 +104,8 @@ void SegmentLog::Impl::begin_segment(std::size_t spare, std::uint64_t bytes) {
     group->segment = segment;
     group->start = segment->header_bytes;
     group->begins = true;
-    group->seals = head ? head : found_head;
-    if (group->seals && group->seals->followed) group->seals = nullptr;
+    group->before = head ? head : found_head;
+    if (group->before && group->before->followed) group->before = nullptr;
     group->spare = std::move(spares[spare]);
     spares.erase(spares.begin() + static_cast<std::ptrdiff_t>(spare));
     segments.emplace(segment->generation, segment);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Beginning a segment: the one before is durable and gets its footer, a spare file becomes the new
-// one, its header lists what the log consists of. The file has its name, durably, before the last
-// writes of the segment before are done; footer and header go to the disk together.
+// Beginning a segment: a spare file becomes the new one, its header lists what the log consists of.
+// The file has its name and its header, durably, while the last writes of the segment before are
+// under way, so that the disk does not wait for that. That one gets its footer when it is durable.
 #include <fmt/format.h>
 
-#include <array>
+#include <utility>
 
 #include "disk_parts.hpp"
 #include "segment_state.hpp"
@@ -52,7 +52,16 @@ Result<void> SegmentLog::Impl::name_file(Lock& lock, Group& group) {
     return worked;
 }
 
-// The segment before gets its footer, this one its header, both durably. Nothing is in flight.
+// All but the last one before it is durable, or can be made so at once. When nothing is in flight,
+// and the disk has nothing else to do, the last one is, too.
+bool SegmentLog::Impl::may_begin(const Group& group) const {
+    if (syncing || sealing) return false;
+    if (in_flight.empty()) return true;
+    return group.before && in_flight.front()->segment == group.before;
+}
+
+// This segment gets its header, those before that are durable their footers, all durably. What the
+// disk still writes is of the one just before: the header says so.
 Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     Segment& segment = *group.segment;
     SegmentHeader header{options.identity, segment.generation, segment.first_batch,
@@ -65,8 +74,15 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
         else
             header.live.push_back({generation, other->end});
     }
-    if (group.seals) ++group.seals->users;
-    const bool must_sync = group.seals && group.seals->unsynced;
+    header.last_open = !in_flight.empty();
+    std::vector<SegmentPtr> sealed, to_sync;
+    if (open_before) sealed.push_back(open_before);
+    if (group.before && !header.last_open) sealed.push_back(group.before);
+    for (const SegmentPtr& one : sealed) {
+        ++one->users;
+        if (std::exchange(one->unsynced, false)) to_sync.push_back(one);
+    }
+    const Sequence all = header.last_open ? group.before->first_batch - 1 : written;
     lock.unlock();
 
     BlockBuffer bytes(segment.header_bytes);
@@ -77,27 +93,45 @@ Result<void> SegmentLog::Impl::begin(Lock& lock, Group& group) {
     write.memory = bytes.data();
     write.length = segment.header_bytes;
     const auto work = [&]() -> Result<void> {
-        if (must_sync) SSI_TRY(sync(*options.disk, *group.seals->file));
-        return seal(group.seals.get(), &write);
+        for (const SegmentPtr& one : to_sync) SSI_TRY(sync(*options.disk, *one->file));
+        return seal(sealed, true, &write);
     };
     auto worked = work();
 
     lock.lock();
-    if (group.seals) --group.seals->users;
+    for (const SegmentPtr& one : sealed) --one->users;
     if (!worked) return worked;
-    if (must_sync) {
-        group.seals->unsynced = false;
-        durable = written;
-    }
+    if (!to_sync.empty()) durable = std::max(durable, all);
     segment.file = std::move(group.file);
     segment.begun = true;
+    open_before = header.last_open ? group.before : nullptr;
     for (auto& [generation, other] : segments)
-        if (generation < segment.generation) other->complete = true;
+        if (generation < segment.generation && other != open_before) other->complete = true;
     ++statistics.segments_begun;
     if (group.spare.reused) ++statistics.segments_reused;
     statistics.written_bytes += segment.header_bytes;
     release(lock, gone);
     return {};
+}
+
+bool SegmentLog::Impl::can_seal_before() const {
+    return open_before && !failure && !beginning && !sealing && !open_before->unsynced &&
+           durable >= open_before->last_batch;
+}
+
+void SegmentLog::Impl::seal_before(Lock& lock) {
+    const SegmentPtr segment = open_before;
+    sealing = true;
+    ++segment->users;
+    lock.unlock();
+    auto sealed = seal({&segment, 1}, true, nullptr);
+    lock.lock();
+    --segment->users;
+    sealing = false;
+    if (!sealed) return fail_for_good(std::move(sealed).error());
+    segment->complete = true;
+    open_before = nullptr;
+    changed.notify_all();
 }
 
 // The footer. Durable, so that recovery is as quick after a power cut; nothing else relies on it.
@@ -149,16 +183,19 @@ Result<void> SegmentLog::Impl::mark_followed(const Segment& segment, Seal& seal)
     return {};
 }
 
-// Without the lock. The footer of a segment whose content is durable, and the header of the one
-// that follows. Either may be null.
-Result<void> SegmentLog::Impl::seal(Segment* segment, DiskRequest* header) {
-    Seal seal;
+// Without the lock. The footers of segments whose content is durable, and the header of the one
+// that follows, which may be null.
+Result<void> SegmentLog::Impl::seal(std::span<const SegmentPtr> sealed, bool followed,
+                                    DiskRequest* header) {
+    std::vector<Seal> seals(sealed.size());
     std::vector<DiskRequest*> writes;
-    if (segment && segment->recovered)
-        SSI_TRY(mark_followed(*segment, seal));
-    else if (segment)
-        make_footer(*segment, header != nullptr, seal);
-    if (segment) writes.push_back(&seal.write);
+    for (std::size_t i = 0; i < sealed.size(); ++i) {
+        if (sealed[i]->recovered)
+            SSI_TRY(mark_followed(*sealed[i], seals[i]));
+        else
+            make_footer(*sealed[i], followed, seals[i]);
+        writes.push_back(&seals[i].write);
+    }
     if (header) writes.push_back(header);
     for (DiskRequest* write : writes) {
         write->kind = DiskRequest::Kind::write;
@@ -167,12 +204,14 @@ Result<void> SegmentLog::Impl::seal(Segment* segment, DiskRequest* header) {
     options.disk->submit(writes);
     for (DiskRequest* write : writes) options.disk->wait(*write);
     for (DiskRequest* write : writes) SSI_TRY(outcome_of(*options.disk, *write, "write"));
-    if (!segment) return {};
-    if (seal.file_bytes < segment->file_bytes)
-        SSI_TRY(segment->file->truncate(seal.file_bytes));
-    std::lock_guard lock(mutex);
-    segment->file_bytes = seal.file_bytes;
-    statistics.written_bytes += seal.write.length;
+    for (std::size_t i = 0; i < sealed.size(); ++i) {
+        Segment& segment = *sealed[i];
+        if (seals[i].file_bytes < segment.file_bytes)
+            SSI_TRY(segment.file->truncate(seals[i].file_bytes));
+        std::lock_guard lock(mutex);
+        segment.file_bytes = seals[i].file_bytes;
+        statistics.written_bytes += seals[i].write.length;
+    }
     return {};
 }
 

@@ -14,19 +14,28 @@ bool SegmentLog::Impl::wants_spare() const {
            file_bytes() + options.segment_bytes <= options.limit_bytes;
 }
 
+// There is a part of a long write, which goes when the disk has nothing else to do.
+bool SegmentLog::Impl::waits_for_disk() const {
+    return !failure && !in_flight.empty() && in_flight.front()->submitted && !pending.empty() &&
+           is_long(*pending.front());
+}
+
 void SegmentLog::Impl::call_behind() {
     if (!task || called || !has_behind()) return;
     called = true;
     behind.notify_one();
 }
 
-// Groups that are as long as they get, or a segment to begin.
+// Groups that are as long as they get, or for which the disk waits, or a segment to begin.
 bool SegmentLog::Impl::has_groups() const {
-    return !failure && !pending.empty() && (pending.size() > 1 || pending.front()->begins);
+    if (failure || pending.empty()) return false;
+    const Group& next = *pending.front();
+    return pending.size() > 1 || next.begins || (in_flight.empty() && is_long(next));
 }
 
 bool SegmentLog::Impl::has_behind() const {
-    return has_groups() || (!failure && (asked > durable || wants_spare()));
+    return has_groups() || waits_for_disk() ||
+           (!failure && (asked > durable || can_seal_before() || wants_spare()));
 }
 
 void SegmentLog::Impl::write_behind() {
@@ -42,8 +51,12 @@ void SegmentLog::Impl::write_behind() {
                 await_oldest(lock);
             else
                 changed.wait(mutex);
+        } else if (waits_for_disk()) {
+            await_oldest(lock);
         } else if (asked > durable) {
             step(lock, asked);
+        } else if (can_seal_before()) {
+            seal_before(lock);
         } else if (!wants_spare()) {
             behind.wait(mutex);
         } else if (auto made = make_spare(lock, options.segment_bytes); !made) {

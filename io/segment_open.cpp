@@ -52,19 +52,63 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
     SSI_TRY(options.disk->sync_directory(options.directory));
     auto map = map_log(*options.disk, options.directory, files, options.identity, plants);
     if (!map) return tl::unexpected<Failure>(std::move(map).error());
-    for (const LiveSegment& live : map->newest.live)
-        SSI_TRY(recover_segment(live.generation, live.end, visit));
-    SSI_TRY(recover_segment(map->newest.generation, {}, visit));
-    found_head = segments.rbegin()->second;
+    const SegmentHeader& newest = map->newest;
+    for (const LiveSegment& live : newest.live) {
+        const bool open = newest.last_open && &live == &newest.live.back();
+        SSI_TRY(recover_segment(live.generation, {live.end, open}, visit));
+    }
+    found_head = segments.empty() ? nullptr : segments.rbegin()->second;
+    const bool early = newest.last_open && found_head->end != newest.live.back().end;
+    if (early && !plants.early_ends_ignored) {
+        SSI_TRY(drop_newest(newest));
+    } else {
+        SSI_TRY(recover_segment(newest.generation, {}, visit));
+        found_head = segments.rbegin()->second;
+    }
     SSI_TRY(check_follower(found_head->generation, found_head->followed, files, found_head->path,
                            options.disk->name()));
     recovered.last_batch = next_batch - 1;
     written = durable = recovered.last_batch;
+    return take_free_files(files, *map);
+}
+
+// The segment before ends early: the newest has nothing that counts. Its header does, until a newer
+// one is durable: what was freed before it was written may be gone.
+Result<void> SegmentLog::Impl::drop_newest(const SegmentHeader& newest) {
+    auto segment = std::make_shared<Segment>();
+    segment->generation = newest.generation;
+    segment->path = path_of(segment_name(newest.generation));
+    const auto file = open_segment(*options.disk, segment->path);
+    if (!file) return tl::unexpected<Failure>(file.error());
+    auto bytes = read_bytes(*options.disk, *file->file, 0, file->bytes);
+    if (!bytes) return tl::unexpected<Failure>(bytes.error());
+    const Sequence told = told_durable(bytes->first(file->bytes), key(newest.generation),
+                                       newest.header_bytes, next_batch);
+    if (told >= next_batch)
+        return tl::unexpected(log_failure(
+            {Errc::io, 0, no_node,
+             fmt::format("batch {} was committed (segment {} says so) and is damaged", next_batch,
+                         newest.generation)},
+            fmt::format("{} of {}", found_head->path, options.disk->name()), found_head->end));
+    if (!recovered.torn)
+        recovered.torn = fmt::format("{}, byte {}: batch {} was not committed and is not there",
+                                     found_head->path, found_head->end, next_batch);
+    segment->file_bytes = file->bytes;
+    segment->header_bytes = segment->end = newest.header_bytes;
+    segment->first_batch = next_batch;
+    segment->last_batch = next_batch - 1;
+    segment->begun = segment->complete = segment->recovered = segment->freed = true;
+    segments.emplace(newest.generation, std::move(segment));
+    ++recovered.dropped_segments;
+    return {};
+}
+
+Result<void> SegmentLog::Impl::take_free_files(const LogFiles& files, const LogMap& map) {
     // Files that are no part of the log. Those that fit become room again.
     // A file behind the newest segment stays until another one is, as a footer may tell of it.
     std::vector<std::string> paths;
-    for (const std::uint64_t generation : map->free) paths.push_back(segment_name(generation));
-    for (const std::uint64_t generation : map->not_begun)
+    for (const std::uint64_t generation : map.free) paths.push_back(segment_name(generation));
+    for (const std::uint64_t generation : map.not_begun)
         paths.push_back(segment_name(generation));
     for (const std::uint64_t number : files.spares) paths.push_back(spare_name(number));
     for (const std::string& name : paths) {
@@ -93,8 +137,7 @@ Result<void> SegmentLog::Impl::recover(const LogFiles& files, const RecordVisito
 // The records of a segment: by its footer if that lists them, else by reading all of it.
 Result<void> SegmentLog::Impl::replay(Segment& segment, const SegmentFile& file,
                                       const SegmentHeader& header, const SegmentFooter* footer,
-                                      std::optional<std::uint64_t> end,
-                                      const RecordVisitor& visit) {
+                                      KnownEnd known, const RecordVisitor& visit) {
     if (footer && footer->has_index) {
         for (const FoundRecord& found : footer->index) visit(found);
         recovered.records += footer->index.size();
@@ -105,7 +148,11 @@ Result<void> SegmentLog::Impl::replay(Segment& segment, const SegmentFile& file,
     const std::string name = fmt::format("{} of {}", segment.path, options.disk->name());
     auto bytes = read_bytes(*options.disk, *file.file, 0, file.bytes);
     if (!bytes) return tl::unexpected(log_failure(bytes.error(), name));
-    const auto scan = scan_content(bytes->first(file.bytes), header, end, key(segment.generation),
+    // Where it may end early nothing was promised behind what is whole.
+    const bool early = known.open && *known.end <= file.bytes;
+    const auto content = bytes->first(early ? *known.end : file.bytes);
+    const auto scan = scan_content(content, header, early ? std::nullopt : known.end,
+                                   key(segment.generation),
                                    [&](const BatchView& batch, std::uint64_t offset) {
                                        for (const FoundRecord& found : found_in(batch, offset))
                                            visit(found);
@@ -123,9 +170,8 @@ Result<void> SegmentLog::Impl::replay(Segment& segment, const SegmentFile& file,
     return {};
 }
 
-// `end`: of the content, for all but the newest.
-Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
-                                               std::optional<std::uint64_t> end,
+// `known`: of the content, for all but the newest.
+Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation, KnownEnd known,
                                                const RecordVisitor& visit) {
     auto segment = std::make_shared<Segment>();
     segment->generation = generation;
@@ -140,7 +186,7 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
                    "the log has this segment, but its file is not there"});
     if (!file) return tl::unexpected<Failure>(file.error());
     // Before anything builds on what is read: with only the process dead, it may be in a cache yet.
-    if (!end) SSI_TRY(sync(*options.disk, *file->file));
+    if (!known.end || known.open) SSI_TRY(sync(*options.disk, *file->file));
     auto header = read_header(*options.disk, *file);
     if (header && header->generation != generation)
         header = fail(Errc::io, fmt::format("the header is that of generation {}",
@@ -164,17 +210,18 @@ Result<void> SegmentLog::Impl::recover_segment(std::uint64_t generation,
     const auto footer = read_footer(*options.disk, *file->file, file->bytes,
                                     key(generation));
     if (!footer && footer.error().sys_errno != 0) return at(footer.error());
-    const bool usable = footer && *footer && (!end || (*footer)->end == *end) &&
-                        (*footer)->first_batch == header->first_batch;
-    if (usable) end = (*footer)->end;
+    const bool ours = footer && *footer && (*footer)->first_batch == header->first_batch;
+    const bool usable = ours && (!known.end || (*footer)->end == *known.end);
     segment->recovered = true;
-    segment->followed = usable && (*footer)->followed;
+    // Also by the footer of one that recovery found to end early.
+    segment->followed = (usable || (ours && known.open)) && (*footer)->followed;
+    if (usable) known = {(*footer)->end, false};
     if (!usable && (!footer || *footer))
         recovered.bad_footers.push_back(segment->path + ": " +
                                         (footer ? "it is not of this segment's content"
                                                 : footer.error().text));
     ++recovered.segments;
-    SSI_TRY(replay(*segment, *file, *header, usable ? &**footer : nullptr, end, visit));
+    SSI_TRY(replay(*segment, *file, *header, usable ? &**footer : nullptr, known, visit));
     next_batch = segment->last_batch + 1;
     segments.emplace(generation, std::move(segment));
     return {};

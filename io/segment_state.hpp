@@ -26,7 +26,7 @@ struct Segment {
     Sequence first_batch = 0;
     Sequence last_batch = 0;
     bool begun = false;                // its header is durable
-    bool complete = false;             // a later header is durable
+    bool complete = false;             // a later header is durable, and so is all of it: sealed
     bool freed = false;
     bool recovered = false;            // found by open
     bool followed = false;             // its footer says that a later segment's file is there
@@ -53,8 +53,8 @@ struct Group {
     BlockBuffer bytes;
     std::uint64_t used = 0;
     Sequence last = 0;                 // 0: no batch, only a new segment
-    bool begins = false;               // the segment: header first, the one before is sealed
-    SegmentPtr seals;                  // may be null
+    bool begins = false;               // the segment: header first
+    SegmentPtr before;                 // the newest until then, to be sealed; may be null
     Spare spare;                       // what the segment is made of
     std::unique_ptr<DiskFile> file;    // `spare` by the segment's name, durably; then its own
     bool submitted = false;            // `write` is under way, or done: it may be waited for
@@ -81,6 +81,7 @@ struct SegmentLog::Impl {
     std::vector<SegmentPtr> zombies;   // released, still being read
     SegmentPtr head;                   // the newest; null until the first append after open
     SegmentPtr found_head;             // the newest that open found
+    SegmentPtr open_before;            // followed by a header, not yet sealed: one at most
     std::deque<GroupPtr> pending;
     std::deque<GroupPtr> in_flight;    // in order; the disk has them, buffers unchanged
     std::vector<BlockBuffer> buffers;  // for the next groups
@@ -96,7 +97,8 @@ struct SegmentLog::Impl {
     Sequence asked = 0;                // that the background task is to make durable
     bool writing = false;              // somebody gives groups to the disk, or begins a segment
     bool beginning = false;            // the latter
-    bool syncing = false;              // somebody syncs the newest segment
+    bool syncing = false;              // somebody syncs the newest segments
+    bool sealing = false;              // somebody seals `open_before`
     sys::Condition behind;             // there is something for the background task
     bool stopping = false;             // it ends
     bool called = false;               // it will look again
@@ -148,18 +150,21 @@ struct SegmentLog::Impl {
     Result<void> drive(Lock& lock, Sequence batch, const std::function<bool()>& done);
     Result<void> drive_durable(Lock& lock, Sequence batch);
     void step(Lock& lock, Sequence batch);
+    bool is_long(const Group& group) const;
     bool can_submit(bool partial) const;
     void submit(Lock& lock, bool partial);
     std::vector<DiskRequest*> take_groups(bool partial);
     void await_oldest(Lock& lock);
     void reap();
     void sync_written(Lock& lock);
+    std::vector<SegmentPtr> unsynced() const;
     void await_all(Lock& lock);        // also after a failure: their memory is in use
     void fail_for_good(Failure cause);
     // In the background (segment_behind.cpp).
     bool has_groups() const;
     void call_behind();                // after appending
     bool has_behind() const;
+    bool waits_for_disk() const;
     bool wants_spare() const;
     void write_behind();
     void stop_behind();
@@ -167,6 +172,7 @@ struct SegmentLog::Impl {
     void begin_front(Lock& lock);
     Result<void> name_file(Lock& lock, Group& group);
     Result<void> begin(Lock& lock, Group& group);
+    bool may_begin(const Group& group) const;
     // A footer that goes to the disk.
     struct Seal {
         std::unique_ptr<DiskFile> file;           // of a segment that open found
@@ -176,7 +182,9 @@ struct SegmentLog::Impl {
     };
     void make_footer(Segment& segment, bool followed, Seal& seal);
     Result<void> mark_followed(const Segment& segment, Seal& seal);
-    Result<void> seal(Segment* segment, DiskRequest* header);
+    Result<void> seal(std::span<const SegmentPtr> sealed, bool followed, DiskRequest* header);
+    bool can_seal_before() const;
+    void seal_before(Lock& lock);
     void release(Lock& lock, const std::vector<SegmentPtr>& gone);
 
     // reading (segment_read.cpp)
@@ -199,11 +207,17 @@ struct SegmentLog::Impl {
     Result<void> take_lock();
     Result<void> create();
     Result<void> recover(const LogFiles& files, const RecordVisitor& visit);
-    Result<void> recover_segment(std::uint64_t generation, std::optional<std::uint64_t> end,
+    // Where the content of a segment ends, if that is known; `open`: there, or before.
+    struct KnownEnd {
+        std::optional<std::uint64_t> end;
+        bool open = false;
+    };
+    Result<void> recover_segment(std::uint64_t generation, KnownEnd known,
                                  const RecordVisitor& visit);
     Result<void> replay(Segment& segment, const SegmentFile& file, const SegmentHeader& header,
-                        const SegmentFooter* footer, std::optional<std::uint64_t> end,
-                        const RecordVisitor& visit);
+                        const SegmentFooter* footer, KnownEnd known, const RecordVisitor& visit);
+    Result<void> drop_newest(const SegmentHeader& newest);
+    Result<void> take_free_files(const LogFiles& files, const LogMap& map);
 };
 
 }  // namespace ssi::io

@@ -3,8 +3,8 @@
 // way, done in any order, and counted as written in the order of the log. Whoever waits for the
 // oldest reaps for all. Those of one segment may become durable in any order: a crash may then
 // leave any of them, and recovery takes the batches up to the first that is not there, as a batch
-// knows what was durable when it was made. A segment begins when all of the one before is durable,
-// so what a crash leaves is a prefix.
+// knows what was durable when it was made. A segment begins when all of the one before the last is
+// durable: its header tells that the last one may end early, and then nothing of it counts.
 #include <fmt/format.h>
 
 #include "disk_parts.hpp"
@@ -46,21 +46,26 @@ void SegmentLog::Impl::step(Lock& lock, Sequence batch) {
     changed.wait(mutex);
 }
 
+// Whether it is worth a write while the disk has nothing to do, though more may come.
+bool SegmentLog::Impl::is_long(const Group& group) const {
+    return group.used >= options.write_behind_bytes / 4;
+}
+
 // Whether the first pending group may go to the disk now. `partial`: also one that batches may
 // still join. Those gather while the disk makes others durable: one flush then serves them all.
 bool SegmentLog::Impl::can_submit(bool partial) const {
     if (pending.empty() || failure) return false;
     const Group& next = *pending.front();
-    if (next.begins) return !next.file || (in_flight.empty() && !syncing);
+    if (next.begins) return !next.file || may_begin(next);
     if (in_flight.size() >= most_in_flight) return false;
-    if (pending.size() > 1) return true;
+    if (pending.size() > 1 || (in_flight.empty() && is_long(next))) return true;
     return partial && !syncing && std::ranges::none_of(in_flight, [](const GroupPtr& group) {
                return group->write.durable;
            });
 }
 
 // From pending to in flight: as many as may go. The first durably when that is awaited and nothing
-// else of the segment has to be made so.
+// before it has to be made so.
 std::vector<DiskRequest*> SegmentLog::Impl::take_groups(bool partial) {
     std::vector<DiskRequest*> requests;
     while (can_submit(partial) && !pending.front()->begins) {
@@ -72,7 +77,7 @@ std::vector<DiskRequest*> SegmentLog::Impl::take_groups(bool partial) {
         DiskRequest& write = group->write;
         write.kind = DiskRequest::Kind::write;
         write.durable = wanted > durable && in_flight.empty() && pending.empty() &&
-                        !segment.unsynced && !syncing;
+                        unsynced().empty() && !syncing;
         write.file = segment.file.get();
         write.place = group->start;
         write.memory = group->bytes.data();
@@ -139,22 +144,40 @@ void SegmentLog::Impl::reap() {
     }
 }
 
-// What was written to the newest segment that was. Others are written meanwhile.
+// The newest one or two.
+std::vector<SegmentPtr> SegmentLog::Impl::unsynced() const {
+    std::vector<SegmentPtr> out;
+    for (auto at = segments.rbegin(); at != segments.rend() && !at->second->complete; ++at)
+        if (at->second->unsynced) out.push_back(at->second);
+    return out;
+}
+
+// What was written. More is written meanwhile.
 void SegmentLog::Impl::sync_written(Lock& lock) {
-    auto newest = segments.rbegin();
-    while (newest != segments.rend() && !newest->second->unsynced) ++newest;
-    SSI_ASSERT(newest != segments.rend(), "what is written and not durable is in some segment");
-    const SegmentPtr segment = newest->second;
+    const std::vector<SegmentPtr> segments = unsynced();
+    SSI_ASSERT(!segments.empty(), "what is written and not durable is in some segment");
     const Sequence all = written;
     syncing = true;
-    ++segment->users;
+    std::vector<DiskRequest> requests(segments.size());
+    std::vector<DiskRequest*> batch;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        ++segments[i]->users;
+        segments[i]->unsynced = false;   // until another write is done
+        requests[i].kind = DiskRequest::Kind::sync;
+        requests[i].file = segments[i]->file.get();
+        batch.push_back(&requests[i]);
+    }
     lock.unlock();
-    auto synced = sync(*options.disk, *segment->file);
+    options.disk->submit(batch);
+    Result<void> synced;
+    for (DiskRequest& one : requests) options.disk->wait(one);
+    for (DiskRequest& one : requests)
+        if (auto done = outcome_of(*options.disk, one, "sync"); !done && synced)
+            synced = std::move(done);
     lock.lock();
-    --segment->users;
+    for (const SegmentPtr& segment : segments) --segment->users;
     syncing = false;
     if (synced) {
-        segment->unsynced = written != all;
         durable = std::max(durable, all);
         changed.notify_all();
     } else {
@@ -164,7 +187,7 @@ void SegmentLog::Impl::sync_written(Lock& lock) {
 
 // Also after a failure: the disk still reads their memory.
 void SegmentLog::Impl::await_all(Lock& lock) {
-    while (writing || syncing) changed.wait(mutex);
+    while (writing || syncing || sealing) changed.wait(mutex);
     const std::deque<GroupPtr> groups = in_flight;
     lock.unlock();
     for (const GroupPtr& group : groups)
@@ -184,6 +207,16 @@ Result<void> SegmentLog::commit(Sequence batch) {
 
 Result<void> SegmentLog::commit_all() { return commit(last()); }
 
+Result<void> SegmentLog::settle() {
+    SSI_TRY(commit_all());
+    Impl& log = *impl_;
+    Impl::Lock lock(log.mutex);
+    while (log.sealing) log.changed.wait(log.mutex);
+    if (log.can_seal_before()) log.seal_before(lock);
+    if (log.failure) return log.refused();
+    return {};
+}
+
 Result<void> SegmentLog::close() {
     Impl& log = *impl_;
     log.stop_behind();
@@ -197,11 +230,13 @@ Result<void> SegmentLog::close() {
     });
     log.await_all(lock);
     SSI_TRY(driven);
+    if (log.can_seal_before()) log.seal_before(lock);
+    if (log.failure) return tl::unexpected(*log.failure);
     if (!log.head || !log.head->begun) return {};
     const SegmentPtr head = log.head;
     log.writing = true;
     lock.unlock();
-    auto sealed = log.seal(head.get(), nullptr);
+    auto sealed = log.seal({&head, 1}, false, nullptr);
     lock.lock();
     log.writing = false;
     if (!sealed && !log.failure) log.failure = sealed.error();

@@ -237,6 +237,7 @@ struct World {
     bool background = false;
     const LogPlants* plants = nullptr;
     std::uint64_t* most_under_way = nullptr;   // at least, in some life
+    std::uint64_t* dropped_segments = nullptr; // in all lives
 };
 
 // Several lives: each ends by a cut after a random call of the disk, be it in recovery, in the work
@@ -275,6 +276,8 @@ std::string lives(std::uint64_t seed, const World& world) {
             if (!log) return fmt::format("life {}: {}", life, log.error().to_string());
             if (const std::string wrong = check(**log, history); !wrong.empty())
                 return fmt::format("life {}: {}", life, wrong);
+            if (world.dropped_segments)
+                *world.dropped_segments += (*log)->recovery().dropped_segments;
             std::vector<std::unique_ptr<sys::Tasks::Handle>> running;
             for (unsigned t = 0; t < world.workers; ++t)
                 running.push_back(world.tasks.spawn("worker", [&, t, work_seed = random.next()] {
@@ -300,7 +303,8 @@ std::string on_threads(std::uint64_t seed, const LogPlants* plants = nullptr) {
 }
 
 std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr,
-                      std::uint64_t* most_under_way = nullptr) {
+                      std::uint64_t* most_under_way = nullptr,
+                      std::uint64_t* dropped_segments = nullptr) {
     sys::FiberScheduler::Options options;
     options.seed = seed;
     options.preempt_every = seed % 3 == 0 ? 50 : 0;
@@ -309,7 +313,8 @@ std::string on_fibers(std::uint64_t seed, const LogPlants* plants = nullptr,
     sys::FiberTasks tasks(scheduler);
     std::string verdict = "it hangs";
     scheduler.spawn(0, [&] {
-        verdict = lives(seed, {tasks, &scheduler, 4, seed % 2 == 0, plants, most_under_way});
+        verdict = lives(seed, {tasks, &scheduler, 4, seed % 2 == 0, plants, most_under_way,
+                               dropped_segments});
     });
     scheduler.run();
     if (verdict == "it hangs") verdict += ": " + scheduler.describe_parked(5);
@@ -326,12 +331,13 @@ std::uint64_t seeds(std::uint64_t usual) {
 }
 
 TEST(LogCrash, loses_nothing_that_was_committed_on_fibers) {
-    std::uint64_t most_under_way = 0;
+    std::uint64_t most_under_way = 0, dropped_segments = 0;
     for (std::uint64_t seed = 1; seed <= seeds(300); ++seed) {
-        const std::string wrong = on_fibers(seed, nullptr, &most_under_way);
+        const std::string wrong = on_fibers(seed, nullptr, &most_under_way, &dropped_segments);
         ASSERT_EQ(wrong, "") << "seed " << seed;
     }
     EXPECT_GE(most_under_way, 5u) << "the cuts met few writes at a time";
+    EXPECT_GE(dropped_segments, 3u) << "few cuts came between a header and the end before it";
 }
 
 TEST(LogCrash, loses_nothing_that_was_committed_on_threads) {
@@ -352,6 +358,14 @@ TEST(LogCrash, finds_a_commit_mark_that_is_ignored) {
 
 TEST(LogCrash, finds_a_write_that_counts_for_those_before_it) {
     const LogPlants plants{.order_ignored = true};
+    std::string wrong;
+    for (std::uint64_t seed = 1; seed <= 300 && wrong.empty(); ++seed)
+        wrong = on_fibers(seed, &plants);
+    EXPECT_NE(wrong, "");
+}
+
+TEST(LogCrash, finds_a_segment_that_counts_though_the_one_before_ends_early) {
+    const LogPlants plants{.early_ends_ignored = true};
     std::string wrong;
     for (std::uint64_t seed = 1; seed <= 300 && wrong.empty(); ++seed)
         wrong = on_fibers(seed, &plants);

@@ -76,6 +76,7 @@ struct SegmentInfo {
 struct LogRecovery {
     std::uint64_t segments = 0;
     std::uint64_t segments_scanned = 0;  // read whole; the others had footers
+    std::uint64_t dropped_segments = 0;  // behind a torn one: 1 at most
     std::uint64_t batches = 0;           // in those that were scanned
     std::uint64_t records = 0;
     Sequence last_batch = 0;
@@ -119,6 +120,8 @@ public:
     // Until the batch, and so all before it, is durable.
     Result<void> commit(Sequence batch);
     Result<void> commit_all();
+    // The same, and all segments but the newest are complete.
+    Result<void> settle();
     // With tasks: one of them begins to make it durable; nobody waits here. Of several logs, this
     // first and then commit() has their disks work at once.
     void start_commit(Sequence batch);
