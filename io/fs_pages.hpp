@@ -31,6 +31,7 @@ struct Stream {
     std::uint64_t ahead = 0;          // pages below are read or asked for
     std::uint64_t window = 0;         // pages; how far ahead of the reader to ask
     std::uint64_t next_write = 0;
+    std::uint64_t behind = 0;         // pages below were given to the logs, or are left to a sync
     std::uint64_t end = UINT64_MAX;   // of the file, as far as its user knows: no read-ahead behind
 };
 

@@ -79,8 +79,10 @@ Result<void> Pages::Impl::write_back(FileKey file, std::span<const PageRange> ra
 }
 
 Result<void> Pages::Impl::sync(FileKey file) {
+    end_behind(file);
     const auto ranges = written.take(file);
     if (!ranges) return {};
+    note_sync(*ranges);
     auto done = write_back(file, *ranges);
     discharge(file, written.settle(file, done.has_value()));
     return done;
@@ -202,9 +204,12 @@ void Pages::Impl::stop() {
         std::lock_guard lock(mutex);
         stopping = true;
         changed.notify_all();
+        behind_changed.notify_all();
     }
-    if (task) task->join();
-    task.reset();
+    for (auto* one : {&task, &behind_task}) {
+        if (*one) (*one)->join();
+        one->reset();
+    }
 }
 
 }  // namespace ssi::fs

@@ -25,6 +25,21 @@ WrittenPages::Ranges WrittenPages::add(FileKey key, PageRange range, Nanoseconds
     return charge_missing(file, range);
 }
 
+void WrittenPages::note_given(FileKey key, PageRange range) {
+    std::lock_guard lock(mutex_);
+    const auto found = files_.find(key);
+    if (found != files_.end() && !found->second.written.empty()) found->second.given.add(range);
+}
+
+bool WrittenPages::was_given(FileKey key, PageRange range) const {
+    std::lock_guard lock(mutex_);
+    const auto found = files_.find(key);
+    if (found == files_.end()) return false;
+    std::uint64_t missing = 0;
+    for (const PageRange& part : found->second.given.missing(range)) missing += part.count();
+    return missing < range.count();
+}
+
 // With the lock. What is written, or taken, stays charged.
 WrittenPages::Ranges WrittenPages::discharge_unwritten(Files::iterator at,
                                                        std::span<const PageRange> ranges) {
@@ -77,6 +92,7 @@ WrittenPages::Ranges WrittenPages::take_from(File& file) {
     file.taken = file.written.list();
     file.taken_since = file.since;
     file.written.clear();
+    file.given.clear();
     return file.taken;
 }
 

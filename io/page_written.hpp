@@ -39,6 +39,10 @@ public:
     Ranges discharge(FileKey file, std::span<const PageRange> ranges);   // as far as not written
     Ranges add(FileKey file, PageRange range, Nanoseconds now);       // charged besides
 
+    // Of what is written: given to the logs all the same, until all is taken.
+    void note_given(FileKey file, PageRange range);
+    bool was_given(FileKey file, PageRange range) const;   // some of it
+
     // Takes all that is written of the file, after whoever has taken some of it has settled; what
     // was taken is settled by the caller. Nothing when nothing is.
     std::optional<Ranges> take(FileKey file);
@@ -62,6 +66,7 @@ private:
         PageRanges written;
         PageRanges charged;
         Ranges taken;
+        PageRanges given;
         bool syncing = false;
         Nanoseconds since = 0;                // of the oldest written
         Nanoseconds taken_since = 0;

@@ -63,6 +63,7 @@ Result<void> Pages::Impl::open() {
     set = *opened;
     kept = io::Volumes::number_of(pages_set);
     task = node.doors().tasks.spawn("page write-back", [this] { run_background(); });
+    behind_task = node.doors().tasks.spawn("page write-behind", [this] { run_behind(); });
     return {};
 }
 

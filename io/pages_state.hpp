@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the parts of Pages share. page_read.cpp, page_write.cpp, page_sync.cpp (write-back),
+// page_behind.cpp (that of streams, early),
 // page_map.cpp (what is where), page_remove.cpp.
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -90,6 +93,13 @@ struct Pages::Impl {
     void stop();
     void limit_written();
 
+    // -- page_behind.cpp
+    void note_sync(std::span<const PageRange> ranges);
+    void write_behind(FileKey file, std::uint64_t offset, std::uint64_t end, bool sequential,
+                      Stream& stream);
+    void end_behind(FileKey file);
+    void run_behind();
+
     // -- page_charge.cpp: room for what is written
     Result<void> charge(FileKey file, PageRange range, std::vector<PageRange>& charged);
     bool rewrites(FileKey file, std::span<const PageRange> ranges);
@@ -135,6 +145,17 @@ struct Pages::Impl {
     bool stopping = false;
     bool pressed = false;             // somebody waits for room: write all back
     std::unique_ptr<sys::Tasks::Handle> task;
+
+    // Write-behind, with the same lock.
+    struct Behind {
+        FileKey file;
+        PageRange range;
+    };
+    std::atomic<bool> syncs_follow = false;
+    std::deque<Behind> behind;        // to be given to the logs
+    std::optional<FileKey> behind_now;
+    sys::Condition behind_changed;
+    std::unique_ptr<sys::Tasks::Handle> behind_task;
 };
 
 // A failure of the set's verbs as a file system tells it: io, with the errno that fits.
