@@ -95,7 +95,7 @@ Result<std::size_t> File::pwritev(std::span<const std::span<const std::byte>> by
         whole = gathered;
         bytes = {&whole, 1};
     }
-    auto done = open->core->write(open->inode, offset, bytes, open->flags & O_APPEND, *open->who,
+    auto done = open->core->write(open->inode, offset, bytes, open->flags & O_APPEND, *open->who(),
                                   &open->stream);
     if (done) SSI_TRY(sync_written(open));
     return done;
@@ -116,7 +116,7 @@ Result<std::size_t> File::write(std::span<const std::byte> bytes) {
     std::lock_guard lock(open->mutex);
     std::uint64_t end = open->position;
     auto done = open->core->write(open->inode, open->position, {&bytes, 1}, open->flags & O_APPEND,
-                                  *open->who, &open->stream, &end);
+                                  *open->who(), &open->stream, &end);
     if (done && !bytes.empty()) open->position = end;
     if (done) SSI_TRY(sync_written(open));
     return done;
@@ -175,7 +175,7 @@ Result<void> File::truncate(std::uint64_t size) {
     if (!open->writes() || open->directory)
         return refuse(EINVAL, "the file is not open for writing");
     if (size > INT64_MAX) return refuse(EINVAL, "a negative size");
-    return open->core->truncate(open->inode, size, *open->who);
+    return open->core->truncate(open->inode, size, *open->who());
 }
 
 Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length) {
@@ -183,7 +183,7 @@ Result<void> File::allocate(int mode, std::uint64_t offset, std::uint64_t length
     SSI_TRY(Core::check_allocation(mode, length));
     const Inside open(open_.get());
     SSI_TRY(check_writing(open));
-    return open->core->allocate(open->inode, mode, offset, length, *open->who);
+    return open->core->allocate(open->inode, mode, offset, length, *open->who());
 }
 
 Result<Attributes> File::stat() const {
@@ -196,7 +196,7 @@ Result<void> File::set_attributes(const AttributeChange& change) {
     if (change.size && *change.size > INT64_MAX) return refuse(EINVAL, "a negative size");
     const Inside open(open_.get());
     if (!open) return not_open();
-    return open->core->set_attributes(open->inode, change, *open->who, open->writes());
+    return open->core->set_attributes(open->inode, change, *open->who(), open->writes());
 }
 
 Result<std::vector<DirectoryEntry>> File::list(std::uint64_t cookie, std::size_t most,

@@ -41,10 +41,11 @@ Future<std::size_t> File::read_async(std::span<std::byte> out, std::uint64_t off
 }
 
 Future<std::size_t> File::write_async(std::span<const std::byte> bytes, std::uint64_t offset) {
+    const auto who = open_ ? open_->who() : nullptr;   // of now
     return begin(open_.get(), offset, check_writing,
-                 [bytes, offset](const Inside& open) -> Result<std::uint64_t> {
+                 [bytes, offset, who](const Inside& open) -> Result<std::uint64_t> {
                      auto done = open->core->write(open->inode, offset, {&bytes, 1},
-                                                   open->flags & O_APPEND, *open->who, nullptr);
+                                                   open->flags & O_APPEND, *who, nullptr);
                      if (done && open->flags & (O_SYNC | O_DSYNC))
                          SSI_TRY(open->core->sync(open->inode, open->volumes));
                      return done;

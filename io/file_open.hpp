@@ -56,13 +56,34 @@ private:
     sys::WaitCell empty_;
 };
 
+// Who a file system's handle acts for, also by the files it has opened: as a process that takes
+// another identity does. Thread-safe.
+class Identity {
+public:
+    explicit Identity(Credentials who) { set(std::move(who)); }
+    void set(Credentials who) {
+        auto fresh = std::make_shared<const Credentials>(std::move(who));
+        std::lock_guard lock(mutex_);
+        who_.swap(fresh);
+    }
+    std::shared_ptr<const Credentials> get() const {
+        std::lock_guard lock(mutex_);
+        return who_;
+    }
+
+private:
+    mutable sys::Mutex mutex_;
+    std::shared_ptr<const Credentials> who_;
+};
+
 struct File::Open {
     Open(Core& c, InodeId i) : core(&c), inode(i), gate(c.node().doors().waiter) {}
     Core* core;
     InodeId inode;
     int flags = 0;
     bool directory = false;
-    std::shared_ptr<const Credentials> who;
+    std::shared_ptr<const Identity> identity;
+    std::shared_ptr<const Credentials> who() const { return identity->get(); }
     VolumeList volumes;                   // that lead to it
     Stream stream;
     std::uint64_t number = 0;             // of this node's opens: each has its own

@@ -49,12 +49,8 @@ Result<T> about(std::string_view path, Result<T> result) {
 
 struct FileSystem::Handle {
     std::shared_ptr<Core> core;
-    sys::Mutex mutex;
-    std::shared_ptr<const Credentials> who;
-    std::shared_ptr<const Credentials> credentials() {
-        std::lock_guard lock(mutex);
-        return who;
-    }
+    std::shared_ptr<Identity> identity = std::make_shared<Identity>(Credentials::of_process());
+    std::shared_ptr<const Credentials> credentials() const { return identity->get(); }
     std::unique_ptr<RemoteService> remote;   // acts by the core, on behalf of the node's user
 };
 
@@ -74,7 +70,6 @@ Result<std::unique_ptr<FileSystem>> FileSystem::mount(node::Node& node, kddm::En
     const auto make = [&] {
         auto handle = std::make_unique<Handle>();
         handle->core = shared;
-        handle->who = std::make_shared<const Credentials>(Credentials::of_process());
         return std::unique_ptr<FileSystem>(new FileSystem(std::move(handle)));
     };
     auto made = make();
@@ -85,8 +80,7 @@ Result<std::unique_ptr<FileSystem>> FileSystem::mount(node::Node& node, kddm::En
 
 Core& FileSystem::core() { return *handle_->core; }
 void FileSystem::set_credentials(Credentials credentials) {
-    std::lock_guard lock(handle_->mutex);
-    handle_->who = std::make_shared<const Credentials>(std::move(credentials));
+    handle_->identity->set(std::move(credentials));
 }
 const io::Volumes& FileSystem::volumes() const { return handle_->core->volumes(); }
 
@@ -157,7 +151,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
         open->number = core().next_open();
         open->flags = flags;
         open->directory = place->is_directory();
-        open->who = who;
+        open->identity = handle_->identity;
         open->volumes = std::move(volumes);
         File file(std::move(open));
         if (flags & O_TRUNC && !made) SSI_TRY(core().truncate(place->inode, 0, *who));

@@ -28,14 +28,14 @@ Result<void> check_striping(const Striping& s) {
     return {};
 }
 
-void change_owner(InodeHead& head, const AttributeChange& change) {
+void change_owner(InodeHead& head, const AttributeChange& change, const Credentials& who) {
+    if (!S_ISDIR(head.mode)) {
+        const bool foreign = who.uid != 0 && !in_group(who, head.gid);
+        head.mode &= ~static_cast<std::uint32_t>(S_ISUID);
+        if (head.mode & S_IXGRP || foreign) head.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+    }
     if (change.uid) head.uid = *change.uid;
     if (change.gid) head.gid = *change.gid;
-    if (S_ISDIR(head.mode)) return;
-    std::uint32_t privileged = S_ISUID;
-    if (head.mode & S_IXGRP) privileged |= S_ISGID;
-    if (head.mode & 0111) head.mode &= ~privileged;
-    else head.mode &= ~static_cast<std::uint32_t>(S_ISUID);
 }
 
 }  // namespace
@@ -121,10 +121,10 @@ Result<void> Core::set_attributes(InodeId inode, const AttributeChange& change,
     if (!found) return refuse(ENOENT, "the inode was removed");
     InodeHead head = *found;
     const std::int64_t time = now();
-    if (change.uid || change.gid) change_owner(head, change);
+    if (change.uid || change.gid) change_owner(head, change, who);
     if (change.mode) {
         std::uint32_t mode = *change.mode & 07777;
-        if (who.uid != 0 && mode & S_ISGID && !in_group(who, head.gid) && !head.is_directory())
+        if (who.uid != 0 && mode & S_ISGID && !in_group(who, head.gid))
             mode &= ~static_cast<std::uint32_t>(S_ISGID);
         head.mode = (head.mode & S_IFMT) | mode;
     }
@@ -181,20 +181,21 @@ Result<void> check_xattr(const InodeHead& head, const Credentials& who, std::str
     if (name.size() > most_xattr_name) return refuse(ERANGE, "an attribute's name above 255 bytes");
     const auto dot = name.find('.');
     const std::string_view space = name.substr(0, dot);
-    if (dot == std::string_view::npos || (space != "user" && space != "trusted" &&
-                                          space != "security"))
-        return refuse(EOPNOTSUPP, name);
-    if (dot + 1 == name.size()) return refuse(EINVAL, name);
-    if (space == "user") {
-        if (!S_ISREG(head.mode) && !S_ISDIR(head.mode))
+    const bool known = dot != std::string_view::npos &&
+                       (space == "user" || space == "trusted" || space == "security");
+    // Whether the name is one is asked last.
+    if (!known || space == "user") {
+        if (known && !S_ISREG(head.mode) && !S_ISDIR(head.mode))
             return refuse(wanted & W_OK ? EPERM : ENODATA, name);
-        if (wanted & W_OK && S_ISDIR(head.mode) && head.mode & S_ISVTX && who.uid != 0 &&
-            who.uid != head.uid)
+        if (known && wanted & W_OK && S_ISDIR(head.mode) && head.mode & S_ISVTX &&
+            who.uid != 0 && who.uid != head.uid)
             return refuse(EPERM, name);
         if (!may(head, who, wanted)) return refuse(EACCES, name);
     } else if (who.uid != 0) {
         return refuse(wanted & W_OK ? EPERM : ENODATA, name);
     }
+    if (!known) return refuse(EOPNOTSUPP, name);
+    if (dot + 1 == name.size()) return refuse(EINVAL, name);
     return {};
 }
 

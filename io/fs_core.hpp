@@ -296,7 +296,7 @@ private:
 
     // -- fs_file.cpp
     Result<InodeHead> peek(InodeId inode);
-    Result<void> clear_privileges(InodeId inode);
+    Result<void> clear_privileges(InodeId inode, const Credentials& who);
     Result<void> lose_privileges(InodeId inode, const Credentials& who);
     Result<void> note_writer(InodeId inode);
     Result<bool> write_inline(InodeId inode, std::uint64_t& offset, Pieces pieces,

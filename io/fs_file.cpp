@@ -25,8 +25,13 @@ Result<void> check_range(std::uint64_t offset, std::uint64_t length) {
 }
 
 // What a file loses when somebody changes it who is not user 0.
+// The set-group-id bit goes where it means something, or is none of the writer's business.
+bool drops_group(const InodeHead& head, const Credentials& who) {
+    return head.mode & S_ISGID && (head.mode & S_IXGRP || !in_group(who, head.gid));
+}
+
 bool privileged(const InodeHead& head, const Credentials& who) {
-    return who.uid != 0 && (head.mode & S_ISUID || (head.mode & S_ISGID && head.mode & S_IXGRP));
+    return who.uid != 0 && (head.mode & S_ISUID || drops_group(head, who));
 }
 
 // The inode's value with `content` in place of what it had.
@@ -138,7 +143,7 @@ Result<std::size_t> Core::write(InodeId inode, std::uint64_t offset, Pieces piec
     for (;;) {
         auto head = peek(inode);
         if (!head) return tl::unexpected<Failure>(std::move(head).error());
-        if (privileged(*head, who)) SSI_TRY(clear_privileges(inode));
+        if (privileged(*head, who)) SSI_TRY(clear_privileges(inode, who));
         if (!head->paged()) {
             auto done = write_inline(inode, offset, pieces, length, append && !reserved);
             if (!done) return tl::unexpected<Failure>(std::move(done).error());
@@ -190,13 +195,13 @@ Result<void> Core::note_writer(InodeId inode) {
     return {};
 }
 
-Result<void> Core::clear_privileges(InodeId inode) {
+Result<void> Core::clear_privileges(InodeId inode, const Credentials& who) {
     auto guard = inodes_.grab(ObjectId(inode.value));
     if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
     auto head = inode_head(guard->bytes());
     if (!head) return {};
     head->mode &= ~static_cast<std::uint32_t>(S_ISUID);
-    if (head->mode & S_IXGRP) head->mode &= ~static_cast<std::uint32_t>(S_ISGID);
+    if (drops_group(*head, who)) head->mode &= ~static_cast<std::uint32_t>(S_ISGID);
     std::memcpy(guard->writable().data(), &*head, sizeof *head);
     return {};
 }
@@ -205,7 +210,7 @@ Result<void> Core::lose_privileges(InodeId inode, const Credentials& who) {
     if (who.uid == 0) return {};
     auto head = peek(inode);
     if (!head) return tl::unexpected<Failure>(std::move(head).error());
-    return privileged(*head, who) ? clear_privileges(inode) : Result<void>{};
+    return privileged(*head, who) ? clear_privileges(inode, who) : Result<void>{};
 }
 
 Result<void> Core::truncate(InodeId inode, std::uint64_t size, const Credentials& who) {

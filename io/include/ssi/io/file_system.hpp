@@ -91,7 +91,8 @@ public:
     // Whatever this node has done is durable.
     Result<void> sync();
 
-    void set_credentials(Credentials credentials);   // of this handle from now on
+    // Of this handle from now on, and of what it has open.
+    void set_credentials(Credentials credentials);
     const io::Volumes& volumes() const;
     // File data that memory has is written, and forgotten as far as nobody uses it. For tests and
     // measurements.
