@@ -375,7 +375,8 @@ private:
 
     // Buckets that are known to be found after a crash, by rename.
     sys::Mutex led_to_mutex_;
-    std::set<std::pair<std::uint64_t, std::uint64_t>> led_to_;   // {directory, word of the key}
+    // {directory, word of the key, volume whose log is in order anyway}
+    std::set<std::array<std::uint64_t, 3>> led_to_;
 
     // Files that are gone, whose pages are still there.
     struct Garbage {

@@ -82,8 +82,8 @@ Result<void> Core::commit_way(const Parent& from, const Parent& to) {
     return commit(others);
 }
 
-// Nor into a bucket that a split which is not durable leads to. What leads to a bucket stays, so
-// that is waited for once.
+// Nor into a bucket that a split which is not durable leads to. Nor out of one: its elder, as it was
+// before, would have the old name again. What leads to a bucket stays, so that is waited for once.
 Result<void> Core::commit_elders(InodeId directory, BucketKey key, const BucketPlaces& places,
                                  std::uint32_t from_volume) {
     VolumeList others;
@@ -93,7 +93,7 @@ Result<void> Core::commit_elders(InodeId directory, BucketKey key, const BucketP
         if (volume != from_volume) others.add(volume);
     }
     if (others.all().empty()) return {};
-    const std::pair<std::uint64_t, std::uint64_t> name{directory.value, key.word()};
+    const std::array<std::uint64_t, 3> name{directory.value, key.word(), from_volume};
     {
         std::lock_guard lock(led_to_mutex_);
         if (led_to_.contains(name)) return {};
@@ -166,7 +166,6 @@ Result<std::vector<ObjectId>> Core::buckets_for(Move& m, std::vector<BucketKey>*
         if (!bucket) return tl::unexpected<Failure>(std::move(bucket).error());
         (to ? m.to_key : m.from_key) = bucket->key;
         ids.push_back(bucket_id(at.directory, bucket->key));
-        if (!to) continue;
         const BucketPlaces places = BucketView(bucket->guard.bytes()).places();
         bucket->guard.put();
         SSI_TRY(commit_elders(at.directory, bucket->key, places,

@@ -224,7 +224,7 @@ void FilesRun::mount(Life& life) {
         fs::Options options;
         options.cache_bytes = 8 << 20;
         options.commit_ms = seed_ % 2 ? 5 : 500;   // of virtual time: the former joins in
-        if (seed_ % 3 != 0) options.bucket_bytes = 256;   // a few names
+        if (seed_ % 3 != 0) options.bucket_bytes = 190;   // one or two names
         options.plant = options_.plant;
         const bool disk = node < options_.volumes;
         options.volumes = {.directories = {}, .slots = 64, .segment_bytes = 256 << 10,
