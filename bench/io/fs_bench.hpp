@@ -80,10 +80,12 @@ private:
 };
 
 // A side that does operation i on every rank at once; its time is that of the slowest.
-inline Side together(std::function<void(std::uint64_t i)> operation) {
+// `after`: what a rank does, unmeasured, when its own are done: others may need it to serve them.
+inline Side together(std::function<void(std::uint64_t i)> operation,
+                     std::function<void()> after = [] {}) {
     Side side;
-    side.run = [operation = std::move(operation)](std::uint64_t count,
-                                                  std::vector<double>* samples) {
+    side.run = [operation = std::move(operation), after = std::move(after)](
+                   std::uint64_t count, std::vector<double>* samples) {
         MPI_Barrier(MPI_COMM_WORLD);
         const double start = now_ns();
         for (std::uint64_t i = 0; i < count; ++i) {
@@ -91,7 +93,9 @@ inline Side together(std::function<void(std::uint64_t i)> operation) {
             operation(i);
             if (samples) samples->push_back(static_cast<double>(ticks() - before));
         }
-        return max_over_ranks((now_ns() - start) / static_cast<double>(count));
+        const double took = now_ns() - start;
+        after();
+        return max_over_ranks(took / static_cast<double>(count));
     };
     return side;
 }

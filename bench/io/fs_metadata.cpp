@@ -159,7 +159,8 @@ private:
     }
 
     Side of_files(std::function<void(std::uint64_t)> operation) const {
-        Side side = together(std::move(operation));
+        // MPI would spin on the core that the others' calls need.
+        Side side = together(std::move(operation), [this] { kdfs_.session().barrier(); });
         side.operations = files_;
         return side;
     }
