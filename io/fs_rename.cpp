@@ -82,8 +82,9 @@ Result<void> Core::commit_way(const Parent& from, const Parent& to) {
     return commit(others);
 }
 
-// Nor into a bucket that a split which is not durable leads to. Nor out of one: its elder, as it was
-// before, would have the old name again. What leads to a bucket stays, so that is waited for once.
+// Nor into a bucket that a split which is not durable leads to. Nor out of one: its elder, as it
+// was before, would have the old name again. What leads to a bucket stays, so that is waited for
+// once.
 Result<void> Core::commit_elders(InodeId directory, BucketKey key, const BucketPlaces& places,
                                  std::uint32_t from_volume) {
     VolumeList others;
