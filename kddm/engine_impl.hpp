@@ -172,7 +172,9 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     void log_unsent(NodeId to, const Message& m, const Result<void>& sent);
     void send_body(NodeId to, Message& message, const Body& body);
     void send_block(NodeId to, Message& message, Block* block);
-    void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes);
+    // With an outbox: packed with others, if there are not too many bytes.
+    void send_bytes(NodeId to, Message& message, std::span<const std::byte> bytes,
+                    Outbox* outbox = nullptr);
 
     // -- direct.cpp
     Surroundings surroundings(SetState& set, Shard& shard, std::uint32_t slot_version);
@@ -268,7 +270,8 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     void complete_rpc(const Message& m, std::span<const std::byte> payload);
     std::uint64_t new_rpc(Rpc& rpc, NodeId to);
     void forget_rpc(Rpc& rpc);           // nobody will wait for it
-    void send_request(NodeId to, Message& m, std::span<const std::byte> bytes);
+    void send_request(NodeId to, Message& m, std::span<const std::byte> bytes,
+                      Outbox* outbox = nullptr);
     static Result<void> answer_of(Rpc& rpc);
     Result<void> operate(SetState& set, ObjectId id, Message& m,
                          std::span<const std::byte> arguments, std::vector<std::byte>& bytes);
@@ -303,10 +306,10 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     template <class Memory>
     Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
     void expect_read(const SetState& set, ObjectId id) const;
-    void start_read(SetState& set, ReadJob& job, PendingRead& pending);
+    void start_read(SetState& set, ReadJob& job, PendingRead& pending, Outbox* outbox = nullptr);
     bool start_remote_read(SetState& set, ReadJob& job, PendingRead& pending);
     Result<bool> finish_remote_read(SetState& set, PendingRead& pending);
-    void ask_to_read(SetState& set, PendingRead& pending);
+    void ask_to_read(SetState& set, PendingRead& pending, Outbox* outbox = nullptr);
     bool uses_rma() const { return read_way == ReadWay::automatic || read_way == ReadWay::rma; }
     bool reads_remotely(NodeId home) const;
     Result<void> finish_read(SetState& set, PendingRead& pending);
@@ -314,13 +317,13 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> copy_held(SetState& set, ReadJob& job, Entry& entry);
     NodeId keeper_of(SetState& set, ObjectId id);
     void learn_place(SetState& set, ObjectId id, NodeId home, const ReadReply& reply);
-    void receive_read(SetState& set, const Message& m);
+    void receive_read(SetState& set, const Message& m, Outbox* outbox);
     void forward_read(const Message& m, const Entry& entry, Step& step);
     void answer_evicting_read(SetState& set, const Message& m, Entry& entry, Step& step);
-    bool answer_read_at_once(SetState& set, const Message& m, std::uint64_t hash);
+    bool answer_read_at_once(SetState& set, const Message& m, std::uint64_t hash, Outbox* outbox);
     void answer_read(SetState& set, const Message& m, Entry& entry);
     void send_read(SetState& set, const Message& m, const Reading& reading, const Entry* entry,
-                   std::span<const std::byte> bytes);
+                   std::span<const std::byte> bytes, Outbox* outbox = nullptr);
     void refuse_read(const Message& m, Errc code, std::string_view text = {});
     static bool is_lengthy_read(const Operation& operation);
 

@@ -296,13 +296,13 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
 }
 
 // Sends a request whose txn new_rpc gave.
-void Impl::send_request(NodeId to, Message& m, std::span<const std::byte> bytes) {
+void Impl::send_request(NodeId to, Message& m, std::span<const std::byte> bytes, Outbox* outbox) {
     if (node.lost(to)) {
         Message e = make_message(Kind::error, m.set_id(), m.object(), TxnId(m.txn), to);
         e.acks = static_cast<std::uint32_t>(Errc::peer_lost);
         complete_rpc(e, {});
     } else {
-        send_bytes(to, m, bytes);
+        send_bytes(to, m, bytes, outbox);
     }
 }
 

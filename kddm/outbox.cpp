@@ -27,10 +27,14 @@ Outbox::Lane& Outbox::lane(NodeId to) {
 }
 
 void Outbox::add(NodeId to, Message& message, const Body& body) {
+    if (!add_bytes(to, message, body.bytes())) return carrier_.send_one(to, message, body);
+    if (Block* block = body.block()) carrier_.release(block);
+}
+
+bool Outbox::add_bytes(NodeId to, const Message& message, std::span<const std::byte> bytes) {
     const std::size_t head = wire_bytes(message.kind());
-    const std::span<const std::byte> bytes = body.bytes();
     const std::size_t payload = bytes.size();
-    if (payload > most_packed_payload) return carrier_.send_one(to, message, body);
+    if (payload > most_packed_payload) return false;
     Lane& lane = this->lane(to);
     const std::size_t length = head + padded(payload);
     if (lane.length + length > net::max_copied_payload) send(lane);
@@ -39,7 +43,7 @@ void Outbox::add(NodeId to, Message& message, const Body& body) {
     if (payload) std::memcpy(at + head, bytes.data(), payload);
     lane.length += length;
     ++lane.count;
-    if (Block* block = body.block()) carrier_.release(block);
+    return true;
 }
 
 void Outbox::send(Lane& lane) {

@@ -33,6 +33,8 @@ public:
 
     // Takes over one reference of the block.
     void add(NodeId to, Message& message, const Body& body);
+    // False when there are so many bytes that the message had better go by itself.
+    bool add_bytes(NodeId to, const Message& message, std::span<const std::byte> bytes);
     void flush();
 
 private:

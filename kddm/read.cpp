@@ -19,8 +19,9 @@ namespace {
 
 // A writer is mostly done soon; with a queue or a revocation behind it, it may take long.
 constexpr int most_looks = 16;
-// Messages of one read_many under way at once.
-constexpr std::size_t most_pending = 64;
+// Reads of one read_many under way at once, and how many are asked for together.
+constexpr std::size_t most_pending = 128;
+constexpr std::size_t asked_together = 32;
 // How far read_many looks ahead: hints, then the entries that they name.
 constexpr std::size_t hints_ahead = 16;
 constexpr std::size_t entries_ahead = 8;
@@ -132,19 +133,22 @@ Result<void> Impl::read_many(SetState& set, std::span<ReadJob> jobs) {
         if (!done) return tl::unexpected<Failure>(std::move(done).error());
         if (!*done) later.push_back(&jobs[i]);
     }
-    // All are waited for, also after one has failed: their answers come to this stack.
+    // All that was begun is waited for, also after one has failed: answers come to this stack.
     Result<void> result;
     std::vector<PendingRead> pending(std::min(later.size(), most_pending));
-    for (std::size_t first = 0; first < later.size() && result; first += pending.size()) {
-        const std::size_t count = std::min(pending.size(), later.size() - first);
-        for (std::size_t i = 0; i < count; ++i) {
-            pending[i].rpc.cell.reset();
-            start_read(set, *later[first + i], pending[i]);
+    std::size_t begun = 0;
+    for (std::size_t i = 0; i < begun || (result && begun < later.size()); ++i) {
+        const std::size_t end = std::min(later.size(), i + pending.size());
+        if (result && end - begun >= std::min(asked_together, later.size() - begun)) {
+            Outbox outbox(*this);
+            for (; begun < end; ++begun) {
+                PendingRead& next = pending[begun % pending.size()];
+                next.rpc.cell.reset();
+                start_read(set, *later[begun], next, &outbox);
+            }
         }
-        for (std::size_t i = 0; i < count; ++i) {
-            auto done = finish_read(set, pending[i]);
-            if (result) result = std::move(done);
-        }
+        auto done = finish_read(set, pending[i % pending.size()]);
+        if (result) result = std::move(done);
     }
     return result;
 }
@@ -171,11 +175,11 @@ NodeId Impl::keeper_of(SetState& set, ObjectId id) {
 
 // Gets it from the home's memory, or sends the request; or, when this node is the keeper and a
 // writer is in the way, leaves it to finish_read.
-void Impl::start_read(SetState& set, ReadJob& job, PendingRead& pending) {
+void Impl::start_read(SetState& set, ReadJob& job, PendingRead& pending, Outbox* outbox) {
     pending.job = &job;
     if (start_remote_read(set, job, pending)) return;
     pending.asked = keeper_of(set, job.reading.id);
-    if (pending.asked != self) ask_to_read(set, pending);
+    if (pending.asked != self) ask_to_read(set, pending, outbox);
 }
 
 bool Impl::start_remote_read(SetState& set, ReadJob& job, PendingRead& pending) {
@@ -210,7 +214,7 @@ Result<bool> Impl::finish_remote_read(SetState& set, PendingRead& pending) {
     return false;
 }
 
-void Impl::ask_to_read(SetState& set, PendingRead& pending) {
+void Impl::ask_to_read(SetState& set, PendingRead& pending, Outbox* outbox) {
     const ReadJob& job = *pending.job;
     const ObjectId id = job.reading.id;
     set.message_reads.fetch_add(1, std::memory_order_relaxed);
@@ -228,7 +232,7 @@ void Impl::ask_to_read(SetState& set, PendingRead& pending) {
     pending.rpc.answered = false;
     pending.rpc.bytes.clear();
     m.txn = new_rpc(pending.rpc, pending.asked);
-    send_request(pending.asked, m, {});
+    send_request(pending.asked, m, {}, outbox);
 }
 
 Result<void> Impl::finish_read(SetState& set, PendingRead& pending) {

@@ -127,7 +127,7 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         return send_block(forwarded ? NodeId(m.requester) : from, e, nullptr);
     }
     if (m.kind() == Kind::update) return receive_updates(set, m, payload);
-    if (m.kind() == Kind::read_request) return receive_read(set, m);
+    if (m.kind() == Kind::read_request) return receive_read(set, m, outbox);
     if (m.kind() == Kind::error && !payload.empty()) note_linker_failure(set, payload);
     if (is_operation(m.kind())) return receive_operation(set, m, payload);
     const std::size_t small = set.inline_length();

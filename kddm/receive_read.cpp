@@ -57,7 +57,7 @@ void Impl::refuse_read(const Message& m, Errc code, std::string_view text) {
 
 // `entry`: where the object stands, when this is its home.
 void Impl::send_read(SetState& set, const Message& m, const Reading& reading, const Entry* entry,
-                     std::span<const std::byte> bytes) {
+                     std::span<const std::byte> bytes, Outbox* outbox) {
     if (!reading.fits())
         return refuse_read(m, Errc::invalid_argument,
                            fmt::format("read at offset {} of an object of {} bytes of set '{}'",
@@ -68,7 +68,7 @@ void Impl::send_read(SetState& set, const Message& m, const Reading& reading, co
     ReadReply{reading.object_length, reinterpret_cast<std::uintptr_t>(entry),
               static_cast<std::uint32_t>(offer.fd + 1), offer.inode}
         .write(reply);
-    send_bytes(NodeId(m.requester), reply, bytes);
+    send_bytes(NodeId(m.requester), reply, bytes, outbox);
 }
 
 // Of an object that is pinned.
@@ -81,7 +81,8 @@ void Impl::answer_read(SetState& set, const Message& m, Entry& entry) {
               reading.part_of(bytes));
 }
 
-bool Impl::answer_read_at_once(SetState& set, const Message& m, std::uint64_t hash) {
+bool Impl::answer_read_at_once(SetState& set, const Message& m, std::uint64_t hash,
+                               Outbox* outbox) {
     const Entry* entry = set.shard(hash).index.find_hint(hash);
     Reading reading = reading_of(m);
     if (!entry || seems_lengthy(*entry, reading)) return false;
@@ -98,7 +99,8 @@ bool Impl::answer_read_at_once(SetState& set, const Message& m, std::uint64_t ha
     const Look seen = look(*entry, reading, OwnMemory{}, room, [] {});
     if (seen != Look::seen && seen != Look::outside) return false;
     const std::size_t length = seen == Look::outside ? 0 : reading.length;
-    send_read(set, m, reading, m.has(flag::forwarded) ? nullptr : entry, {place, length});
+    send_read(set, m, reading, m.has(flag::forwarded) ? nullptr : entry, {place, length},
+              outbox);
     return true;
 }
 
@@ -130,10 +132,10 @@ void Impl::answer_evicting_read(SetState& set, const Message& m, Entry& entry, S
     if (body.block()) blocks.release(body.block());
 }
 
-void Impl::receive_read(SetState& set, const Message& m) {
+void Impl::receive_read(SetState& set, const Message& m, Outbox* outbox) {
     const ObjectId id = m.object();
     const std::uint64_t hash = hash_object(set.id, id);
-    if (answer_read_at_once(set, m, hash)) return;
+    if (answer_read_at_once(set, m, hash, outbox)) return;
     const bool forwarded = m.has(flag::forwarded);
     Step step(*this, set, id, hash);
     Entry* entry = forwarded ? step.find() : &step.make();

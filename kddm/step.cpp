@@ -223,8 +223,9 @@ void Impl::send_block(NodeId to, Message& m, Block* block) {
 }
 
 // For answers and arguments that are not object bytes: copied when large.
-void Impl::send_bytes(NodeId to, Message& m, std::span<const std::byte> bytes) {
+void Impl::send_bytes(NodeId to, Message& m, std::span<const std::byte> bytes, Outbox* outbox) {
     m.length = static_cast<std::uint32_t>(bytes.size());
+    if (outbox && outbox->add_bytes(to, m, bytes)) return;
     if (bytes.size() <= net::max_copied_payload) {
         const auto header = std::as_writable_bytes(std::span(&m, 1)).first(wire_bytes(m.kind()));
         return log_unsent(to, m, node.send(to, header, {bytes.data(), bytes.size()}));
