@@ -204,6 +204,47 @@ Result<std::vector<std::byte>> Calls::call(NodeId to, std::uint8_t kind,
     return std::move(call_all(std::span(&to, 1), kind, arguments).front());
 }
 
+struct Calls::Begun::State {
+    Impl* impl = nullptr;
+    bool under_way = false;
+    Pending call;
+    Result<Bytes> outcome;
+
+    Result<Bytes> end() {
+        if (!std::exchange(under_way, false)) return std::move(outcome);
+        auto answer = impl->finish(call);
+        impl->leave();
+        return answer;
+    }
+    ~State() {
+        if (under_way) (void)end();
+    }
+};
+
+Calls::Begun::Begun(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Calls::Begun::Begun(Begun&&) noexcept = default;
+Calls::Begun& Calls::Begun::operator=(Begun&&) noexcept = default;
+Calls::Begun::~Begun() = default;
+Result<std::vector<std::byte>> Calls::Begun::answer() { return state_->end(); }
+
+Calls::Begun Calls::begin(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments) {
+    auto state = std::make_unique<Begun::State>();
+    if (to == impl_->node.id()) {
+        state->outcome = call(to, kind, arguments);
+    } else if (auto fits = check_size(kind, arguments.size(), "arguments"); !fits) {
+        state->outcome = tl::unexpected(std::move(fits).error());
+    } else if (!impl_->enter()) {
+        state->outcome = tl::unexpected(cancelled_here());
+    } else {
+        state->impl = impl_.get();
+        state->under_way = true;
+        state->call.to = to;
+        state->call.kind = kind;
+        impl_->begin(state->call, std::make_shared<Bytes>(arguments.begin(), arguments.end()));
+    }
+    return Begun(std::move(state));
+}
+
 void Calls::call_later(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments) {
     Impl& impl = *impl_;
     if (!impl.enter()) return;

@@ -46,6 +46,22 @@ public:
     std::vector<Result<std::vector<std::byte>>> call_all(
         std::span<const NodeId> to, std::uint8_t kind, std::span<const std::byte> arguments);
 
+    // A call in two steps, to do something meanwhile. Waits for its end when it is dropped.
+    class Begun {
+    public:
+        Begun(Begun&&) noexcept;
+        Begun& operator=(Begun&&) noexcept;
+        ~Begun();
+        Result<std::vector<std::byte>> answer();   // as of `call`; once
+
+    private:
+        friend class Calls;
+        struct State;
+        explicit Begun(std::unique_ptr<State> state);
+        std::unique_ptr<State> state_;
+    };
+    Begun begin(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments);
+
     // Nobody waits for it: failures are not told. So many may be under way that the caller waits
     // for this one after all.
     void call_later(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments);

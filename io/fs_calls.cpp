@@ -53,6 +53,8 @@ void Core::register_calls() {
         add(verb, Sort::leaf, pace,
             [serve](Core& c, Verb, NodeId, Arguments a) { return (c.*serve)(a); });
     };
+    add(Verb::list, Sort::operation, Pace::slow,
+        [](Core& c, Verb, NodeId, Arguments a) { return c.serve_list(a); });
     leaf(Verb::log, Pace::quick, &Core::serve_log);
     leaf(Verb::settle, Pace::quick, &Core::serve_settle);
     leaf(Verb::count_open, Pace::quick, &Core::serve_open);

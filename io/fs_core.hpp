@@ -206,7 +206,7 @@ private:
     Core(node::Node& node, kddm::Engine& engine, Options options);
     enum class Verb : std::uint8_t {
         create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
-        log, commit, settle, check, has_intent, count_open, close, keeps_open, space,
+        log, commit, settle, check, has_intent, count_open, close, keeps_open, space, list,
         lock, lock_granted,   // of LockService
     };
     using Bytes = std::vector<std::byte>;
@@ -284,7 +284,9 @@ private:
     Result<void> change_xattrs(InodeId inode, const Credentials& who, std::string_view name,
                                F&& change);
     // -- fs_list.cpp
-    Result<void> add_attributes(std::span<DirectoryEntry> entries);
+    class Listing;
+    Result<std::vector<std::optional<InodeHead>>> read_heads(std::span<const ObjectId> inodes);
+    Result<Bytes> serve_list(std::span<const std::byte> arguments);
 
     // -- fs_opens.cpp
     Result<bool> is_open(InodeId inode);

@@ -29,6 +29,7 @@ public:
     Writer& block(std::span<const std::byte> value) {
         return text({reinterpret_cast<const char*>(value.data()), value.size()});
     }
+    void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
     std::vector<std::byte> take() { return std::move(bytes_); }
     std::span<const std::byte> bytes() const { return bytes_; }
 

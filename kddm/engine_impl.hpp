@@ -305,7 +305,9 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     std::optional<std::size_t> length_here(SetState& set, ObjectId id) const;
     template <class Memory>
     Look look_often(const Entry& entry, ReadJob& job, const Memory& memory) const;
-    void expect_read(const SetState& set, ObjectId id) const;
+    static void expect_name(SetState& set, ObjectId id);
+    void expect_read(SetState& set, ObjectId id) const;
+    static void expect_own(SetState& set, ObjectId id);
     void start_read(SetState& set, ReadJob& job, PendingRead& pending, Outbox* outbox = nullptr);
     bool start_remote_read(SetState& set, ReadJob& job, PendingRead& pending);
     Result<bool> finish_remote_read(SetState& set, PendingRead& pending);

@@ -219,11 +219,12 @@ static_assert(sizeof(Entry) == 64 && offsetof(Entry, small) % 16 == 0);
 // Has the object's bytes fetched while the pin is taken. A hint: it reads the pointer before it
 // may, and whatever it reads does no harm.
 #if defined(__SANITIZE_THREAD__)
-inline void expect_bytes(const Entry&) {}
+inline void expect_bytes(const Entry&, std::size_t = 0) {}
 inline void expect_home(const Entry*) {}
 #else
-inline void expect_bytes(const Entry& entry) {
-    if (!entry.inline_length) __builtin_prefetch(entry.block);
+inline void expect_bytes(const Entry& entry, std::size_t offset = 0) {
+    if (entry.inline_length) return;
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(entry.block) + offset);
 }
 // Before the entry itself is there: both lines are on their way together.
 inline void expect_home(const Entry* entry) { __builtin_prefetch(entry->home_place(), 1); }

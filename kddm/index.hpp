@@ -29,6 +29,10 @@ public:
             if (slot >> 48 == tag_of(hash) && slot != erased) return pointer(slot);
         }
     }
+    void prefetch(std::uint64_t hash) const {
+        if (const Table* table = table_.load(std::memory_order_acquire))
+            __builtin_prefetch(&table->slots[hash & table->mask]);
+    }
     Entry* find(std::uint64_t hash, ObjectId id) const;
     bool insert(std::uint64_t hash, Entry* entry);  // false: out of memory
     void erase(std::uint64_t hash, const Entry* entry);

@@ -22,9 +22,10 @@ constexpr int most_looks = 16;
 // Reads of one read_many under way at once, and how many are asked for together.
 constexpr std::size_t most_pending = 128;
 constexpr std::size_t asked_together = 32;
-// How far read_many looks ahead: hints, then the entries that they name.
-constexpr std::size_t hints_ahead = 16;
-constexpr std::size_t entries_ahead = 8;
+// How far read_many looks ahead: where entries are named, then the entries, then their bytes.
+constexpr std::size_t names_ahead = 24;
+constexpr std::size_t entries_ahead = 16;
+constexpr std::size_t bytes_ahead = 8;
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -124,11 +125,9 @@ Result<void> Impl::read(SetState& set, ReadJob& job) {
 Result<void> Impl::read_many(SetState& set, std::span<ReadJob> jobs) {
     std::vector<ReadJob*> later;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-        if (const ReadHints* hints = set.hints.load(std::memory_order_acquire)) {
-            if (i + hints_ahead < jobs.size()) hints->prefetch(jobs[i + hints_ahead].reading.id);
-            if (i + entries_ahead < jobs.size())
-                expect_read(set, jobs[i + entries_ahead].reading.id);
-        }
+        if (i + names_ahead < jobs.size()) expect_name(set, jobs[i + names_ahead].reading.id);
+        if (i + entries_ahead < jobs.size()) expect_read(set, jobs[i + entries_ahead].reading.id);
+        if (i + bytes_ahead < jobs.size()) expect_own(set, jobs[i + bytes_ahead].reading.id);
         auto done = read_at_once(set, jobs[i]);
         if (!done) return tl::unexpected<Failure>(std::move(done).error());
         if (!*done) later.push_back(&jobs[i]);
@@ -153,8 +152,25 @@ Result<void> Impl::read_many(SetState& set, std::span<ReadJob> jobs) {
     return result;
 }
 
-void Impl::expect_read(const SetState& set, ObjectId id) const {
-    const ReadHint hint = set.hints.load(std::memory_order_acquire)->find(id);
+void Impl::expect_name(SetState& set, ObjectId id) {
+    const std::uint64_t hash = hash_object(set.id, id);
+    set.shard(hash).index.prefetch(hash);
+    if (const ReadHints* hints = set.hints.load(std::memory_order_acquire)) hints->prefetch(id);
+}
+
+void Impl::expect_own(SetState& set, ObjectId id) {
+    const std::uint64_t hash = hash_object(set.id, id);
+    const Entry* entry = set.shard(hash).index.find_hint(hash);
+    if (!entry) return;
+    for (std::size_t line = 0; line < 3; ++line) expect_bytes(*entry, line * 64);
+}
+
+void Impl::expect_read(SetState& set, ObjectId id) const {
+    const std::uint64_t hash = hash_object(set.id, id);
+    if (const Entry* entry = set.shard(hash).index.find_hint(hash)) __builtin_prefetch(entry);
+    const ReadHints* hints = set.hints.load(std::memory_order_acquire);
+    if (!hints) return;
+    const ReadHint hint = hints->find(id);
     const Window* window = windows.find(hint.window, home_of(set, id));
     if (!window) return;
     if (const std::byte* place = window->at(hint.address, sizeof(Entry)))

@@ -132,6 +132,7 @@ public:
             if (settings_.rank == 0) {
                 kdfs_.store().make_directory(path);
                 for (std::uint64_t n = 0; n < entries; ++n) files.create(n);
+                kdfs_.store().sync_all();   // what the disks have to do is not listing
             }
             kdfs_.session().barrier();
             const double start = now_ns();
