@@ -66,6 +66,7 @@ Result<Bytes> Calls::Impl::finish(Pending& call) {
     CallWait note(node.waits(), call);
     call.cell.long_wait = &note;
     call.owner = &sys::current_task();
+    call.sort = handlers[call.kind].sort;
     // What waits for a task of the pool may have come before something slow.
     while (!call.cell.ready() && serve_queued(handlers[call.kind].sort)) {}
     std::unique_lock lock(mutex);
@@ -110,7 +111,7 @@ bool Calls::Impl::hand_over(Request& request) {
     Pending* chosen = nullptr;
     for (Pending* call : waiting) {
         if (!call->waits) continue;
-        if (what.sort == Sort::operation && handlers[call->kind].sort == Sort::leaf) continue;
+        if (what.sort == Sort::operation && call->sort == Sort::leaf) continue;
         const bool spins = !call->done && call->meanwhile.empty() &&
                            call->cell.state().load(std::memory_order_relaxed) == 0;
         if (call->owner != self && (chosen || !spins)) continue;

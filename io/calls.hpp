@@ -46,7 +46,8 @@ public:
     std::vector<Result<std::vector<std::byte>>> call_all(
         std::span<const NodeId> to, std::uint8_t kind, std::span<const std::byte> arguments);
 
-    // A call in two steps, to do something meanwhile. Waits for its end when it is dropped.
+    // A call in two steps, to do something meanwhile. Waits for its end when it is dropped; stop()
+    // waits for that or for answer().
     class Begun {
     public:
         Begun(Begun&&) noexcept;
@@ -66,6 +67,10 @@ public:
     // for this one after all.
     void call_later(NodeId to, std::uint8_t kind, std::span<const std::byte> arguments);
     void drain();           // until all of those have been answered
+
+    // By a task that holds nothing and has just done what others ask of this node, too: it does
+    // theirs, if any has come, when it is quick. Costs a poll while others ask, else nothing.
+    void serve_others();
 
 private:
     struct Impl;

@@ -53,6 +53,8 @@ void answer(node::Node& node, node::ChannelId channel, NodeId to, const Header& 
 
 using namespace calls;
 
+constexpr unsigned looks_for_a_request = 32;
+
 // Once, as who sends such a thing sends many.
 void Calls::Impl::malformed(NodeId from, std::string_view why) {
     if (complained.exchange(true)) return;
@@ -99,6 +101,8 @@ void Calls::Impl::arrived(NodeId from, const Header& header, Arrived bytes) {
                             std::string(reinterpret_cast<const char*>(span.data()), span.size())}));
     }
     Request request{from, header, std::move(bytes)};
+    if (handlers[header.message.flags].pace == Pace::quick)
+        looks.store(looks_for_a_request, std::memory_order_relaxed);
     if (hand_over(request)) return;
     Pool& pool = pools[static_cast<std::size_t>(handlers[header.message.flags].sort)];
     {
@@ -141,6 +145,28 @@ void Calls::Impl::serve(const Request& request) {
            request.header.generation == generation.load()
                ? run(request.from, kind, request.arguments.span())
                : Result<Bytes>(tl::unexpected(cancelled_here())));
+}
+
+void Calls::serve_others() {
+    Impl& impl = *impl_;
+    const unsigned looks = impl.looks.load(std::memory_order_relaxed);
+    if (looks == 0 || !impl.enter()) return;
+    impl.looks.store(looks - 1, std::memory_order_relaxed);
+    // As if it waited for an answer: what arrives meanwhile is handed to it.
+    Pending visit;
+    visit.waits = true;
+    visit.owner = &sys::current_task();
+    visit.sort = Sort::operation;
+    {
+        std::lock_guard lock(impl.mutex);
+        impl.waiting.push_back(&visit);
+    }
+    impl.node.doors().transport.poll();
+    std::unique_lock lock(impl.mutex);
+    std::erase(impl.waiting, &visit);
+    lock.unlock();
+    impl.serve_all(visit.meanwhile);
+    impl.leave();
 }
 
 bool Calls::Impl::serve_queued(Sort sort) {

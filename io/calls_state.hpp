@@ -86,6 +86,7 @@ struct Pending {
     bool later = false;              // nobody waits: whoever ends it deletes it
     bool waits = false;              // its caller does, and may do something meanwhile
     const sys::Task* owner = nullptr;
+    Calls::Sort sort = Calls::Sort::leaf;   // of the call
     std::vector<Request> meanwhile;
     Result<Bytes> outcome;
 };
@@ -155,6 +156,7 @@ struct Calls::Impl {
     std::shared_ptr<Door> door;
     std::atomic<std::uint64_t> generation{0};   // 0: not started
     std::atomic<bool> complained{false};
+    std::atomic<unsigned> looks{0};  // by serve_others, until others seem to have stopped asking
 
     sys::Mutex mutex;               // of what follows
     sys::Condition left;

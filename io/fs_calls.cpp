@@ -88,6 +88,7 @@ Result<NameReply> Core::at_bucket(Verb verb, NameRequest request, const NewInode
             reply = verb == Verb::create   ? create_here(request, *inode, exclusive)
                     : verb == Verb::insert ? insert_here(request, place)
                                            : unlink_here(request);
+            calls_->serve_others();
         } else {
             Writer call;
             call.put(NameArguments{request.directory, request.key, request.hash,

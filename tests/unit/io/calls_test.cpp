@@ -327,6 +327,50 @@ TEST(Calls, who_waits_for_an_operation_executes_quick_ones_of_others) {
     holder.join();
 }
 
+TEST(Calls, that_are_quick_are_executed_by_who_looks_for_them) {
+    Callers c(2);
+    std::atomic<bool> done{false};
+    std::atomic<std::uint64_t> mine{0};
+    std::thread worker([&] {
+        mine = sys::current_task().id;
+        while (!done) c[0].serve_others();
+    });
+    int by_worker = 0, calls = 0;
+    for (; by_worker < 10 && calls < 1'000'000; ++calls) {
+        const auto answer = c[1].call(NodeId(0), task, {});
+        std::uint64_t id = 0;
+        EXPECT_TRUE(answer && answer->size() == sizeof id);
+        if (answer) std::memcpy(&id, answer->data(), sizeof id);
+        by_worker += id == mine;
+    }
+    done = true;
+    worker.join();
+    EXPECT_EQ(by_worker, 10);
+    EXPECT_EQ(c.executed, calls);
+}
+
+TEST(Calls, begun_earlier_are_answered_later_in_any_order_or_dropped) {
+    Callers c(3);
+    std::vector<Calls::Begun> begun;
+    for (std::uint32_t i = 0; i < 30; ++i) {
+        const Bytes bytes = pattern(i * 1000, i);
+        begun.push_back(c[0].begin(NodeId(i % 3), echo, bytes));
+    }
+    for (std::uint32_t i = 30; i-- > 10;) {
+        const auto answer = begun[i].answer();
+        ASSERT_TRUE(answer) << answer.error().to_string();
+        EXPECT_EQ(*answer, pattern(i * 1000, i));
+    }
+    begun.clear();
+    auto refused = c[0].begin(NodeId(1), refuse, {});
+    EXPECT_EQ(refused.answer().error().sys_errno, ENOSPC);
+    auto held = c[0].begin(NodeId(1), hold, {});
+    std::thread stopper([&] { c[0].stop(); });
+    EXPECT_EQ(held.answer().error().code, Errc::cancelled);
+    stopper.join();
+    EXPECT_EQ(c[0].begin(NodeId(1), echo, {}).answer().error().code, Errc::cancelled);
+}
+
 TEST(Calls, that_nobody_waits_for_are_all_executed_before_drain_returns) {
     Callers c(2);
     constexpr int calls = 20'000;
