@@ -97,7 +97,7 @@ public:
     Result<std::vector<DirectoryEntry>> run() {
         while (goes_on(from_) && entries_.size() < most_) {
             const BucketKey key = key_ ? *key_ : core_.guess(directory_, hash_at(from_));
-            SSI_TRY(by_call(key) ? take_called(key) : take_here());
+            SSI_TRY(misses_ < most_depth && by_call(key) ? take_called(key) : take_here());
         }
         if (attributes_) SSI_TRY(add_missing());
         return std::move(entries_);
@@ -123,6 +123,7 @@ private:
         append(view, from_, most_ - entries_.size(), here);
         from_ = view.end_cookie(bucket->key);
         key_.reset();
+        misses_ = 0;
         for (ListedName& one : here) add(one, std::move(one.name));
         return {};
     }
@@ -134,11 +135,13 @@ private:
         Reader reader(*answer);
         const auto reply = reader.get<ListReply>();
         if (reply.absent || reply.moved) {
+            ++misses_;
             key_ = reply.absent ? core_.guess_elder(directory_, key) : reply.key;
             return {};
         }
         core_.learn(directory_, reply.depth, reply.places);
         key_.reset();
+        misses_ = 0;
         if (goes_on(reply.from) && entries_.size() + reply.count < most_) {
             const BucketKey next = core_.guess(directory_, hash_at(reply.from));
             if (by_call(next)) begin(next, reply.from, reply.count);
@@ -200,6 +203,7 @@ private:
     const bool attributes_;
     std::uint64_t from_;
     std::optional<BucketKey> key_;         // where to look, when it is not what is guessed
+    unsigned misses_ = 0;                  // since something was found
     std::vector<DirectoryEntry> entries_;
     std::vector<std::size_t> missing_;     // entries without attributes
     std::optional<Ahead> ahead_;
@@ -222,11 +226,11 @@ Result<Core::Bytes> Core::serve_list(std::span<const std::byte> arguments) {
     found.reserve(std::min<std::uint64_t>(a.most, most_answer_bytes / 128));
     std::size_t bytes = sizeof reply;
     BucketKey key = a.key;
+    bool first = true;
     do {
         auto guard = buckets_.get(bucket_id(a.directory, key));
         if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
         const BucketView view(guard->bytes());
-        const bool first = key == a.key;
         const bool absent = !view.exists() && key.index != 0;
         if (absent || !view.covers(hash_at(reply.from), key)) {
             if (!first) break;
@@ -242,6 +246,7 @@ Result<Core::Bytes> Core::serve_list(std::span<const std::byte> arguments) {
         bytes += view.head().used + view.head().entries * sizeof(InodeHead);
         reply.from = view.end_cookie(key);
         if (!goes_on(reply.from)) break;
+        first = false;
         key = guess(a.directory, hash_at(reply.from));
     } while (bytes < most_answer_bytes && found.size() < a.most &&
              home_of_bucket(a.directory, key) == node_.id());

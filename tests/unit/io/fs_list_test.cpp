@@ -116,6 +116,24 @@ TEST(FsList, sees_what_was_changed_by_a_node_that_is_not_the_home) {
     s.close();
 }
 
+// What a node guesses of a directory is one for all its tasks. Buckets of few names: deep trees.
+TEST(FsList, is_done_by_many_at_once_from_different_places) {
+    PagesShelf shelf;
+    Options options;
+    options.bucket_bytes = 400;
+    FsSession s(shelf, {{"a"}, {"b"}, {}}, options);
+    const Crowd crowd(s);
+    std::vector<std::thread> listers;
+    for (unsigned i = 0; i < 6; ++i)
+        listers.emplace_back([&s, i] {
+            for (std::size_t round = 0; round < 8; ++round)
+                EXPECT_EQ(list_all(s[i % 3], "/d", 60 + 37 * i + 100 * round).size(),
+                          others + files);
+        });
+    for (auto& lister : listers) lister.join();
+    s.close();
+}
+
 // Names come and go, buckets split meanwhile; what stays is listed once, with its attributes or,
 // when it is gone by then, none.
 TEST(FsList, has_what_stays_once_while_others_come_and_go) {
