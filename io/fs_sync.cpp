@@ -75,7 +75,7 @@ Result<void> Core::sync_mine() {
 Result<void> Core::sync_all() {
     SSI_TRY(pages_->sync_all());
     Result<void> result;
-    for (auto& done : calls_->call_all(all_nodes_, static_cast<std::uint8_t>(Verb::sync_all),
+    for (auto& done : calls_->call_all(all_nodes(), static_cast<std::uint8_t>(Verb::sync_all),
                                        Writer().put(no_inode).bytes()))
         if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
     SSI_TRY(std::move(result));
