@@ -30,6 +30,8 @@ Result<Core::Bytes> Core::serve_commit(std::span<const std::byte> arguments) {
         if (!reader.ok()) return fail(Errc::bad_message, "a malformed request to commit");
         if (log) logs.push_back(log);
     }
+    if (logs.empty())
+        return fail(Errc::bad_message, "a request to commit volumes that are not mounted here");
     for (io::ObjectLog* log : logs)
         if (logs.size() > 1) log->start_commit();
     for (io::ObjectLog* log : logs) SSI_TRY(log->commit_all());
