@@ -285,6 +285,9 @@ Result<void> FileSystem::sync() { return core().sync_all(); }
 Result<Space> FileSystem::space() { return core().space(); }
 Result<void> FileSystem::drop_caches() { return core().pages().drop_caches(); }
 Result<CheckReport> FileSystem::check(bool repair) { return core().run_check(repair, false); }
+Result<CheckReport> FileSystem::check_in_use(const std::atomic<bool>& stop) {
+    return core().look(stop);
+}
 Result<void> FileSystem::close() {
     handle_->remote.reset();
     return core().close();

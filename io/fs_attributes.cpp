@@ -146,7 +146,7 @@ Result<void> Core::set_attributes(InodeId inode, const AttributeChange& change,
 
 Result<Space> Core::space() {
     Space all;
-    for (auto& answer : calls_->call_all(all_nodes_, static_cast<std::uint8_t>(Verb::space), {})) {
+    for (auto& answer : calls_->call_all(all_nodes(), static_cast<std::uint8_t>(Verb::space), {})) {
         if (!answer) return tl::unexpected<Failure>(std::move(answer).error());
         const auto part = Reader(*answer).get<Space>();
         all.total_bytes += part.total_bytes;

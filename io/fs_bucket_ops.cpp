@@ -6,22 +6,21 @@
 
 namespace ssi::fs {
 
-BucketKey Core::guess(InodeId directory, std::uint64_t hash) const {
-    const Hint& hint = hints_[mix64(directory.value) % hints_.size()];
-    if (hint.directory.load(std::memory_order_relaxed) != directory.value) return {};
-    const auto index = static_cast<std::uint32_t>(
-        low_bits(hash, hint.depth.load(std::memory_order_relaxed)));
-    if (index == 0) return {};
+// The bucket of that index, where it was last seen; when it was not, the first.
+BucketKey Core::seen_at(InodeId directory, const Hint& hint, std::uint32_t index) {
+    if (index == 0 || hint.directory.load(std::memory_order_relaxed) != directory.value) return {};
     const auto level = static_cast<unsigned>(std::bit_width(index)) - 1;
     return {index, hint.places[level].load(std::memory_order_relaxed)};
 }
 
+BucketKey Core::guess(InodeId directory, std::uint64_t hash) const {
+    const Hint& hint = hint_of(directory);
+    const unsigned depth = hint.depth.load(std::memory_order_relaxed);
+    return seen_at(directory, hint, static_cast<std::uint32_t>(low_bits(hash, depth)));
+}
+
 BucketKey Core::guess_elder(InodeId directory, BucketKey of) const {
-    const std::uint32_t index = elder_index(of.index);
-    const Hint& hint = hints_[mix64(directory.value) % hints_.size()];
-    if (index == 0 || hint.directory.load(std::memory_order_relaxed) != directory.value) return {};
-    const auto level = static_cast<unsigned>(std::bit_width(index)) - 1;
-    return {index, hint.places[level].load(std::memory_order_relaxed)};
+    return seen_at(directory, hint_of(directory), elder_index(of.index));
 }
 
 // Two directories of one place, or two tasks, at worst make each other guess worse.
@@ -29,7 +28,7 @@ void Core::learn(InodeId directory, std::uint16_t depth, const BucketPlaces& pla
     const auto put = [](auto& to, auto value) {
         if (to.load(std::memory_order_relaxed) != value) to.store(value, std::memory_order_relaxed);
     };
-    Hint& hint = hints_[mix64(directory.value) % hints_.size()];
+    Hint& hint = hints_[hint_index(directory)];
     for (unsigned level = 0; level < depth; ++level) put(hint.places[level], places[level]);
     put(hint.depth, depth);
     put(hint.directory, directory.value);

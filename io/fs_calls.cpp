@@ -199,6 +199,7 @@ Result<void> Core::erase_gone() {
     {
         std::lock_guard lock(garbage_mutex_);
         garbage.swap(garbage_);
+        erasing_.insert(erasing_.end(), garbage.begin(), garbage.end());
     }
     VolumeList volumes;
     for (const Garbage& g : garbage) volumes.add(volume_of(g.inode));
@@ -207,6 +208,10 @@ Result<void> Core::erase_gone() {
         if (!result) break;
         result = pages_->erase(g.inode, Layout::unpack(g.gone.layout), g.gone.size);
     }
+    std::set<InodeId> over;
+    for (const Garbage& g : garbage) over.insert(g.inode);
+    std::lock_guard lock(garbage_mutex_);
+    std::erase_if(erasing_, [&](const Garbage& g) { return over.contains(g.inode); });
     return result;
 }
 

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "fs_look.hpp"
 #include "fs_transaction.hpp"
 #include "volumes_state.hpp"
 
@@ -63,10 +64,14 @@ Result<void> Core::start() {
     slots_ = volumes_->slots();
     for (std::uint32_t v = 0; v < volumes_->volumes().size(); ++v)
         if (volumes_->log(v, io::KeptIn::metadata)) own_volumes_.push_back(v);
-    for (const auto& member : node_.members().members) all_nodes_.push_back(member.node);
     next_intent_ = static_cast<std::uint64_t>(node_.doors().clock.wall());
     calls_ = std::make_unique<io::Calls>(node_, node::ChannelId::file_system, call_tasks);
     register_calls();
+    looked_at_ = std::make_unique<LookedAt>(*this);
+    calls_->handle(static_cast<std::uint8_t>(Verb::look), io::Calls::Sort::leaf,
+                   [this](NodeId from, std::span<const std::byte> arguments) {
+                       return looked_at_->serve(from, arguments);
+                   });
     locks_ = std::make_unique<LockService>(node_, *calls_, static_cast<std::uint8_t>(Verb::lock),
                                            [this](InodeId inode) { return home_of(inode); });
     async_ = std::make_unique<AsyncIo>(node_);
@@ -84,6 +89,12 @@ Result<void> Core::start() {
 
 // The same outcome on every node: that of the first that failed.
 Result<void> Core::agree(Result<void> mine) { return io::agree(node_, mine); }
+
+std::vector<NodeId> Core::all_nodes() const {
+    std::vector<NodeId> nodes;
+    for (const auto& member : node_.members().members) nodes.push_back(member.node);
+    return nodes;
+}
 
 Result<void> Core::make_sets() {
     kddm::SetOptions variable;

@@ -4,7 +4,7 @@
 // fs_bucket_ops.cpp (entries), fs_home.cpp (operations at their home, and who calls them),
 // fs_names.cpp (mkdir, link, unlink), fs_rename.cpp, fs_attributes.cpp, fs_opens.cpp,
 // fs_file.cpp (bytes), fs_list.cpp, fs_sync.cpp (durability), fs_transaction.cpp (several objects,
-// several logs), fs_recovery.cpp, fs_check.cpp.
+// several logs), fs_recovery.cpp, fs_check.cpp, fs_look.cpp (a check while others go on).
 //
 // Order of guards: buckets, then inodes, then pages; each ascending. Thread-safe.
 #pragma once
@@ -27,8 +27,8 @@
 #include "fs_locks_service.hpp"
 #include "fs_opens.hpp"
 #include "fs_pages.hpp"
+#include "fs_requests.hpp"
 #include "fs_wire.hpp"
-#include "ssi/base/small_vector.hpp"
 #include "ssi/io/file_system.hpp"
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/many.hpp"
@@ -38,72 +38,8 @@ namespace ssi::fs {
 // A failure that POSIX names.
 tl::unexpected<Failure> refuse(int sys_errno, std::string_view what);
 
-// Which volumes have to be committed for something to be durable.
-class VolumeList {
-public:
-    void add(std::uint32_t volume) {
-        for (const std::uint32_t v : volumes_)
-            if (v == volume) return;
-        volumes_.push_back(volume);
-    }
-    std::span<const std::uint32_t> all() const { return volumes_; }
-
-private:
-    SmallVector<std::uint32_t, 6> volumes_;
-};
-
-// What a name leads to.
-struct Place {
-    InodeId inode;
-    std::uint8_t type = 0;       // S_IFMT >> 12
-    bool is_directory() const { return type == S_IFDIR >> 12; }
-    bool is_symlink() const { return type == S_IFLNK >> 12; }
-};
-enum class LastName : std::uint8_t { plain, dot, dot_dot, root };
-// Where a name is, or would be.
-struct Parent {
-    InodeId directory;
-    std::string name;            // plain alone
-    LastName last = LastName::plain;
-    bool slash = false;          // one follows
-    VolumeList volumes;          // that lead there
-};
-
-// What an operation at the home of a bucket asks for. `key` is a guess.
-struct NameRequest {
-    InodeId directory;
-    BucketKey key;
-    std::uint64_t hash = 0;
-    std::string_view name;
-    const Credentials* who = nullptr;
-    NodeId by = no_node;         // who asks
-    bool opens = false;          // the file, if it is made: counted before others see it
-};
-struct NewInode {
-    InodeHead head;                          // complete but for times
-    std::span<const std::byte> content;      // of a symbolic link
-};
-// What is left to do for an inode that is gone.
-struct Gone {
-    bool gone = false;
-    bool paged = false;
-    std::uint32_t layout = 0;
-    std::uint64_t size = 0;
-};
-struct NameReply {
-    bool absent = false;                     // no such bucket: try its elder
-    bool moved = false;                      // not this bucket: try `key`
-    BucketKey key;                           // else: where it was done
-    std::uint16_t depth = 0;
-    BucketPlaces places{};                   // that the bucket knows of
-    bool split = false;                      // the bucket should be
-    bool made = false;                       // the inode is new
-    Place place;
-    bool elsewhere = false;                  // its link is still to be taken away, at its home
-    Gone gone;
-};
-
 class Check;
+class LookedAt;
 class Transaction;
 
 class Core {
@@ -189,32 +125,39 @@ public:
     Result<void> sync_mine();         // what this node homes
     Result<void> commit(const VolumeList& volumes);
     Result<CheckReport> run_check(bool repair, bool recovering);   // collective
+    // Not collective, and others go on; `stop` ends it early.
+    Result<CheckReport> look(const std::atomic<bool>& stop);
 
     io::Volumes& volumes() { return *volumes_; }
     Pages& pages() { return *pages_; }
     LockService& locks() { return *locks_; }
     AsyncIo& async() { return *async_; }
+    io::Calls& calls() { return *calls_; }
     node::Node& node() { return node_; }
     std::uint64_t next_open() { return next_open_.fetch_add(1, std::memory_order_relaxed); }
     std::int64_t now() const;         // nanoseconds since 1970, as coarse as a kernel's: 4 ms
     const Options& options() const { return options_; }
 
+    enum class Verb : std::uint8_t {   // of calls
+        create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
+        log, commit, settle, check, has_intent, count_open, close, keeps_open, space, list, look,
+        lock, lock_granted,   // of LockService
+    };
+
 private:
     friend class Transaction;
     friend class Recovery;
     friend class Check;
+    friend class Look;
+    friend class LookedAt;
     Core(node::Node& node, kddm::Engine& engine, Options options);
-    enum class Verb : std::uint8_t {
-        create, insert, unlink, make_inode, drop_link, reap, persist, sync_all,
-        log, commit, settle, check, has_intent, count_open, close, keeps_open, space, list,
-        lock, lock_granted,   // of LockService
-    };
     using Bytes = std::vector<std::byte>;
 
     // -- fs_core.cpp
     Result<void> start();
     Result<void> stop();
     Result<void> agree(Result<void> mine);
+    std::vector<NodeId> all_nodes() const;
     Result<void> make_sets();
     bool lacks_root() const;
     Result<void> make_root();
@@ -339,7 +282,6 @@ private:
     SetId bucket_number_, inode_number_, serial_number_;
     std::uint32_t slots_ = 1;
     std::vector<std::uint32_t> own_volumes_;
-    std::vector<NodeId> all_nodes_;
 
     struct Serials {
         std::uint32_t volume = 0;
@@ -356,6 +298,11 @@ private:
         std::array<std::atomic<std::uint16_t>, most_depth> places{};
     };
     std::array<Hint, 1024> hints_;
+    std::size_t hint_index(InodeId directory) const {
+        return mix64(directory.value) % hints_.size();
+    }
+    const Hint& hint_of(InodeId directory) const { return hints_[hint_index(directory)]; }
+    static BucketKey seen_at(InodeId directory, const Hint& hint, std::uint32_t index);
 
     // Transactions over several logs that are not durable everywhere yet.
     struct OpenIntent {
@@ -386,10 +333,11 @@ private:
         Gone gone;
     };
     sys::Mutex garbage_mutex_;
-    std::vector<Garbage> garbage_;
+    std::vector<Garbage> garbage_, erasing_;   // erasing_: by a task that has begun
 
     sys::Mutex check_mutex_;
     Check* check_ = nullptr;         // while one runs
+    std::unique_ptr<LookedAt> looked_at_;
 
     sys::Mutex committer_mutex_;
     sys::Condition committer_wakes_;

@@ -307,7 +307,7 @@ Result<std::vector<Copy>> Core::copies(InodeId inode, std::uint64_t offset,
     if (offset >= head->size || length == 0) return std::vector<Copy>{};
     length = std::min(length, head->size - offset);
     if (head->paged())
-        return pages_->copies(inode, Layout::unpack(head->layout), offset, length, all_nodes_);
+        return pages_->copies(inode, Layout::unpack(head->layout), offset, length, all_nodes());
     return std::vector<Copy>{{offset, length, home_of(inode)}};
 }
 

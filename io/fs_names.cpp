@@ -110,13 +110,18 @@ Result<void> Core::make_directory(const Parent& at, const Credentials& who, std:
     return tl::unexpected<Failure>(std::move(reply).error());
 }
 
-// Name and count change together, so that a file that lost its last name gets no other.
+// Name and count change together, so that a file that lost its last name gets no other. Where there
+// are several logs the name and the way to it are durable before anybody sees it: another name of
+// the file may be taken away in another log, by somebody who does not know where the others are.
 Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
     if (to.last != LastName::plain) return refuse(EEXIST, "the directory itself");
     SSI_TRY(require_absent(to));
     if (to.slash) return refuse(ENOENT, to.name);
     SSI_TRY(require(to.directory, who, W_OK | X_OK));
     if (from.is_directory()) return refuse(EPERM, "a link to a directory");
+    const bool ordered =
+        volumes_->volumes().size() > 1 && options_.plant != Plant::unordered_link;
+    if (ordered) SSI_TRY(commit(to.volumes));
     BucketKey full;
     {
         const std::uint64_t hash = name_hash(to.name);
@@ -125,6 +130,8 @@ Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
         const BucketView view(bucket->guard.bytes());
         if (view.find(to.name, hash)) return refuse(EEXIST, to.name);
         if (!view.exists()) SSI_TRY(require_alive(to.directory));
+        if (ordered)
+            SSI_TRY(commit_elders(to.directory, bucket->key, view.places(), no_volume));
         auto inode = inodes_.grab(ObjectId(from.inode.value));
         if (!inode) return tl::unexpected<Failure>(std::move(inode).error());
         auto head = inode_head(inode->bytes());
@@ -136,11 +143,15 @@ Result<void> Core::link(Place from, const Parent& to, const Credentials& who) {
         counted.object_bytes = static_cast<std::uint32_t>(inode->bytes().size());
         counted.write(0, &*head, sizeof *head);
         Transaction tx(*this);
-        tx.change(volume_of_bucket(to.directory, bucket->key), bucket_number_, bucket->guard,
+        const std::uint32_t volume = volume_of_bucket(to.directory, bucket->key);
+        tx.begin_with(volume);
+        if (ordered) tx.in_order();
+        tx.change(volume, bucket_number_, bucket->guard,
                   view.insert({to.name, hash, from.inode, from.type, node_.id()}, time));
         tx.change(volume_of(from.inode), inode_number_, *inode,
                   Edit::of_whole(counted.applied(inode->bytes())));
         SSI_TRY(tx.apply());
+        if (ordered && volume == volume_of(from.inode)) SSI_TRY(commit(volume));
         if (!BucketView(bucket->guard.bytes()).should_split(options_.bucket_bytes)) return {};
         full = bucket->key;
     }

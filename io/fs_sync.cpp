@@ -30,6 +30,8 @@ Result<Core::Bytes> Core::serve_commit(std::span<const std::byte> arguments) {
         if (!reader.ok()) return fail(Errc::bad_message, "a malformed request to commit");
         if (log) logs.push_back(log);
     }
+    if (logs.empty())
+        return fail(Errc::bad_message, "a request to commit volumes that are not mounted here");
     for (io::ObjectLog* log : logs)
         if (logs.size() > 1) log->start_commit();
     for (io::ObjectLog* log : logs) SSI_TRY(log->commit_all());
@@ -75,7 +77,7 @@ Result<void> Core::sync_mine() {
 Result<void> Core::sync_all() {
     SSI_TRY(pages_->sync_all());
     Result<void> result;
-    for (auto& done : calls_->call_all(all_nodes_, static_cast<std::uint8_t>(Verb::sync_all),
+    for (auto& done : calls_->call_all(all_nodes(), static_cast<std::uint8_t>(Verb::sync_all),
                                        Writer().put(no_inode).bytes()))
         if (!done && result) result = tl::unexpected<Failure>(std::move(done).error());
     SSI_TRY(std::move(result));

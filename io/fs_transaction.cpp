@@ -157,9 +157,10 @@ Result<void> Transaction::log_several(std::span<const std::uint32_t> volumes) {
     Writer intent;
     if (core_.options_.plant != Plant::parts_apart)
         for (const std::uint32_t volume : open.others) intent.put(volume).block(part_of(volume));
+    VolumeList before;
     for (const std::uint32_t volume : after_.all())
-        if (volume != open.primary)
-            SSI_TRY(core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes()));
+        if (volume != open.primary) before.add(volume);
+    SSI_TRY(core_.commit(before));
     for (const std::uint32_t volume : volumes) {
         const bool first = volume == open.primary;
         Writer call;
@@ -168,7 +169,7 @@ Result<void> Transaction::log_several(std::span<const std::uint32_t> volumes) {
         call.block(part_of(volume));
         auto done = core_.call_volume(volume, Core::Verb::log, call.bytes());
         if (done && first && in_order_)
-            done = core_.call_volume(volume, Core::Verb::commit, Writer().put(volume).bytes());
+            done = core_.commit(volume);
         if (done) continue;
         if (first && !lost(done.error())) return done;
         if (lost(done.error())) {

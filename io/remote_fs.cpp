@@ -215,6 +215,9 @@ Result<void> RemoteFileSystem::sync() { return connection_->change(Call::sync, W
 Result<void> RemoteFileSystem::drop_caches() {
     return connection_->change(Call::drop_caches, Writer());
 }
+Result<CheckReport> RemoteFileSystem::check() {
+    return connection_->ask(Call::check, Writer(), remote::get_report);
+}
 Result<std::vector<io::VolumeInfo>> RemoteFileSystem::volumes() {
     return connection_->ask_list<io::VolumeInfo>(Call::volumes, Writer(), [](Reader& in) {
         io::VolumeInfo volume;

@@ -48,7 +48,8 @@ Body encoded_list(const Result<std::vector<T>>& values) {
 // One client: its open files, which close when it goes.
 class Conversation {
 public:
-    Conversation(FileSystem& system, int socket) : system_(system), socket_(socket) {}
+    Conversation(FileSystem& system, int socket, const std::atomic<bool>& ending)
+        : system_(system), socket_(socket), ending_(ending) {}
 
     // `begun`: with each request.
     template <class Begun>
@@ -223,6 +224,11 @@ private:
                 });
             case Call::sync: return nothing(system_.sync());
             case Call::drop_caches: return nothing(system_.drop_caches());
+            case Call::check:
+                return encoded(system_.check_in_use(ending_),
+                               [](Writer& out, const CheckReport& report) {
+                                   remote::put(out, report);
+                               });
             case Call::volumes: {
                 Writer out;
                 const auto& volumes = system_.volumes().volumes();
@@ -237,6 +243,7 @@ private:
 
     FileSystem& system_;
     const int socket_;
+    const std::atomic<bool>& ending_;
     std::map<std::uint64_t, File> files_;
     std::uint64_t last_ = 0;
 };
@@ -255,6 +262,7 @@ RemoteService::RemoteService(node::Node& node, std::unique_ptr<FileSystem> syste
 RemoteService::~RemoteService() {
     node_.control().remove_fd(remote::socket_name);   // waits for a call that is under way
     node_.control().remove(remote::verb_name);
+    ending_ = true;
     for (const auto& connection : connections_) ::shutdown(connection->socket.get(), SHUT_RDWR);
     for (const auto& connection : connections_) connection->task->join();
 }
@@ -286,7 +294,9 @@ Result<node::ControlFd> RemoteService::connect() {
     Connection& made = *connection;
     connections_.push_back(std::move(connection));
     made.task = node_.doors().tasks.spawn("ssi-fs-remote", [this, &made] {
-        Conversation(*system_, made.socket.get()).run([&made] { made.close_handed_out(); });
+        Conversation(*system_, made.socket.get(), ending_).run([&made] {
+            made.close_handed_out();
+        });
         ::shutdown(made.socket.get(), SHUT_RDWR);
         made.ended.store(true, std::memory_order_release);
     });

@@ -49,6 +49,7 @@ private:
     node::Node& node_;
     std::unique_ptr<FileSystem> system_;
     const std::vector<std::string> directories_;
+    std::atomic<bool> ending_{false};   // what takes long stops early
     // Of the control task, and of the end.
     std::vector<std::unique_ptr<Connection>> connections_;
 };

@@ -128,4 +128,23 @@ Extent get_extent(Reader& in) {
     return extent;
 }
 
+void put(Writer& out, const CheckReport& report) {
+    out.put(report.directories).put(report.files).put(report.others).put(report.entries);
+    out.put(report.problems).put(report.unsettled);
+    out.put(static_cast<std::uint32_t>(report.texts.size()));
+    for (const std::string& text : report.texts) out.text(text);
+}
+CheckReport get_report(Reader& in) {
+    CheckReport report;
+    report.directories = in.get<std::uint64_t>();
+    report.files = in.get<std::uint64_t>();
+    report.others = in.get<std::uint64_t>();
+    report.entries = in.get<std::uint64_t>();
+    report.problems = in.get<std::uint64_t>();
+    report.unsettled = in.get<std::uint64_t>();
+    for (auto left = in.get<std::uint32_t>(); left > 0 && in.ok(); --left)
+        report.texts.emplace_back(in.text());
+    return report;
+}
+
 }  // namespace ssi::fs::remote

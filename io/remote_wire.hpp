@@ -24,7 +24,7 @@ enum class Call : std::uint32_t {
     open = 1, close, read, write, truncate, file_stat, extents,
     stat, list, set_attributes, make_directory, remove_directory, unlink, rename, link, symlink,
     read_link, list_xattrs, get_xattr, set_xattr, space, sync, drop_caches, volumes,
-    last = volumes,
+    check, last = check,
 };
 
 struct RequestHeader {
@@ -48,10 +48,12 @@ void put(Writer& out, const Attributes& attributes);
 void put(Writer& out, const AttributeChange& change);
 void put(Writer& out, const DirectoryEntry& entry);
 void put(Writer& out, const Extent& extent);
+void put(Writer& out, const CheckReport& report);
 Striping get_striping(Reader& in);
 Attributes get_attributes(Reader& in);
 AttributeChange get_change(Reader& in);
 DirectoryEntry get_entry(Reader& in);
 Extent get_extent(Reader& in);
+CheckReport get_report(Reader& in);
 
 }  // namespace ssi::fs::remote

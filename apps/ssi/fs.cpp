@@ -61,8 +61,10 @@ std::vector<FsVerb> make_verbs() {
         {"cache", "[PATH...]", 0, 1000, "Print how much of files is in memory, and of which node.",
          {{"--drop", &O::drop, "Write what is not on disk and forget all of it first."}}, {},
          fs_cache},
-        {"check", "", 0, 0, "Check that names, inodes and pages fit together.",
-         {{"--repair", &O::repair, "Make them fit."}}, {}, fs_check},
+        {"check", "", 0, 0,
+         "Check that names, inodes and pages fit together; in a running session, too, where what "
+         "looks wrong is looked at again before it is told, as somebody may be at it.",
+         {{"--repair", &O::repair, "Make them fit. Not in a running session."}}, {}, fs_check},
         {"scrub", "[PATH...]", 0, 1000,
          "Read every byte of files from disk, by all ranks at once, and name each that cannot be "
          "read or whose checksum is wrong.",

@@ -136,6 +136,26 @@ private:
     support::Progress progress_;
 };
 
+std::string json_of(const fs::CheckReport& report) {
+    return Json().object().field("directories", report.directories).field("files", report.files)
+        .field("others", report.others).field("entries", report.entries)
+        .field("problems", report.problems).field("repaired", report.repaired)
+        .field("unsettled", report.unsettled).end().text();
+}
+
+std::string words_of(const fs::CheckReport& report) {
+    std::string text = fmt::format("{} directories, {} files, {} others, {} entries: ",
+                                   report.directories, report.files, report.others,
+                                   report.entries);
+    text += report.problems == 0 ? std::string("no fault")
+                                 : fmt::format("{} faults, {} repaired", report.problems,
+                                               report.repaired);
+    if (report.unsettled != 0)
+        text += fmt::format("; {} things changed whenever they were looked at: check again when "
+                            "less is going on", report.unsettled);
+    return text;
+}
+
 }  // namespace
 
 Result<void> fs_setstripe(FsRun& run) {
@@ -204,6 +224,8 @@ Result<void> fs_cache(FsRun& run) {
 }
 
 Result<void> fs_check(FsRun& run) {
+    const bool running = run.options().volumes.empty();
+    if (running && !run.is_first()) return {};
     const auto report = run.system().check(run.options().repair);
     if (!report) {
         Failure failure = report.error();
@@ -212,24 +234,15 @@ Result<void> fs_check(FsRun& run) {
     }
     const std::uint64_t left = report->problems - std::min(report->problems, report->repaired);
     for (const std::string& text : report->texts)
-        fmt::print(stderr, "ssi: node {}: {}\n", run.session().node().value, text);
-    if (run.is_first()) {
-        if (run.options().json)
-            say("{}\n", Json().object().field("directories", report->directories)
-                            .field("files", report->files).field("others", report->others)
-                            .field("entries", report->entries)
-                            .field("problems", report->problems)
-                            .field("repaired", report->repaired).end().text());
-        else
-            say("{} directories, {} files, {} others, {} entries: {}\n",
-                report->directories, report->files, report->others, report->entries,
-                report->problems == 0 ? std::string("no fault")
-                                      : fmt::format("{} faults, {} repaired",
-                                                    report->problems, report->repaired));
-    }
+        fmt::print(stderr, "ssi: {}{}\n",
+                   running ? "" : fmt::format("node {}: ", run.session().node().value), text);
+    if (run.is_first()) say("{}\n", run.options().json ? json_of(*report) : words_of(*report));
     if (left == 0) return {};
-    return fail(Errc::io, run.is_first() ? fmt::format("{} faults; --repair mends them", left)
-                                         : "");
+    if (!run.is_first()) return fail(Errc::io, "");
+    return fail(Errc::io, fmt::format("{} faults; {} mends them", left,
+                                      running ? "when the session has ended, ssi fs --volume "
+                                                "DIR/%n check --repair"
+                                              : "--repair"));
 }
 
 Result<void> fs_scrub(FsRun& run) {

@@ -188,10 +188,13 @@ public:
         for (const auto& node : nodes_) SSI_TRY(node->drop_caches());
         return {};
     }
-    Result<fs::CheckReport> check(bool) override {
-        return fail(Errc::unsupported,
-                    "a file system that session " + session_ + " uses cannot be checked: end the "
-                    "session, then run ssi fs --volume DIR/%n check");
+    Result<fs::CheckReport> check(bool repair) override {
+        if (repair)
+            return fail(Errc::unsupported,
+                        "--repair needs the file system for itself, and session " + session_ +
+                            " uses it: end the session, then run ssi fs --volume DIR/%n check "
+                            "--repair; without --repair it is checked as it is");
+        return first().check();
     }
 
 private:

@@ -62,7 +62,8 @@ public:
     virtual Result<fs::Space> space() = 0;
     virtual Result<std::vector<io::VolumeInfo>> volumes() = 0;
     virtual Result<void> drop_caches() = 0;
-    // Collective. Of a mounted one alone: unsupported else.
+    // Of a mounted one collective; a running one is only looked at, by the first rank: unsupported
+    // with `repair`.
     virtual Result<fs::CheckReport> check(bool repair) = 0;
 };
 

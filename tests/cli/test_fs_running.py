@@ -84,7 +84,10 @@ class FsRunning(FsTest):
         self.assertEqual(len(self.good("df", "--json").json()["volumes"]), 2)
         self.good("rm", "-r", "/a")
         self.assertEqual(self.good("ls").out, "by-the-program\n")
-        self.bad(UNSUPPORTED, "end the session", "check", ranks=2)
+        self.assertEqual(self.good("check").out,
+                         "1 directories, 1 files, 0 others, 1 entries: no fault\n")
+        self.bad(UNSUPPORTED, "end the session, then run ssi fs --volume DIR/%n check --repair",
+                 "check", "--repair", ranks=2)
         self.finish("vol", job)
         self.assertEqual(os.listdir(self.path("run")), [])
 
@@ -104,6 +107,27 @@ class FsRunning(FsTest):
         # And it stays: the volumes have what went in.
         listed = self.good("--volume", self.path("vol", "%n"), "ls", "/").out
         self.assertEqual(listed, "by-the-program\ncopy0\ncopy3\n")
+
+    def test_a_check_sees_no_fault_in_what_the_session_does_meanwhile(self):
+        job = self.start("vol", "busy", ranks=3)
+        for ranks in (0, 2):
+            report = self.good("check", "--json", ranks=ranks).json()
+            self.assertEqual((report["problems"], report["directories"]), (0, 3), report)
+            self.assertGreater(report["files"], 20)
+        self.finish("vol", job)
+
+    def test_a_check_names_what_does_not_fit_while_the_session_runs(self):
+        job = self.start("vol", "damaged")
+        inode = self.good("stat", "--json", "/by-the-program").json()[0]["inode"]
+        result = self.fs("check", "--json", ranks=2)
+        self.assertEqual(result.code, IO, result.err)
+        self.assertEqual(result.json()["problems"], 1)
+        self.assertEqual(
+            [line for line in result.err.splitlines() if line.startswith("ssi: ")],
+            [f"ssi: inode {inode} has 1 names and counts 7, or another parent",
+             "ssi: io: 1 faults; when the session has ended, ssi fs --volume DIR/%n check "
+             "--repair mends them"])
+        self.finish("vol", job)
 
     def test_mistakes_are_one_line_however_many_ranks_there_are(self):
         job = self.start("vol")

@@ -197,6 +197,24 @@ def check_tools(tap, prefix):
     tap.check(programs, "programs are installed")
 
 
+def check_manuals(tap, prefix):
+    """Each page is there, says what it is of, and what every function that it shows is for."""
+    for page, words in (("man1/ssi.1", ["ssi fs check"]), ("man5/libssi-config.5", ["VARIABLES"]),
+                        ("man7/libssi-errors.7", ["ERRORS"]),
+                        ("man3/ssi-fs.3", ["int ssi_fs_mount(", "int ssi_fs_flock(", "ENOTEMPTY",
+                                           '.SH "FILES"']),
+                        ("man3/ssi-fs-cpp.3", ["Result<File> open(", "pwritev(", "struct Extent",
+                                               "RENAME_NOREPLACE"])):
+        found = glob.glob(f"{prefix.folder}/**/man/{page}", recursive=True)
+        text = ""
+        if found:
+            with open(found[0], encoding="utf-8") as file:
+                text = file.read()
+        missing = [word for word in words if word not in text.replace("\\-", "-")]
+        tap.check(text.startswith(".TH ") and not missing, f"manual page {page}",
+                  f"{found or 'it is not there'}; missing: {missing}")
+
+
 def check_uninstalled(tap, root, build, compiler, work):
     """PKG_CONFIG_PATH=<build>/meson-uninstalled: programs against a build directory."""
     prefix = Prefix(work)
@@ -240,6 +258,7 @@ def staged(tap, root, build, compiler, c_compiler, work):
     check_c_program(tap, prefix, c_compiler, root, work)
     check_cmake(tap, prefix, root, work)
     check_tools(tap, prefix)
+    check_manuals(tap, prefix)
 
 
 def prefixed(tap, root, build, compiler, c_compiler, work):

@@ -128,6 +128,8 @@ void FilesRun::own_file(Life& life, std::uint32_t node, Random& random, const st
     auto written = file->pwrite(std::as_bytes(std::span(promise.content)), 0);
     if (!written) return refused("write", written.error());
     if (random.chance(1, 2)) {
+        if (random.chance(1, 3))
+            return linked_file(life, system, random, *file, std::move(promise), name);
         promise.before = promise.path;
         promise.path = fmt::format("{}/{}-moved", random.chance(1, 2) ? "/a" : "/b", name);
         promise.either = random.chance(1, 2);
@@ -151,6 +153,33 @@ void FilesRun::own_file(Life& life, std::uint32_t node, Random& random, const st
     auto synced = promise.before.empty() ? file->sync() : system.sync(promise.path);
     if (!synced) return refused("sync", synced.error());
     promises_.push_back(std::move(promise));
+}
+
+// Durable, and then it gets another name and loses the first: it has one of them at any time.
+void FilesRun::linked_file(Life& life, fs::FileSystem& system, Random& random, fs::File& file,
+                           Promise promise, const std::string& name) {
+    const auto refused = [&](const char* what, const Failure& failure) {
+        life.world.verdict.fail("errors", fmt::format("{} of {}: {}", what, name,
+                                                      failure.to_string()));
+    };
+    if (auto synced = file.sync(); !synced) return refused("sync", synced.error());
+    std::string directory = random.chance(1, 2) ? "/a" : "/b";
+    if (random.chance(1, 2)) {
+        directory += fmt::format("/to-{}", name);
+        fs::FileSystem& another = *life.systems[random.below(life.systems.size())];
+        if (auto made = another.make_directory(directory); !made)
+            return refused("mkdir", made.error());
+    }
+    promise.before = promise.path;
+    promise.path = fmt::format("{}/{}-linked", directory, name);
+    promise.either = promise.linked = true;
+    promises_.push_back(promise);
+    if (cut_renames_ && cut_at_ != 0 && outcome_.operations >= cut_at_) plan_cut(life, 2'000'000);
+    if (auto linked = system.link(promise.before, promise.path); !linked)
+        return refused("link", linked.error());
+    fs::FileSystem& remover = *life.systems[random.below(life.systems.size())];
+    if (auto removed = remover.unlink(promise.before); !removed)
+        return refused("unlink", removed.error());
 }
 
 void FilesRun::body(Life& life, std::uint32_t node, std::uint32_t task) {
@@ -206,7 +235,7 @@ void FilesRun::look_for_promises(Life& life) {
                 return found || found.error().sys_errno != ENOENT;
             };
             const bool old_name = !promise.before.empty() && is_there(promise.before);
-            if (old_name && (!promise.either || is_there(promise.path)))
+            if (old_name && !promise.linked && (!promise.either || is_there(promise.path)))
                 return broken("has its old name too, " + promise.before);
             auto file = system.open(old_name ? promise.before : promise.path, O_RDONLY);
             if (!file) return broken("is lost: " + file.error().to_string());

@@ -55,6 +55,7 @@ private:
         std::string content;
         std::string before;          // the name that it had before, if any
         bool either = false;         // synced before it was renamed: it has one of the names
+        bool linked = false;         // it may have both
     };
     struct Life;                     // of one session
     void mount(Life& life);
@@ -65,6 +66,8 @@ private:
     void body(Life& life, std::uint32_t node, std::uint32_t task);
     void one_name(Life& life, std::uint32_t node, Random& random);
     void own_file(Life& life, std::uint32_t node, Random& random, const std::string& name);
+    void linked_file(Life& life, fs::FileSystem& system, Random& random, fs::File& file,
+                     Promise promise, const std::string& name);
     void check_rest(Life& life);
     void look_for_promises(Life& life);
 

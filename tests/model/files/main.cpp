@@ -113,13 +113,14 @@ int main(int argc, char** argv) {
                    "one in so many points suspends its task; 0: none");
     app.add_option("--seed", seeds, "N or N..M");
     app.add_option("--faults", faults, "of delay,reorder,duplicate,cut")->delimiter(',');
-    app.add_option("--plant", plant, "a bug to be found: forget_way, parts_apart");
+    app.add_option("--plant", plant, "a bug to be found: forget_way, parts_apart, unordered_link");
     CLI11_PARSE(app, argc, argv);
     if (const char* seed = std::getenv("SSI_SEED")) seeds = seed;
     std::string wrong = parse_seeds(seeds, options);
     if (wrong.empty()) wrong = parse_faults(faults, options);
     if (plant == "forget_way") options.plant = fs::Plant::forget_way;
     else if (plant == "parts_apart") options.plant = fs::Plant::parts_apart;
+    else if (plant == "unordered_link") options.plant = fs::Plant::unordered_link;
     else if (plant != "none" && wrong.empty()) wrong = "there is no plant '" + plant + "'";
     if (!wrong.empty()) {
         fmt::print(stderr, "ssi-sim-files: {}\n", wrong);

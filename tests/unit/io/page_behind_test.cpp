@@ -64,6 +64,14 @@ TEST_F(Behind, begins_when_files_are_synced_and_leaves_the_rest_to_the_sync) {
     EXPECT_EQ(later.read(0, inode, plain, 15 * mib, mib), pattern(mib, 17));
 }
 
+TEST_F(Behind, a_sync_of_little_is_no_sign) {
+    write(0, 1);
+    EXPECT_FINE(session_[0].sync(inode, plain));
+    const std::uint64_t before = logged();
+    write(1, 9);
+    EXPECT_TRUE(stays(before));
+}
+
 TEST_F(Behind, ends_when_that_turns_out_to_be_in_vain) {
     write(0, 8);
     EXPECT_FINE(session_[0].sync(inode, plain));

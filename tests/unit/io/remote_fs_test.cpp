@@ -86,6 +86,8 @@ TEST(RemoteFileSystem, answers_as_the_file_system_does) {
         EXPECT_EQ(at0->volumes()->at(1).id, s[0].volumes().volumes()[1].id);
         EXPECT_FINE(at0->sync());
         EXPECT_FINE(at0->drop_caches());
+        EXPECT_EQ(at1->check()->entries, 4u);   // d, h, and two in d
+        EXPECT_EQ(at1->check()->problems, 0u);
         EXPECT_ERRNO(ENOENT, at0->stat("/none", true));
         EXPECT_NE(at0->stat("/none", true).error().text.find("/none"), std::string::npos);
         EXPECT_ERRNO(ENOTEMPTY, at0->remove_directory("/d"));
@@ -121,7 +123,12 @@ TEST(RemoteFileSystem, sends_the_documented_bytes) {
     EXPECT_EQ(failure[4], static_cast<char>(Errc::not_found));
     EXPECT_EQ(failure[8], ENOENT);
     EXPECT_EQ(failure.substr(16), "/none");
-    EXPECT_EQ(static_cast<unsigned>(remote::Call::last), 24u);
+    EXPECT_EQ(static_cast<unsigned>(remote::Call::last), 25u);
+    const std::string check = exchange(socket.get(), std::string("\0\0\0\0" "\x19\0\0\0", 8));
+    ASSERT_EQ(check.size(), 16u + 6 * 8 + 4);
+    EXPECT_EQ(check.substr(0, 8), std::string("\x34\0\0\0" "\0\0\0\0", 8));
+    EXPECT_EQ(check[16], 1);   // one directory, and nothing else
+    EXPECT_EQ(check.substr(17), std::string(6 * 8 + 3, '\0'));
     s.close();
 }
 
@@ -185,6 +192,21 @@ TEST(RemoteFileSystem, ends_with_the_close_of_the_file_system) {
     ASSERT_FALSE(after);
     EXPECT_NE(after.error().text.find("has closed its file system"), std::string::npos);
     EXPECT_FALSE(ask(s, 1, R"({"verb":"fs"})").value);
+}
+
+TEST(RemoteFileSystem, tells_what_a_check_found) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}});
+    write_file(s[0], "/f", "text");
+    const std::uint64_t inode = s[0].stat("/f")->inode;
+    constexpr std::size_t links_at = 24;
+    EXPECT_FINE(s.cluster[0].open("fs/inodes")->fetch_add(ObjectId(inode), 2, links_at));
+    const auto report = remote(s, 1)->check();
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_EQ(report->problems, 1u);
+    EXPECT_EQ(report->texts, std::vector<std::string>{
+        "inode " + std::to_string(inode) + " has 1 names and counts 3, or another parent"});
+    s.close();
 }
 
 TEST(RemoteFileSystem, is_for_who_has_the_key_and_says_what_is_mounted) {

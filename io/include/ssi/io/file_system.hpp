@@ -13,6 +13,7 @@
 // Thread-safe unless said otherwise; a File may be used by several threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -32,8 +33,8 @@ class VolumeList;
 struct Place;
 
 // Deliberate bugs, for tests that must find them: fsync forgets the directories on the way; a
-// change of several logs goes to each by itself.
-enum class Plant : std::uint8_t { none, forget_way, parts_apart };
+// change of several logs goes to each by itself; a new name of a file is not waited for.
+enum class Plant : std::uint8_t { none, forget_way, parts_apart, unordered_link };
 
 struct Options {
     io::VolumesOptions volumes;
@@ -100,6 +101,10 @@ public:
     // Collective, while nobody uses it: whether names, inodes and pages fit together; with `repair`
     // they do afterwards.
     Result<CheckReport> check(bool repair = false);
+    // The same by this node alone, while all go on: nothing is repaired. What is told is so: what
+    // looked wrong was looked at again. `unsettled` counts what changed each time. Some seconds at
+    // least when something is wrong; cancelled when `stop` becomes true.
+    Result<CheckReport> check_in_use(const std::atomic<bool>& stop);
     // Collective: everything is durable afterwards. Files must be closed.
     Result<void> close();
 

@@ -99,6 +99,7 @@ struct Space {
 struct CheckReport {
     std::uint64_t directories = 0, files = 0, others = 0, entries = 0;
     std::uint64_t problems = 0, repaired = 0;
+    std::uint64_t unsettled = 0;      // of a check in use: what changed whenever it was looked at
     std::vector<std::string> texts;   // the first of the problems
 };
 

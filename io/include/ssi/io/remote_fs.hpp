@@ -74,6 +74,9 @@ public:
     Result<Space> space();
     Result<void> sync();
     Result<void> drop_caches();                      // of that node
+    // Of the whole tree, while the session goes on: FileSystem::check_in_use. unsupported when its
+    // program is older.
+    Result<CheckReport> check();
     Result<std::vector<io::VolumeInfo>> volumes();   // of the session
 
 private:
