@@ -125,6 +125,27 @@ TEST(DatasetDamage, another_versions_files_are_no_part_of_it) {
     }
 }
 
+// Of the same dataset, version and member, as an attempt of the same name would leave it: every
+// hash in it holds, only the digest does not.
+TEST(DatasetDamage, whole_records_that_are_others_are_found_by_the_digest) {
+    std::unique_ptr<io::MemoryDisk> disks[] = {io::make_memory_disk(), io::make_memory_disk()};
+    for (int i = 0; i < 2; ++i) {
+        const auto store = open_store(*disks[i]);
+        const State state{{{1, 1}, Bytes(100, std::byte{static_cast<unsigned char>(1 + i)})}};
+        ASSERT_FINE(checkpoint(*store, 1, {state}));
+    }
+    const std::string path = "v1/m0/0000000000000001.seg";
+    const std::uint64_t bytes = size_of(*disks[1], path);
+    Block block(bytes);
+    const auto from = good(disks[1]->open(path, io::OpenMode::read));
+    const auto to = good(disks[0]->open(path, io::OpenMode::write));
+    ASSERT_FINE(io::read(*disks[1], *from, block.span(), 0));
+    ASSERT_FINE(io::write(*disks[0], *to, block.span(), 0));
+    const auto back = dump(*open_store(*disks[0]), 1);
+    ASSERT_FALSE(back);
+    EXPECT_NE(back.error().text.find("(digest)"), std::string::npos) << back.error().text;
+}
+
 TEST(DatasetDamage, a_bit_that_flips_on_the_way_is_found) {
     Small small;
     const auto golden = *dump(*small.store, 2);
