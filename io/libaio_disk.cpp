@@ -39,7 +39,13 @@ public:
     Result<void> remove(const std::string& name) override;
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> make_directory(const std::string& name) override;
-    Result<std::vector<std::string>> list(const std::string& directory) override;
+    Result<std::vector<std::string>> list(const std::string& directory) override {
+        return entries(directory, DT_REG, S_IFREG);
+    }
+    Result<std::vector<std::string>> list_directories(const std::string& directory) override {
+        return entries(directory, DT_DIR, S_IFDIR);
+    }
+    Result<void> remove_directory(const std::string& name) override;
     Result<void> sync_directory(const std::string& directory) override;
     Result<DiskSpace> space() override;
     void submit(std::span<DiskRequest* const> requests) override { queue_->submit(requests); }
@@ -62,6 +68,9 @@ private:
     }
     Result<OwnedFd> open_directory(const char* verb, const std::string& name) const;
     int open_direct(const std::string& name, int flags);
+    // Names of one kind in a directory, ascending, without "." and "..".
+    Result<std::vector<std::string>> entries(const std::string& directory, unsigned char type,
+                                             mode_t mode);
 
     const std::string directory_;
     const OwnedFd top_;
@@ -141,7 +150,14 @@ Result<OwnedFd> Libaio::open_directory(const char* verb, const std::string& name
     return fd;
 }
 
-Result<std::vector<std::string>> Libaio::list(const std::string& directory) {
+Result<void> Libaio::remove_directory(const std::string& name) {
+    SSI_TRY(check_name(name));
+    if (::unlinkat(top_.get(), name.c_str(), AT_REMOVEDIR) == 0) return {};
+    return failed("remove directory", name);
+}
+
+Result<std::vector<std::string>> Libaio::entries(const std::string& directory, unsigned char type,
+                                                 mode_t mode) {
     auto fd = open_directory("list", directory);
     if (!fd) return tl::unexpected<Failure>(std::move(fd).error());
     DIR* const stream = ::fdopendir(fd->release());
@@ -149,14 +165,16 @@ Result<std::vector<std::string>> Libaio::list(const std::string& directory) {
     std::vector<std::string> names;
     const dirent* entry = nullptr;
     while (errno = 0, (entry = ::readdir(stream))) {
-        bool regular = entry->d_type == DT_REG;
+        const std::string_view entry_name = entry->d_name;
+        if (entry_name == "." || entry_name == "..") continue;
+        bool wanted = entry->d_type == type;
         if (entry->d_type == DT_UNKNOWN) {
             struct stat status {};
-            regular = ::fstatat(::dirfd(stream), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) ==
-                          0 &&
-                      S_ISREG(status.st_mode);
+            wanted = ::fstatat(::dirfd(stream), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) ==
+                         0 &&
+                     (status.st_mode & S_IFMT) == mode;
         }
-        if (regular) names.emplace_back(entry->d_name);
+        if (wanted) names.emplace_back(entry->d_name);
     }
     const int sys_errno = errno;
     ::closedir(stream);

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t batch_magic = 0x4269'7373;    // "ssiB"
 constexpr std::uint32_t record_magic = 0x5269'7373;   // "ssiR"
 constexpr std::uint32_t mark_magic = 0x4369'7373;     // "ssiC"
-constexpr std::uint8_t known_flags = record_whole_set | record_copied;
+constexpr std::uint8_t known_flags = record_whole_set | record_copied | record_piece;
 
 struct WireBatch {
     std::uint32_t magic;
@@ -72,6 +72,45 @@ FoundRecord found_in(const WireRecord& wire, std::uint64_t generation) {
             .place = {generation, 0, wire.payload_bytes}};
 }
 
+// The record at `out`, whose payload is `before` and the record's own.
+WireRecord put_record(const LogRecord& record, std::span<const std::byte> before, Sequence batch,
+                      Version version, std::uint64_t seed, std::byte* out) {
+    const std::size_t length = before.size() + record.payload.size();
+    std::byte* const payload = out + sizeof(WireRecord);
+    if (!before.empty()) std::memcpy(payload, before.data(), before.size());
+    if (!record.payload.empty())
+        std::memcpy(payload + before.size(), record.payload.data(), record.payload.size());
+    std::memset(payload + length, 0, padded(length) - length);
+    WireRecord wire{.magic = record_magic,
+                    .kind = static_cast<std::uint8_t>(record.kind),
+                    .flags = record.flags,
+                    .zero = 0,
+                    .payload_bytes = static_cast<std::uint32_t>(length),
+                    .value_bytes = record.value_bytes,
+                    .set = record.set.value,
+                    .reserved = 0,
+                    .id_high = record.id.hi,
+                    .id_low = record.id.lo,
+                    .version = version,
+                    .batch = batch,
+                    .hash = {}};
+    wire.hash = hash_of(bytes_of(wire).first(record_hashed), {payload, padded(length)}, seed);
+    std::memcpy(out, &wire, sizeof wire);
+    return wire;
+}
+
+// The head and the mark of a batch of `heads`, which stand in it.
+void put_ends(std::span<const WireRecord> heads, Sequence id, Sequence durable_before,
+              std::uint64_t seed, std::span<std::byte> batch) {
+    WireBatch head{batch_magic, static_cast<std::uint32_t>(heads.size()), id, batch.size(),
+                   durable_before, {}};
+    head.hash = hash_of(bytes_of(head).first(batch_hashed), seed);
+    std::memcpy(batch.data(), &head, sizeof head);
+    const WireMark mark{mark_magic, head.records,
+                        hash_of(bytes_of(head), std::as_bytes(heads), seed)};
+    std::memcpy(batch.data() + batch.size() - sizeof mark, &mark, sizeof mark);
+}
+
 }  // namespace
 
 const char* record_kind_name(RecordKind kind) {
@@ -91,39 +130,35 @@ void encode_batch(std::span<const LogRecord> records, const HashKey& key, Sequen
                   Sequence durable_before, std::span<std::byte> out) {
     SSI_ASSERT(out.size() == batch_bytes(records), "give encode_batch exactly the batch's bytes");
     const std::uint64_t seed = key.seed(id);
-    WireBatch head{batch_magic, static_cast<std::uint32_t>(records.size()), id, out.size(),
-                   durable_before, {}};
-    head.hash = hash_of(bytes_of(head).first(batch_hashed), seed);
-    std::memcpy(out.data(), &head, sizeof head);
     SmallVector<WireRecord, 4> heads;
     heads.reserve(records.size());
-    std::byte* at = out.data() + sizeof head;
+    std::byte* at = out.data() + batch_head_bytes;
     for (const LogRecord& record : records) {
-        const std::size_t length = record.payload.size();
-        std::byte* payload = at + sizeof(WireRecord);
-        if (length) std::memcpy(payload, record.payload.data(), length);
-        std::memset(payload + length, 0, padded(length) - length);
-        WireRecord wire{.magic = record_magic,
-                        .kind = static_cast<std::uint8_t>(record.kind),
-                        .flags = record.flags,
-                        .zero = 0,
-                        .payload_bytes = static_cast<std::uint32_t>(length),
-                        .value_bytes = record.value_bytes,
-                        .set = record.set.value,
-                        .reserved = 0,
-                        .id_high = record.id.hi,
-                        .id_low = record.id.lo,
-                        .version = record.version ? record.version : version_of(id, heads.size()),
-                        .batch = id,
-                        .hash = {}};
-        wire.hash = hash_of(bytes_of(wire).first(record_hashed), {payload, padded(length)}, seed);
-        std::memcpy(at, &wire, sizeof wire);
-        heads.push_back(wire);
-        at = payload + padded(length);
+        const Version version = record.version ? record.version : version_of(id, heads.size());
+        heads.push_back(put_record(record, {}, id, version, seed, at));
+        at += record_bytes(record.payload.size());
     }
-    const WireMark mark{mark_magic, head.records,
-                        hash_of(bytes_of(head), std::as_bytes(std::span(heads)), seed)};
-    std::memcpy(at, &mark, sizeof mark);
+    put_ends(std::span(heads), id, durable_before, seed, out);
+}
+
+void encode_record(const LogRecord& record, std::span<const std::byte> before, const HashKey& key,
+                   Sequence batch, std::span<std::byte> out) {
+    SSI_ASSERT(out.size() == record_bytes(before.size() + record.payload.size()),
+               "give encode_record exactly the record's bytes");
+    put_record(record, before, batch, record.version, key.seed(batch), out.data());
+}
+
+void close_batch(std::span<std::byte> batch, std::size_t records, const HashKey& key, Sequence id,
+                 Sequence durable_before) {
+    std::vector<WireRecord> heads;
+    heads.reserve(records);
+    std::size_t at = batch_head_bytes;
+    for (std::size_t i = 0; i < records; ++i) {
+        heads.push_back(load<WireRecord>(batch.subspan(at)));
+        at += record_bytes(heads.back().payload_bytes);
+    }
+    SSI_ASSERT(at + commit_mark_bytes == batch.size(), "a batch ends with its mark");
+    put_ends(heads, id, durable_before, key.seed(id), batch);
 }
 
 Result<BatchHead> decode_batch_head(std::span<const std::byte> bytes, const HashKey& key) {

@@ -93,6 +93,14 @@ std::uint64_t batch_bytes(std::span<const LogRecord> records);
 void encode_batch(std::span<const LogRecord> records, const HashKey& key, Sequence id,
                   Sequence durable_before, std::span<std::byte> out);
 
+// The same in steps, for a batch whose records are not all known at once: each where it will stand,
+// from byte batch_head_bytes on, its version as it is; then head and mark around so many of them.
+// `before`: bytes of the payload that precede the record's own.
+void encode_record(const LogRecord& record, std::span<const std::byte> before, const HashKey& key,
+                   Sequence batch, std::span<std::byte> out);
+void close_batch(std::span<std::byte> batch, std::size_t records, const HashKey& key, Sequence id,
+                 Sequence durable_before);
+
 // The head alone: verified by itself, whatever became of the rest.
 Result<BatchHead> decode_batch_head(std::span<const std::byte> bytes, const HashKey& key);
 

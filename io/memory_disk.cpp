@@ -32,6 +32,8 @@ public:
     Result<void> rename(const std::string& from, const std::string& to) override;
     Result<void> make_directory(const std::string& name) override;
     Result<std::vector<std::string>> list(const std::string& directory) override;
+    Result<std::vector<std::string>> list_directories(const std::string& directory) override;
+    Result<void> remove_directory(const std::string& name) override;
     Result<void> sync_directory(const std::string& directory) override;
     Result<DiskSpace> space() override;
     void submit(std::span<DiskRequest* const> requests) override;
@@ -130,6 +132,26 @@ Result<std::vector<std::string>> Memory::list(const std::string& directory) {
     std::lock_guard lock(state_->mutex);
     if (!state_->names.is_folder(directory)) return missing("list", directory);
     return state_->names.list(directory);
+}
+
+Result<std::vector<std::string>> Memory::list_directories(const std::string& directory) {
+    if (auto good = check_name(directory, true); !good)
+        return tl::unexpected<Failure>(std::move(good).error());
+    std::lock_guard lock(state_->mutex);
+    if (!state_->names.is_folder(directory)) return missing("list", directory);
+    return state_->names.list_folders(directory);
+}
+
+Result<void> Memory::remove_directory(const std::string& name) {
+    SSI_TRY(check_name(name));
+    std::unique_lock lock(state_->mutex);
+    if (!state_->names.is_folder(name)) return missing("remove directory", name);
+    if (!state_->names.list(name).empty() || !state_->names.list_folders(name).empty())
+        return fail_errno(Errc::io, ENOTEMPTY, fmt::format("cannot remove directory {} of {}", name,
+                                                           state_->options.name));
+    state_->names.remove_folder(name);
+    changed(lock);
+    return {};
 }
 
 Result<void> Memory::sync_directory(const std::string& directory) {

@@ -16,6 +16,13 @@ void MemoryNames::State::apply(const Change& change) {
             files[change.to] = change.content;
             break;
         case Kind::folder: folders.insert(change.name); break;
+        case Kind::no_folder:
+            folders.erase(change.name);
+            // What a power cut would bring back in it is gone with it.
+            std::erase_if(files, [&](const auto& file) {
+                return directory_of(file.first) == change.name;
+            });
+            break;
     }
 }
 
@@ -48,6 +55,18 @@ void MemoryNames::make_folder(const std::string& name) {
     if (!is_folder(name)) change({Kind::folder, name, "", nullptr, {}});
 }
 
+void MemoryNames::remove_folder(const std::string& name) {
+    change({Kind::no_folder, name, "", nullptr, {}});
+}
+
+std::vector<std::string> MemoryNames::list_folders(const std::string& folder) const {
+    std::vector<std::string> names;
+    for (const std::string& name : now_.folders)
+        if (!name.empty() && directory_of(name) == folder)
+            names.push_back(folder.empty() ? name : name.substr(folder.size() + 1));
+    return names;
+}
+
 std::vector<std::string> MemoryNames::list(const std::string& folder) const {
     std::vector<std::string> names;
     for (const auto& [name, content] : now_.files)
@@ -58,13 +77,17 @@ std::vector<std::string> MemoryNames::list(const std::string& folder) const {
 
 void MemoryNames::sync(const std::string& folder) {
     // A change that can no longer be undone needs those before it of the same names.
-    std::set<std::string> needed;
+    // What is in a folder that was made again needs the end of the one before.
+    std::set<std::string> needed, folders;
     std::vector<bool> durable(changes_.size());
     for (std::size_t i = changes_.size(); i-- > 0;) {
         Change& one = changes_[i];
         std::erase(one.unsynced, folder);
-        durable[i] = one.unsynced.empty() || one.shares_name(needed);
-        if (durable[i]) one.add_names(needed);
+        durable[i] = one.unsynced.empty() || one.shares_name(needed) ||
+                     (one.kind == Kind::no_folder && folders.contains(one.name));
+        if (!durable[i]) continue;
+        one.add_names(needed);
+        folders.insert(directory_of(one.name));
     }
     std::vector<Change> rest;
     for (std::size_t i = 0; i < changes_.size(); ++i) {
@@ -83,7 +106,8 @@ MemoryNames MemoryNames::after_power_cut(Random& random) const {
     const std::uint64_t undone_of_4 = random.below(5);
     std::set<std::string> undone;
     for (const Change& one : changes_) {
-        if (one.shares_name(undone) || random.chance(undone_of_4, 4))
+        if (one.shares_name(undone) || undone.contains(directory_of(one.name)) ||
+            random.chance(undone_of_4, 4))
             one.add_names(undone);
         else
             left.now_.apply(one);

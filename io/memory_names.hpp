@@ -25,7 +25,9 @@ public:
     void remove(const std::string& name);                     // a file that is there
     void rename(const std::string& from, const std::string& to);   // the same
     void make_folder(const std::string& name);
+    void remove_folder(const std::string& name);              // an empty one that is there
     std::vector<std::string> list(const std::string& folder) const;
+    std::vector<std::string> list_folders(const std::string& folder) const;
     void sync(const std::string& folder);
 
     // The names that a power cut may leave; all synced.
@@ -38,7 +40,7 @@ public:
     }
 
 private:
-    enum class Kind : std::uint8_t { create, remove, rename, folder };
+    enum class Kind : std::uint8_t { create, remove, rename, folder, no_folder };
     struct Change {
         Kind kind;
         std::string name;

@@ -110,6 +110,15 @@ public:
             return tl::unexpected<Failure>(std::move(allowed).error());
         return below().list(directory);
     }
+    Result<std::vector<std::string>> list_directories(const std::string& directory) override {
+        if (auto allowed = allow("list", directory); !allowed)
+            return tl::unexpected<Failure>(std::move(allowed).error());
+        return below().list_directories(directory);
+    }
+    Result<void> remove_directory(const std::string& name) override {
+        SSI_TRY(allow("remove directory", name));
+        return below().remove_directory(name);
+    }
     Result<void> sync_directory(const std::string& directory) override {
         SSI_TRY(allow("sync", directory));
         return below().sync_directory(directory);

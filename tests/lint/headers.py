@@ -14,7 +14,8 @@ import subprocess
 from tree import Violation
 
 # Layer folder -> the include directories on its path, as in the meson files.
-STACK = ["runtime/base", "runtime/sys", "runtime/net", "runtime/node", "kddm", "io", "capi"]
+STACK = ["runtime/base", "runtime/sys", "runtime/net", "runtime/node", "kddm", "io", "ckpt",
+         "capi"]
 OURS = re.compile(r'^\s*#\s*include\s*"(ssi/[^"]+)"', re.M)
 
 

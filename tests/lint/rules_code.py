@@ -64,7 +64,8 @@ LAYERS = {"runtime/base": ["base"], "runtime/sys": ["base", "sys"],
           "runtime/net": ["base", "sys", "net"], "runtime/node": ["base", "sys", "net", "node"],
           "kddm": ["base", "sys", "net", "node", "kddm"],
           "io": ["base", "sys", "net", "node", "kddm", "io"],
-          "capi": ["base", "sys", "net", "node", "kddm", "io", "capi"]}
+          "ckpt": ["base", "sys", "net", "node", "kddm", "io", "ckpt"],
+          "capi": ["base", "sys", "net", "node", "kddm", "io", "ckpt", "capi"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 FUNCTION_LINES = 70
 

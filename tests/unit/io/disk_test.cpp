@@ -163,6 +163,32 @@ TEST_P(EveryDisk, keeps_names) {
     EXPECT_EQ(disk().list("")->size(), 0u);
 }
 
+TEST_P(EveryDisk, keeps_folders) {
+    ASSERT_FINE(disk().make_directory("b"));
+    ASSERT_FINE(disk().make_directory("a"));
+    ASSERT_FINE(disk().make_directory("a/in"));
+    open_file(disk(), "file", OpenMode::create);
+    open_file(disk(), "b/file", OpenMode::create);
+    EXPECT_EQ(*disk().list_directories(""), (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(*disk().list_directories("a"), (std::vector<std::string>{"in"}));
+    EXPECT_TRUE(disk().list_directories("b")->empty());
+    EXPECT_EQ(*disk().list(""), (std::vector<std::string>{"file"}));
+    EXPECT_EQ(disk().list_directories("x").error().code, Errc::not_found);
+    EXPECT_EQ(disk().remove_directory("a").error().sys_errno, ENOTEMPTY);
+    EXPECT_EQ(disk().remove_directory("b").error().sys_errno, ENOTEMPTY);
+    EXPECT_EQ(disk().remove_directory("x").error().code, Errc::not_found);
+    EXPECT_EQ(disk().remove_directory("file").error().code, Errc::not_found);
+    EXPECT_EQ(disk().remove_directory("../a").error().code, Errc::invalid_argument);
+    ASSERT_FINE(disk().remove_directory("a/in"));
+    ASSERT_FINE(disk().remove_directory("a"));
+    EXPECT_EQ(*disk().list_directories(""), (std::vector<std::string>{"b"}));
+    // Made again it is empty.
+    ASSERT_FINE(disk().remove("b/file"));
+    ASSERT_FINE(disk().remove_directory("b"));
+    ASSERT_FINE(disk().make_directory("b"));
+    EXPECT_TRUE(disk().list("b")->empty());
+}
+
 TEST_P(EveryDisk, says_what_is_wrong_with_names) {
     open_file(disk(), "a", OpenMode::create);
     ASSERT_FINE(disk().make_directory("d"));

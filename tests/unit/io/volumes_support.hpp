@@ -39,6 +39,12 @@ public:
     Result<std::vector<std::string>> list(const std::string& directory) override {
         return disk_.list(directory);
     }
+    Result<std::vector<std::string>> list_directories(const std::string& directory) override {
+        return disk_.list_directories(directory);
+    }
+    Result<void> remove_directory(const std::string& name) override {
+        return disk_.remove_directory(name);
+    }
     Result<void> sync_directory(const std::string& directory) override {
         return disk_.sync_directory(directory);
     }

@@ -95,6 +95,10 @@ public:
     virtual Result<void> make_directory(const std::string& name) = 0;    // fine when it is there
     // Files of a directory ("": the top), ascending by name, without folders.
     virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
+    // The same of its folders.
+    virtual Result<std::vector<std::string>> list_directories(const std::string& directory) = 0;
+    // An empty one: else io with ENOTEMPTY; not_found when absent.
+    virtual Result<void> remove_directory(const std::string& name) = 0;
     virtual Result<void> sync_directory(const std::string& directory) = 0;
     virtual Result<DiskSpace> space() = 0;
 

@@ -48,6 +48,7 @@ const char* record_kind_name(RecordKind kind);
 // Flags of a record.
 inline constexpr std::uint8_t record_whole_set = 1;   // remove: every object of the set
 inline constexpr std::uint8_t record_copied = 2;      // moved here by compaction
+inline constexpr std::uint8_t record_piece = 4;       // part of a value: sealed_log.hpp
 
 // Version of what a record says: ascends over a log. 0 in a record to append: the log makes one.
 using Version = std::uint64_t;

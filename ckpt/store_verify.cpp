@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include "store_list.hpp"
+#include "store_state.hpp"
+
+namespace ssi::ckpt {
+namespace {
+
+// The version and those that it refers to, as far as they can be opened.
+struct Opened {
+    std::vector<std::unique_ptr<Dataset>> datasets;
+    std::uint64_t bytes = 0;
+};
+
+Opened open_all(std::span<Store* const> stores, std::unique_ptr<Dataset> first, Verified& report) {
+    Opened opened;
+    std::set<VersionNumber> wanted;
+    const auto take = [&](std::unique_ptr<Dataset> dataset) {
+        for (const BaseVersion& base : dataset->manifest().bases()) wanted.insert(base.version);
+        for (const MemberInfo& member : dataset->manifest().members)
+            opened.bytes += member.log.bytes;
+        opened.datasets.push_back(std::move(dataset));
+    };
+    take(std::move(first));
+    // The newest first: each refers to older ones only.
+    while (!wanted.empty()) {
+        const VersionNumber version = *wanted.rbegin();
+        wanted.erase(version);
+        auto dataset = Dataset::open(stores, version);
+        if (dataset)
+            take(std::move(*dataset));
+        else
+            report.faults.push_back(dataset.error().text);
+    }
+    return opened;
+}
+
+}  // namespace
+
+Result<Verified> verify_version(std::span<Store* const> stores, VersionNumber version,
+                                const VerifyProgress& progress) {
+    Verified report;
+    auto dataset = Dataset::open(stores, version);
+    if (!dataset && dataset.error().code == Errc::not_found)
+        return tl::unexpected<Failure>(std::move(dataset).error());
+    if (!dataset) {
+        report.faults.push_back(dataset.error().text);
+        return report;
+    }
+    const Opened opened = open_all(stores, std::move(*dataset), report);
+    for (const auto& one : opened.datasets) {
+        for (const MemberInfo& member : one->manifest().members) {
+            std::uint64_t done = report.bytes;
+            auto verified = one->verify(member.member, [&](std::uint64_t bytes) {
+                done += bytes;
+                if (progress) progress(std::min(done, opened.bytes), opened.bytes);
+            });
+            if (!verified) report.faults.push_back(verified.error().text);
+            report.bytes += member.log.bytes;
+            report.records += member.log.records;
+        }
+    }
+    if (progress) progress(opened.bytes, opened.bytes);
+    return report;
+}
+
+Result<Verified> Store::verify(VersionNumber version, const VerifyProgress& progress) {
+    Store* const one[] = {this};
+    return verify_version(one, version, progress);
+}
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Sealed logs: logs that are written once, by one writer, from end to end, and then only read, by
+// any number of readers at a time and also from where nothing can be written. On the disk they are
+// segment logs (docs/formats/segment-log.md), each segment with its footer; what SegmentLog adds,
+// recovery and reuse, they do not need: a sealed log that is not whole is worth nothing.
+//
+// A record's version is whatever its owner says. A record with `record_piece` has in front of its
+// payload, also where its kind has none, 16 bytes: where in the value the piece begins, and the
+// length of the value; value_bytes is the length of the piece.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "ssi/base/result.hpp"
+#include "ssi/io/disk.hpp"
+#include "ssi/io/log_record.hpp"
+
+namespace ssi::io {
+
+// A hash over the hashes of all headers, batches and footers, in their order: two sealed logs of
+// one digest hold the same bytes.
+struct LogDigest {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+    friend bool operator==(const LogDigest&, const LogDigest&) = default;
+};
+
+struct SealedLogSummary {
+    std::uint64_t segments = 0;
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;             // of all files
+    LogDigest digest;
+    friend bool operator==(const SealedLogSummary&, const SealedLogSummary&) = default;
+};
+
+struct SealedLogOptions {
+    Disk* disk = nullptr;                // must outlive writer and reader
+    std::string directory;               // of the disk; made by the writer
+    LogIdentity identity;
+    std::uint64_t segments = 0;          // for a reader: how many there must be
+};
+
+// Of one record's payload, with what precedes it. Each write to the disk has at most so many bytes.
+inline constexpr std::size_t max_sealed_payload_bytes = std::size_t{2} << 20;
+
+// For one task at a time. Holds 16 MiB of buffers. After a failure every verb fails with it.
+class SealedLogWriter {
+public:
+    // exists when the directory has segments; io.
+    static Result<std::unique_ptr<SealedLogWriter>> create(const SealedLogOptions& options);
+    ~SealedLogWriter();   // waits for writes under way; without finish() there is no log
+    SealedLogWriter(const SealedLogWriter&) = delete;
+    SealedLogWriter& operator=(const SealedLogWriter&) = delete;
+
+    // Copied; waits for the disk when it has fallen behind. The payload is `before`, then the
+    // record's. Failures: too_large, io.
+    Result<void> add(const LogRecord& record, std::span<const std::byte> before = {});
+    // Everything is durable, the names in the directory too; the directory's own is not.
+    Result<SealedLogSummary> finish();
+
+private:
+    struct Impl;
+    explicit SealedLogWriter(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Thread-safe. Changes nothing on the disk.
+class SealedLogReader {
+public:
+    explicit SealedLogReader(const SealedLogOptions& options);
+    ~SealedLogReader();
+    SealedLogReader(const SealedLogReader&) = delete;
+    SealedLogReader& operator=(const SealedLogReader&) = delete;
+
+    // The payload is valid within the call. A failure ends the reading.
+    using Visit = std::function<Result<void>(const FoundRecord& record,
+                                             std::span<const std::byte> payload)>;
+    // Reads and verifies every byte, in order, and visits each record once its batch was verified;
+    // the next segment is read meanwhile. What the digest should be, the caller knows. Failures: io
+    // with file and byte for damage, and for files that are not there; unsupported; of `visit`.
+    Result<SealedLogSummary> stream(const Visit& visit);
+    // All records by the footers, without their payloads.
+    Result<void> index(const RecordVisitor& visit);
+    // One record, verified. Reads ahead for who reads one after another.
+    Result<std::vector<std::byte>> read(const LogPlace& place);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ssi::io

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writing a sealed log: records are encoded into the buffer of the next write, up to four of which
+// are under way.
+#include <fmt/format.h>
+
+#include <array>
+#include <deque>
+
+#include "disk_parts.hpp"
+#include "sealed_log.hpp"
+#include "segment_files.hpp"
+
+namespace ssi::io {
+namespace {
+
+constexpr std::size_t write_buffers = 4;
+// Sealed segments whose sync is put off: the later, the more one sync makes durable.
+constexpr std::size_t most_unsynced = 16;
+
+struct Write {
+    BlockBuffer bytes;
+    DiskRequest request;
+    bool under_way = false;
+};
+
+struct Open {
+    std::uint64_t generation = 0;
+    Sequence first_batch = 1;
+    std::uint64_t place = 0;             // of the next batch
+    std::uint64_t end = 0;               // of the content
+    bool indexed = true;
+    std::vector<FoundRecord> index;
+    std::unique_ptr<DiskFile> file;
+};
+
+}  // namespace
+
+struct SealedLogWriter::Impl {
+    explicit Impl(const SealedLogOptions& o) : options(o) {}
+
+    SealedLogOptions options;
+    std::optional<Failure> failure;
+    bool finished = false;
+    SealedLogSummary summary;
+    std::vector<LiveSegment> live;       // sealed
+    Open segment;
+    std::deque<std::unique_ptr<DiskFile>> unsynced;
+    std::array<Write, write_buffers> writes;
+    std::size_t current = 0;             // that records are encoded into
+    std::size_t used = 0;                // of it; 0: no batch is begun
+    std::size_t records = 0;             // in it
+    Sequence batch = 1;                  // its id
+
+    HashKey key() const { return {options.identity, segment.generation, {}}; }
+    Write& write() { return writes[current]; }
+    Result<void> await(Write& one);
+    Result<void> await_all();
+    void submit(std::uint64_t place, std::size_t length);
+    Result<void> begin_segment();
+    Result<void> seal(bool followed);
+    Result<void> begin_batch();
+    Result<void> end_batch();
+    Result<void> add(const LogRecord& record, std::span<const std::byte> before);
+    Result<void> finish();
+};
+
+Result<void> SealedLogWriter::Impl::await(Write& one) {
+    if (!one.under_way) return {};
+    options.disk->wait(one.request);
+    one.under_way = false;
+    return outcome_of(*options.disk, one.request, "write");
+}
+
+Result<void> SealedLogWriter::Impl::await_all() {
+    Result<void> worst;
+    for (Write& one : writes)
+        if (auto done = await(one); !done && worst) worst = std::move(done);
+    return worst;
+}
+
+// The current buffer goes to the disk; the next one is the one submitted longest ago.
+void SealedLogWriter::Impl::submit(std::uint64_t place, std::size_t length) {
+    Write& one = write();
+    one.request.kind = DiskRequest::Kind::write;
+    one.request.file = segment.file.get();
+    one.request.place = place;
+    one.request.memory = one.bytes.data();
+    one.request.length = length;
+    one.under_way = true;
+    DiskRequest* const submitted[] = {&one.request};
+    options.disk->submit(submitted);
+    current = (current + 1) % writes.size();
+}
+
+Result<void> SealedLogWriter::Impl::begin_segment() {
+    segment = {};
+    segment.generation = live.size() + 1;
+    segment.first_batch = batch;
+    const std::string path = path_in(options.directory, segment_name(segment.generation));
+    auto file = options.disk->open(path, OpenMode::create_new);
+    if (!file) return tl::unexpected<Failure>(std::move(file).error());
+    segment.file = std::move(*file);
+    SSI_TRY(segment.file->allocate(0, sealed_segment_bytes));
+    SSI_TRY(await(write()));
+    const SegmentHeader header{options.identity, segment.generation, batch, sealed_segment_bytes,
+                               header_bytes_for(live.size()), live};
+    write().bytes.reserve(header.header_bytes);
+    const auto bytes = write().bytes.first(header.header_bytes);
+    std::memset(bytes.data(), 0, bytes.size());
+    encode_header(header, bytes);
+    digest_end_of(bytes, summary.digest);
+    segment.place = segment.end = header.header_bytes;
+    submit(0, bytes.size());
+    return {};
+}
+
+// The footer, right behind the content; what was set aside beyond it is given back.
+Result<void> SealedLogWriter::Impl::seal(bool followed) {
+    SSI_TRY(await(write()));
+    if (!segment.indexed) segment.index.clear();
+    live.push_back({segment.generation, segment.end});
+    const SegmentFooter footer{segment.first_batch, batch - 1, segment.end, segment.indexed,
+                               followed, std::move(segment.index)};
+    const std::uint64_t length = footer_bytes_for(footer.index.size());
+    write().bytes.reserve(length);
+    const auto bytes = write().bytes.first(length);
+    std::memset(bytes.data(), 0, bytes.size());
+    encode_footer(footer, key(), bytes);
+    digest_end_of(bytes, summary.digest);
+    SSI_TRY(segment.file->truncate(segment.place + length));
+    submit(segment.place, length);
+    summary.bytes += segment.place + length;
+    ++summary.segments;
+    unsynced.push_back(std::move(segment.file));
+    if (unsynced.size() > most_unsynced) {
+        // A sync covers the writes that are done.
+        SSI_TRY(await_all());
+        for (const auto& file : unsynced) SSI_TRY(sync(*options.disk, *file));
+        unsynced.clear();
+    }
+    return {};
+}
+
+Result<void> SealedLogWriter::Impl::begin_batch() {
+    if (segment.file && segment.place + sealed_write_bytes > sealed_segment_bytes)
+        SSI_TRY(seal(true));
+    if (!segment.file) SSI_TRY(begin_segment());
+    SSI_TRY(await(write()));
+    write().bytes.reserve(log_block_bytes);
+    used = batch_head_bytes;
+    records = 0;
+    return {};
+}
+
+Result<void> SealedLogWriter::Impl::end_batch() {
+    if (used == 0) return {};
+    used += commit_mark_bytes;
+    const auto bytes = write().bytes.first(whole_blocks(used));
+    close_batch(bytes.first(used), records, key(), batch, 0);
+    std::memset(bytes.data() + used, 0, bytes.size() - used);
+    digest_end_of(bytes.first(used), summary.digest);
+    submit(segment.place, bytes.size());
+    segment.end = segment.place + used;
+    segment.place += bytes.size();
+    summary.records += records;
+    ++batch;
+    used = 0;
+    return {};
+}
+
+Result<void> SealedLogWriter::Impl::add(const LogRecord& record,
+                                        std::span<const std::byte> before) {
+    const std::size_t payload = before.size() + record.payload.size();
+    const std::uint64_t bytes = record_bytes(payload);
+    if (used != 0 && (used + bytes + commit_mark_bytes > sealed_write_bytes ||
+                      records == max_batch_records))
+        SSI_TRY(end_batch());
+    if (used == 0) SSI_TRY(begin_batch());
+    // Grows as it is needed: a small member takes little memory.
+    write().bytes.reserve(whole_blocks(used + bytes + commit_mark_bytes), used);
+    encode_record(record, before, key(), batch, write().bytes.first(used + bytes).subspan(used));
+    segment.indexed = segment.indexed && segment.index.size() < most_sealed_entries;
+    if (segment.indexed)
+        segment.index.push_back({.kind = record.kind,
+                                 .flags = record.flags,
+                                 .set = record.set,
+                                 .id = record.id,
+                                 .version = record.version,
+                                 .value_bytes = record.value_bytes,
+                                 .batch = batch,
+                                 .place = {segment.generation, segment.place + used,
+                                           static_cast<std::uint32_t>(payload)}});
+    used += bytes;
+    ++records;
+    return {};
+}
+
+Result<void> SealedLogWriter::Impl::finish() {
+    SSI_TRY(end_batch());
+    if (!segment.file) SSI_TRY(begin_segment());
+    SSI_TRY(seal(false));
+    SSI_TRY(await_all());
+    std::deque<DiskRequest> syncs(unsynced.size());
+    std::vector<DiskRequest*> submitted;
+    for (std::size_t i = 0; i < syncs.size(); ++i) {
+        syncs[i].kind = DiskRequest::Kind::sync;
+        syncs[i].file = unsynced[i].get();
+        submitted.push_back(&syncs[i]);
+    }
+    options.disk->submit(submitted);
+    for (DiskRequest& one : syncs) options.disk->wait(one);
+    for (DiskRequest& one : syncs) SSI_TRY(outcome_of(*options.disk, one, "sync"));
+    unsynced.clear();
+    return options.disk->sync_directory(options.directory);
+}
+
+SealedLogWriter::SealedLogWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SealedLogWriter::~SealedLogWriter() { (void)impl_->await_all(); }
+
+Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLogOptions& options) {
+    if (auto made = options.disk->make_directory(options.directory); !made)
+        return tl::unexpected<Failure>(std::move(made).error());
+    const auto files = list_log(*options.disk, options.directory);
+    if (!files) return tl::unexpected<Failure>(files.error());
+    if (!files->segments.empty())
+        return fail(Errc::exists, fmt::format("{} of {} has a log already", options.directory,
+                                              options.disk->name()));
+    return std::unique_ptr<SealedLogWriter>(
+        new SealedLogWriter(std::make_unique<Impl>(options)));
+}
+
+Result<void> SealedLogWriter::add(const LogRecord& record, std::span<const std::byte> before) {
+    if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);
+    if (impl_->finished) return fail(Errc::invalid_argument, "the log is finished");
+    if (before.size() + record.payload.size() > max_sealed_payload_bytes)
+        return fail(Errc::too_large, fmt::format("a record of {} bytes: at most {}",
+                                                 before.size() + record.payload.size(),
+                                                 max_sealed_payload_bytes));
+    auto added = impl_->add(record, before);
+    if (!added) impl_->failure = added.error();
+    return added;
+}
+
+Result<SealedLogSummary> SealedLogWriter::finish() {
+    if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);
+    if (!impl_->finished) {
+        if (auto done = impl_->finish(); !done) {
+            impl_->failure = done.error();
+            return tl::unexpected<Failure>(std::move(done).error());
+        }
+        impl_->finished = true;
+    }
+    return impl_->summary;
+}
+
+}  // namespace ssi::io
