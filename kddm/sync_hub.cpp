@@ -53,7 +53,8 @@ NodeId home_of(const Object& object) { return object.place.home; }
 
 Hub::Impl::Impl(node::Node& node_, Plant plant_)
     : node(node_), slots(node.slot_table()), plant(plant_), self(node.id()),
-      log(node.doors().log), waiter(node.doors().waiter), clock(node.doors().clock) {
+      log(node.doors().log), waiter(node.doors().waiter), clock(node.doors().clock),
+      cut_gate(node) {
     node.attach(node::ChannelId::sync, this);
 }
 
@@ -112,6 +113,7 @@ void Hub::Impl::carry_out(Outbox& out) {
             auto* lent = new std::vector<std::byte>(std::move(item.payload));
             payload = {lent->data(), lent->size(), &release_payload, lent};
         }
+        count(item.to, item.message, true);   // before it can be received
         const auto sent =
             node.send(item.to, std::as_writable_bytes(std::span(&item.message, 1)), payload);
         // Of a dead node the machines hear by themselves.
@@ -145,6 +147,7 @@ void Hub::Impl::on_message(NodeId from, std::span<const std::byte> header,
     }
     Object& object = find_or_make(m.id());
     step(object, [&](Outbox& out) { object.machine->receive(from, m, payload, out); });
+    count(from, m, false);   // after what it led to was sent
 }
 
 void Hub::Impl::on_node_lost(NodeId lost) {
@@ -153,6 +156,10 @@ void Hub::Impl::on_node_lost(NodeId lost) {
         std::lock_guard lock(mutex);
         dead.push_back(lost);
         for (const auto& [id, object] : objects) all.push_back(object.get());
+    }
+    {
+        std::lock_guard lock(traffic_mutex);
+        traffic.erase(lost);
     }
     for (Object* object : all)
         step(*object, [&](Outbox& out) { object->machine->lose(lost, out); });
