@@ -52,6 +52,10 @@ Result<void> Cut::restore(const RawSet& set, ObjectId id, std::uint64_t version,
     return set.set_->owner->impl().restore(*set.set_, id, version, bytes);
 }
 
+ObjectId Cut::channel_id(std::string_view name) {
+    return sync::id_of(sync::Kind::channel, name);
+}
+
 NodeId Cut::home_of(sync::Hub& hub, const CutChannel& channel) {
     return hub.impl().find_or_make(channel.id).place.home;
 }

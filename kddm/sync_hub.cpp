@@ -51,6 +51,10 @@ std::vector<Plant> all_plants() {
 std::string_view name_of(const Object& object) { return object.name; }
 NodeId home_of(const Object& object) { return object.place.home; }
 
+ObjectId id_of(Kind kind, std::string_view name) {
+    return {static_cast<std::uint64_t>(kind), XXH3_64bits(name.data(), name.size())};
+}
+
 Hub::Impl::Impl(node::Node& node_, Plant plant_)
     : node(node_), slots(node.slot_table()), plant(plant_), self(node.id()),
       log(node.doors().log), waiter(node.doors().waiter), clock(node.doors().clock),
@@ -74,8 +78,7 @@ Object& Hub::shared_mutex(std::string_view name) { return impl_->open(Kind::shar
 Object& Hub::condition(std::string_view name) { return impl_->open(Kind::condition, name); }
 
 Object& Hub::Impl::open(Kind kind, std::string_view name) {
-    Object& object = find_or_make(
-        {static_cast<std::uint64_t>(kind), XXH3_64bits(name.data(), name.size())});
+    Object& object = find_or_make(id_of(kind, name));
     std::lock_guard lock(object.mutex);
     SSI_ASSERT(object.name.empty() || object.name == name,
                "two names of synchronisation objects have the same hash: rename one of them");

@@ -127,6 +127,8 @@ struct Hub::Impl final : node::Channel {
     std::vector<NodeId> dead;
 };
 
+ObjectId id_of(Kind kind, std::string_view name);
+
 template <class M>
 M& machine_of(Object& object) {
     return static_cast<M&>(*object.machine);

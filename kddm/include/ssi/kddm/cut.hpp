@@ -20,9 +20,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ssi/kddm/engine.hpp"
@@ -98,6 +98,8 @@ public:
     // it is in use; invalid_argument at another node, and for a length that the set cannot have.
     static Result<void> restore(const RawSet& set, ObjectId id, std::uint64_t version,
                                 std::span<const std::byte> bytes);
+    // What a channel of that name has as CutChannel::id.
+    static ObjectId channel_id(std::string_view name);
     // Where a channel is at home in the session of that hub.
     static NodeId home_of(sync::Hub& hub, const CutChannel& channel);
     // There, before anybody has opened it: exists when somebody has.
