@@ -64,8 +64,7 @@ bool come_to_rest(Session& s, kddm::Cut& cut) {
     }
 }
 
-void move_money(kddm::Engine& engine, kddm::Set<Account>& near,
-                kddm::Set<Account>& far,
+void move_money(kddm::Engine& engine, kddm::Set<Account>& near, kddm::Set<Account>& far,
                 unsigned seed, const std::atomic<bool>& over) {
     std::mt19937 random(seed);
     while (!over) {
@@ -127,7 +126,7 @@ TEST(CutRanks, the_money_is_all_there_in_each_cut_and_blocked_threads_stop_none)
         })) {
         }
         cut.end();
-        s.all_reduce(std::span(sums), Reduce::sum);
+        s.all_reduce(std::span<std::int64_t>(sums), Reduce::sum);
         ASSERT_EQ(sums[0], 0) << "cut " << i;
         ASSERT_LE(sums[2], static_cast<std::int64_t>(2 * accounts));
         ASSERT_GE(static_cast<std::uint64_t>(sums[1]), writes) << "an older value in cut " << i;
