@@ -22,14 +22,14 @@ std::string name_of(const SetState& set, ObjectId id) {
 
 // The set lives, and nothing failed silently.
 Result<void> Impl::check_set(SetState& set) {
-    if (set.troubled.load(std::memory_order_acquire)) [[unlikely]] {
+    if (set.control.load(std::memory_order_acquire) & control::troubled) [[unlikely]] {
         std::lock_guard lock(set.mutex);
         if (set.destroyed)
             return fail(Errc::not_found, fmt::format("set '{}' was destroyed", set.name));
         if (set.failure) {
             Failure failure = std::move(*set.failure);
             set.failure.reset();
-            set.troubled = false;
+            set.control.fetch_and(~control::troubled, std::memory_order_seq_cst);
             return tl::unexpected<Failure>(std::move(failure));
         }
     }
@@ -80,7 +80,7 @@ Result<RawGuard> Impl::acquire(SetState& set, ObjectId id, Want want) {
     const bool write = want.access == Access::write;
     Entry* entry = want.tried && held.empty() ? nullptr : set.shard(hash).index.find_hint(hash);
     if (entry && (write ? pin::try_write(entry->word) : pin::try_read(entry->word))) {
-        if (entry->id == id) {
+        if (entry->id == id && admit(set, *entry, want.access)) {
             held.add(&set, entry, id, want.access);
             if (want.renew) renew(set, *entry);
             return RawGuard(&set, entry, want.access);
@@ -112,20 +112,30 @@ Result<RawGuard> Impl::acquire_slow(SetState& set, ObjectId id, std::uint64_t ha
                                     bool* value_kept) {
     Nanoseconds deadline = 0;
     for (;;) {
-        auto guard = acquire_once(set, id, hash, want, value_kept);
+        Entrance entrance(*this, set, want.deadline);
+        if (!entrance.passed())
+            return fail(Errc::timed_out, name_of(set, id) + " did not come in time: a checkpoint "
+                                                            "is being made");
+        auto guard = acquire_once(set, id, hash, want, value_kept, entrance);
+        const bool given_back = guard && !guard->held();
+        if (given_back) continue;   // the gate was closed meanwhile: there it waits, and asks anew
+        entrance.end();
         if (guard || want.try_only || !home_may_have_room(set, id, guard.error(), deadline))
             return guard;
     }
 }
 
+// An empty guard when the gate was closed meanwhile and would stop the task now.
 Result<RawGuard> Impl::acquire_once(SetState& set, ObjectId id, std::uint64_t hash, Want want,
-                                    bool* value_kept) {
+                                    bool* value_kept, const Passage& entrance) {
     Waiter w;
     w.want = want.access;
     w.renew = want.renew;
     Shard& shard = set.shard(hash);
-    if (crowded(set, room_for(set))) [[unlikely]]
-        SSI_TRY(make_room(set, id, hash));
+    if (crowded(set, room_for(set))) [[unlikely]] {
+        SSI_TRY(make_room(set, id, hash, entrance));
+        if (gated(set) && entrance.would_stop()) return RawGuard();
+    }
     if (want.try_only || !ask_directly(set, id, hash, w)) {
         Step step(*this, set, id, hash);
         if (set.destroyed)   // since check_verb
@@ -143,7 +153,15 @@ Result<RawGuard> Impl::acquire_once(SetState& set, ObjectId id, std::uint64_t ha
         if (!w.granted) ++shard.counters.misses;
     }
     SSI_TRY(wait_granted(set, id, w, want));
-    if (want.access == Access::write) pin::before_bytes_change();  // another task closed the word
+    // What renewing has emptied already is not given back: nobody but this task can fill it.
+    if (!want.renew && gated(set) && entrance.would_stop()) {
+        unpin_stranger(set, w.entry, want.access);
+        return RawGuard();
+    }
+    if (want.access == Access::write) {
+        pin::before_bytes_change();   // another task closed the word
+        before_write(set, *w.entry, true);
+    }
     if (value_kept) *value_kept = w.value_kept;
     if (want.renew) renew(set, *w.entry);
     Held::of_task().add(&set, w.entry, id, want.access);

@@ -236,6 +236,7 @@ void serve_yield(Entry& entry, const Message& m, Transition& t) {
         return pin::clear(entry.word, pin::revoking);
     }
     if (here && hook_first(entry, m, t)) return;
+    if (here && t.plant != Plant::cut_misses_leaving) keep_as_of_cut(entry, t);
     const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
     const bool forced = t.plant == Plant::lost_upgrade;
     const bool keep = m.has(flag::has_copy) && (m.version == version || forced);
@@ -274,6 +275,7 @@ void serve_invalidate(Entry& entry, const Message& m, Transition& t) {
 }
 
 void start_evict(Entry& entry, Transition& t) {
+    if (t.plant != Plant::cut_misses_leaving) keep_as_of_cut(entry, t);
     Busy& busy = busy_of(entry, t);
     busy.txn = t.new_txn();
     busy.requested = Access::none;
@@ -339,6 +341,8 @@ void complete(Entry& entry, Transition& t) {
     if (!busy.has_data || busy.acks_missing != 0) return;
     if (busy.forgetting) return forgotten(entry, true, t);
     const bool write = busy.requested == Access::write;
+    if (write && entry.state != CacheState::owner && entry.state != CacheState::exclusive)
+        pin::set_generation(entry.word, t.generation);   // it came after the cut
     if (write)
         entry.state = CacheState::exclusive;
     else if (entry.state != CacheState::owner && entry.state != CacheState::exclusive)
@@ -411,7 +415,9 @@ Waiter* arrive(Entry& entry, const Message& m, const Body& body, const Surroundi
     const std::uint64_t access =
         write ? pin::readable | pin::writable | pin::writer_held | pin::dirty : pin::readable;
     const std::uint64_t dirty = m.has(flag::dirty) ? pin::dirty : 0;
-    entry.word.store(((word | access | dirty | pin::referenced) & ~pin::waiters) + pin::one,
+    const std::uint64_t since = write ? pin::generation_of(word) ^ s.generation : 0;
+    entry.word.store((((word ^ since) | access | dirty | pin::referenced) & ~pin::waiters) +
+                         pin::one,
                      std::memory_order_release);
     waiter->granted = true;
     busy->head = busy->tail = nullptr;
@@ -431,6 +437,7 @@ void give_copy(Entry& entry, const Surroundings& s, Message& reply, Body& body) 
 }
 
 void give_away(Entry& entry, const Message& m, const Surroundings& s, Message& reply, Body& body) {
+    keep_as_of_cut(entry, s);
     const std::uint64_t version = entry.version.load(std::memory_order_relaxed);
     reply.header.flags = flag::write;
     if (m.has(flag::has_copy) && m.version == version)
@@ -620,6 +627,7 @@ void install_evicted(Entry& entry, const Message& m, const Body& body, bool copi
     }
     t.counters->bytes_in += m.length;
     entry.set_version(m.version);
+    pin::set_generation(entry.word, t.generation);   // whoever had it has kept it
     entry.state = copies ? CacheState::owner : CacheState::exclusive;
     std::uint64_t bits = copies ? pin::readable : pin::readable | pin::writable;
     if (m.has(flag::dirty)) bits |= pin::dirty;
@@ -692,6 +700,7 @@ void on_node_lost(Entry& entry, NodeId node, Transition& t) {
 void forget(Entry& entry, Transition& t) {
     fail_waiters(entry, Errc::cancelled, no_node, t);
     if (!pin::try_take_all(entry.word)) return;
+    keep_as_of_cut(entry, t);
     const bool leaving = entry.state == CacheState::evicting || entry.state == CacheState::given;
     if (leaving) --t.counters->evicting;
     drop_bytes(entry, t);

@@ -27,6 +27,7 @@ void be_here(Entry& entry, Transition& t) {
         // may take the new bytes for old ones.
         entry.set_version(std::max(t.pools->last_version, before & version_writes_mask) + 1);
     }
+    if (t.plant != Plant::cut_takes_newborn) pin::set_generation(entry.word, t.generation);
     entry.state = copies ? CacheState::owner : CacheState::exclusive;
     pin::set(entry.word, copies ? pin::readable : pin::readable | pin::writable);
 }
@@ -97,6 +98,7 @@ void load_failed(Entry& entry, Errc error, Transition& t) {
 }
 
 void put_away(Entry& entry, Transition& t) {
+    keep_as_of_cut(entry, t);
     const std::uint64_t writes =
         entry.version.load(std::memory_order_relaxed) & version_writes_mask;
     t.pools->last_version = std::max(t.pools->last_version, writes);

@@ -11,6 +11,15 @@ void drop_bytes(Entry& entry, Transition& t);
 // Zeroes, or an empty object, for an entry that has no bytes. False: out of memory.
 bool make_bytes(Entry& entry, Transition& t, bool at_home);
 void take_in(Entry& entry, const Body& body, Transition& t);
+// Before the newest value leaves or ends: of an object that nobody has pinned.
+template <class Around>
+void keep_as_of_cut(Entry& entry, const Around& s) {
+    const std::uint64_t word = entry.word.load(std::memory_order_relaxed);
+    if (!s.keepsakes || pin::generation_of(word) == s.generation) return;
+    if (entry.state != CacheState::owner && entry.state != CacheState::exclusive) return;
+    s.keepsakes->keep(entry);
+    pin::set_generation(entry.word, s.generation);
+}
 inline std::uint32_t length_of(const Entry& entry) {
     return entry.inline_length ? entry.inline_length : entry.block->length;
 }

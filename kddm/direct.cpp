@@ -10,8 +10,10 @@ namespace ssi::kddm {
 using Impl = Engine::Impl;
 
 Surroundings Impl::surroundings(SetState& set, Shard& shard, std::uint32_t slot_version) {
+    const std::uint64_t control = set.control.load(std::memory_order_acquire);
     return {self,        slot_version, set.has_hook.load(std::memory_order_acquire),
-            set.moves_to_visit, &membership, &blocks, &shard.pools, &shard.counters};
+            set.moves_to_visit, &membership, &blocks, &shard.pools, &shard.counters,
+            pin::generation_of(control), keepsakes_of(control)};
 }
 
 // True when the request is on its way; `w` will be notified.

@@ -21,9 +21,10 @@ constexpr const char* plant_names[] = {
     "double_execution", "early_grant",        "stale_slot",        "evict_without_ack",
     "forget_copy",   "stale_data",            "lost_write",        "unfair_queue",
     "careless_compare", "parallel_pinning",   "update_twice",      "unverified_read",
-    "unverified_rma", "drop_dirty",
+    "unverified_rma", "drop_dirty",           "cut_ignores_gate",  "cut_misses_write",
+    "cut_misses_leaving", "cut_takes_newborn",
 };
-static_assert(std::size(plant_names) == static_cast<std::size_t>(Plant::drop_dirty) + 1);
+static_assert(std::size(plant_names) == static_cast<std::size_t>(Plant::cut_takes_newborn) + 1);
 
 ReadWay read_way_of(const Config& config) {
     const std::string& way = config.text("kddm.read_way");
@@ -81,7 +82,8 @@ Impl::Impl(Engine* owner_, node::Node& node_, Options options_)
       offer(blocks.offer()),
       windows(node, maps_memory(node.doors().config), options.peers_in_process),
       linker_pool(node.doors().tasks,
-                  static_cast<unsigned>(node.doors().config.integer("kddm.linker_threads"))) {
+                  static_cast<unsigned>(node.doors().config.integer("kddm.linker_threads"))),
+      cut(node, *owner) {
     if (blocks.use.limit != 0) blocks.count(*this);
     if (options.plant == Plant::double_execution) node.accept_duplicates_for_test();
     node.attach(node::ChannelId::kddm, this);

@@ -21,7 +21,9 @@
 #include "cache.hpp"
 #include "directory.hpp"
 #include "executor.hpp"
+#include "gate.hpp"
 #include "outbox.hpp"
+#include "read_out.hpp"
 #include "remote_read.hpp"
 #include "set_state.hpp"
 #include "snapshot.hpp"
@@ -38,6 +40,8 @@ struct Rpc {
     const Message* request = nullptr;   // for who asks what is waited for
     std::uint64_t txn = 0;
     NodeId to = no_node;
+    SetId set{};                // that it is about; a cut waits for its answer
+    bool orphaned = false;      // nobody waits for it any more: on the heap
     Rpc* next = nullptr;
     sys::WaitCell cell;
     Message answer;
@@ -116,7 +120,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<RawGuard> acquire_slow(SetState& set, ObjectId id, std::uint64_t hash, Want want,
                                   bool* value_kept);
     Result<RawGuard> acquire_once(SetState& set, ObjectId id, std::uint64_t hash, Want want,
-                                  bool* value_kept);
+                                  bool* value_kept, const Passage& entrance);
     Result<RawGuard> acquire_held(SetState& set, HeldItem& item, Want want);
     Result<void> wait_granted(SetState& set, ObjectId id, Waiter& waiter, const Want& want);
     void renew(SetState& set, Entry& entry);
@@ -133,6 +137,57 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     Result<void> check_set(SetState& set);
     Result<void> check_verb(SetState& set, ObjectId id);
     Result<void> check_order(const SetState& set, ObjectId id, const Held& held) const;
+
+    // -- cut.cpp, restore.cpp
+    struct CutState {
+        enum class Phase : std::uint8_t { none, closed, begun, open };
+        CutState(node::Node& node, Engine& engine) : gate(node), read_out(engine) {}
+        Gate gate;
+        std::atomic<std::uint64_t> critical{0};   // sections that are open
+        std::atomic<std::uint64_t> passed{0};     // of those, begun while the gate was closed
+        ReadOut read_out;
+        sys::Mutex mutex;                         // of what follows
+        Phase phase = Phase::none;
+        std::vector<SetState*> sets;
+        std::uint64_t last_number = 0;
+        bool seen_quiet = false;                  // when so many messages had been heard
+        std::uint64_t heard = 0;
+        std::vector<CutChannel> channels;
+    };
+    Keepsakes* keepsakes_of(std::uint64_t control) {
+        return control & control::reading ? &cut.read_out : nullptr;
+    }
+    static bool gated(const SetState& set) {
+        return set.control.load(std::memory_order_seq_cst) & control::gated;
+    }
+    // A verb begins which the gate may stop, and waits there if need be. Counts, when it passes a
+    // closed one.
+    class Entrance : public Passage {
+    public:
+        Entrance(Impl& impl, SetState& set, Nanoseconds deadline = sys::Waiter::forever)
+            : Passage(impl.cut.gate, set.inside, &set, [&set] { return gated(set); }, deadline) {
+            if (gated(set)) [[unlikely]]
+                set.heard.fetch_add(1, std::memory_order_seq_cst);
+        }
+    };
+    // After the fast path's pin: the gate lets the task have it, and the cut its value.
+    bool admit(SetState& set, Entry& entry, Access access);
+    // Whoever has a write pin and has changed nothing yet.
+    void before_write(SetState& set, Entry& entry, bool may_wait) {
+        const std::uint64_t control = set.control.load(std::memory_order_acquire);
+        if (is_older(entry, control)) [[unlikely]]
+            keep_before_write(set, entry, control, may_wait);
+    }
+    void keep_before_write(SetState& set, Entry& entry, std::uint64_t control, bool may_wait);
+    Result<void> close_gate(std::span<const RawSet> sets);
+    void look_for_rest(CutLook& look);
+    bool scan(SetState& set, CutLook& look);
+    std::uint64_t heard_by(const std::vector<SetState*>& sets) const;
+    void begin_cut(std::uint64_t generation, std::uint64_t shadow_bytes);
+    void open_gate();
+    void end_cut();
+    Result<void> restore(SetState& set, ObjectId id, std::uint64_t version,
+                         std::span<const std::byte> bytes);
 
     // -- many.cpp
     struct Many;
@@ -198,7 +253,8 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     bool crowded(const SetState& set, std::int64_t need) const {
         return blocks.use.excess(need) > 0 || set.use.excess(need) > 0;
     }
-    Result<void> make_room(SetState& set, ObjectId id, std::uint64_t hash);
+    Result<void> make_room(SetState& set, ObjectId id, std::uint64_t hash,
+                           const Passage& entrance);
     void drop_unused(SetState& set);
     // After a failure: true, after a while, when it is worth another try, as the object's home had
     // no memory at that moment.
@@ -268,7 +324,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
                           std::vector<std::byte>& bytes);
     Result<void> call(NodeId to, Message& m, std::span<const std::byte> bytes, Rpc& rpc);
     void complete_rpc(const Message& m, std::span<const std::byte> payload);
-    std::uint64_t new_rpc(Rpc& rpc, NodeId to);
+    std::uint64_t new_rpc(Rpc& rpc, NodeId to, SetId set = {});
     void forget_rpc(Rpc& rpc);           // nobody will wait for it
     void send_request(NodeId to, Message& m, std::span<const std::byte> bytes,
                       Outbox* outbox = nullptr);
@@ -391,6 +447,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     const Blocks::Offer offer;
     Windows windows;
     Executor linker_pool;
+    CutState cut;
     std::atomic<bool> closing{false};
     std::atomic<bool> sweeping{false};       // ahead of need
     std::atomic<Nanoseconds> next_sweep{0};  // not before: the last one found nothing
@@ -407,6 +464,7 @@ struct Engine::Impl final : node::Channel, Outbox::Carrier, Blocks::Keeper {
     };
     std::atomic<SetChunk*> set_chunks[set_chunk]{};
     mutable sys::Mutex sets_mutex;       // of what follows
+    std::uint64_t generation = 0;        // of new sets, as in SetState::control
     std::vector<std::unique_ptr<SetState>> owned_sets;
     std::map<std::string, SetState*, std::less<>> by_name;
     std::set<std::uint32_t> gone;        // destroyed, maybe never known here; no id is used twice

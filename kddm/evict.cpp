@@ -52,6 +52,7 @@ SetState* Impl::next_set(std::size_t number) const {
 // Turns the set's hand by some slots. Objects that were used since it last came by are spared once.
 // True when it has come around. Under sweep_mutex.
 bool Impl::find_victims(SetState& set, Victims& victims) {
+    if (gated(set) && !Held::of_task().inside()) return true;
     Shard& shard = set.shards[set.hand.shard];
     {
         std::lock_guard lock(shard.mutex);
@@ -81,7 +82,8 @@ bool Impl::find_victims(SetState& set, Victims& victims) {
 cache::Shed Impl::evict(SetState& set, ObjectId id, std::int64_t& bytes) {
     Step step(*this, set, id, hash_object(set.id, id));
     Entry* entry = step.find();
-    if (!entry) return cache::Shed::kept;
+    // Looked at under the lock, as whoever closes the gate looks at the entries under it.
+    if (!entry || (gated(set) && !Held::of_task().inside())) return cache::Shed::kept;
     bytes = entry_use_bytes;
     if (entry->inline_length == 0) {
         // A writer may be resizing it: then it stays, and the number is of no use.
@@ -137,7 +139,8 @@ bool Impl::in_memory(SetState& set, ObjectId id, std::uint64_t hash) const {
     return entry && entry->state != CacheState::invalid;
 }
 
-Result<void> Impl::make_room(SetState& set, ObjectId id, std::uint64_t hash) {
+Result<void> Impl::make_room(SetState& set, ObjectId id, std::uint64_t hash,
+                             const Passage& entrance) {
     const std::int64_t need = room_for(set);
     Nanoseconds pause = first_pause;
     Nanoseconds deadline = 0;
@@ -146,6 +149,7 @@ Result<void> Impl::make_room(SetState& set, ObjectId id, std::uint64_t hash) {
         const std::int64_t of_node = blocks.use.excess(need), of_set = set.use.excess(need);
         if (of_node <= 0 && of_set <= 0) return {};
         if (in_memory(set, id, hash)) return {};   // and what waits for it needs no more memory
+        if (gated(set) && entrance.would_stop()) return {};
         const bool by_set = of_set > 0;
         const MemoryUse& use = by_set ? set.use : blocks.use;
         const Swept swept = sweep(by_set ? &set : nullptr, by_set ? of_set : of_node);

@@ -10,8 +10,8 @@ namespace ssi::kddm {
 
 // The pinned entry, or null. Counts the acquisition when it succeeds.
 inline Entry* try_fast(SetState& set, ObjectId id, Access access) {
-    if (set.troubled.load(std::memory_order_relaxed) || id.lo >= set.limit ||
-        (id.hi != 0 && set.options.count != 0)) [[unlikely]]
+    if ((set.control.load(std::memory_order_relaxed) & control::troubled) ||
+        id.lo >= set.limit || (id.hi != 0 && set.options.count != 0)) [[unlikely]]
         return nullptr;
     Held& held = Held::of_task();
     if (!held.empty()) [[unlikely]]
@@ -27,6 +27,16 @@ inline Entry* try_fast(SetState& set, ObjectId id, Access access) {
         unpin_stranger(set, entry, access);
         return nullptr;
     }
+    // After the pin, so that whoever closes the gate sees the one or we see the other.
+    const std::uint64_t control = set.control.load(std::memory_order_seq_cst);
+    if (control & control::stops) [[unlikely]] {
+        if (!passes_stop(set, control)) {
+            unpin_stranger(set, entry, access);
+            return nullptr;
+        }
+    }
+    if (write && is_older(*entry, control)) [[unlikely]]
+        keep_before_write(set, *entry);
     held.counters(set, set.uid).count(access);
     held.add(&set, entry, id, access);
     return entry;

@@ -40,6 +40,7 @@ public:
             failure_ = std::move(checked).error();
             return;
         }
+        const Impl::Entrance entrance(impl, set);
         Outbox outbox(impl);
         if (set.options.coherence == Coherence::coherent) impl.ask(set, id, access, outbox);
     }
@@ -48,6 +49,8 @@ public:
         if (guard_.held() || failure_ || impl_.here(set_, id_, access_)) return true;
         impl_.node.doors().transport.poll();
         if (impl_.here(set_, id_, access_)) return true;
+        if (Impl::gated(set_) && !Held::of_task().inside()) return false;
+        const Impl::Entrance entrance(impl_, set_);
         Outbox outbox(impl_);   // unless it is under way, somebody else has it
         impl_.ask(set_, id_, access_, outbox);
         return false;
@@ -148,9 +151,10 @@ Result<void> PendingOperation::start(Message& m, std::span<const std::byte> argu
         return {};
     }
     SSI_TRY(impl_.check_order(set_, id_, held));
+    const Impl::Entrance entrance(impl_, set_);
     const auto [home, slot_version] = impl_.place_of(set_, id_);
     m.slot_version = slot_version;
-    m.txn = impl_.new_rpc(rpc_, home);
+    m.txn = impl_.new_rpc(rpc_, home, set_.id);
     m.length = static_cast<std::uint32_t>(arguments.size());
     under_way_ = true;
     if (home == impl_.self) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "held.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "set_state.hpp"
@@ -17,6 +18,14 @@ HeldItem* Held::find(const SetState* set, ObjectId id) {
     for (std::size_t i = 0; i < count_; ++i)
         if (items_[i].set == set && items_[i].id == id) return &items_[i];
     return nullptr;
+}
+
+bool Held::is_inside() const {
+    const auto of_cut = [](const SetState* set) {
+        return (set->control.load(std::memory_order_relaxed) & control::chosen) != 0;
+    };
+    if (critical != 0 || (entered && of_cut(entered))) return true;
+    return std::ranges::any_of(items(), [&](const HeldItem& item) { return of_cut(item.set); });
 }
 
 const HeldItem* Held::greatest(const SetState* set) const {

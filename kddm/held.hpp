@@ -50,6 +50,12 @@ public:
             if (items_[i].set == set) return true;
         return false;
     }
+    // No gate stops the task: it holds a guard of a set that is part of a cut, or is in a critical
+    // section, or in a verb on such a set that has passed the gate.
+    bool inside() const { return critical != 0 || entered || count_ != 0 ? is_inside() : false; }
+    std::uint32_t critical = 0;            // sections, one in the other
+    const SetState* entered = nullptr;     // of the verb under way, see Passage
+
     // The held object with the greatest (set, id), of the same engine; null when none.
     const HeldItem* greatest(const SetState* set) const;
 
@@ -85,6 +91,7 @@ public:
     }
 
 private:
+    bool is_inside() const;
     static void make(sys::Task::Local& slot);
     void remove_any(Entry* entry, Access access);
     TaskCounters& find_counters(SetState& set, std::uint64_t uid);

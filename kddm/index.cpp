@@ -87,6 +87,7 @@ bool Index::grow() {
     });
     table_.store(next, std::memory_order_release);
     filled_ = live_;
+    ++rebuilds_;
     if (old) {
         const std::size_t bytes = table_bytes(old->mask + 1);
         if (bytes >= page_backed_bytes)

@@ -38,6 +38,7 @@ public:
     void erase(std::uint64_t hash, const Entry* entry);
     std::size_t size() const { return live_; }
     std::size_t bytes() const;   // retired tables included
+    std::uint64_t rebuilds() const { return rebuilds_; }   // a walk from before one starts anew
 
     template <class F>
     void for_each(F&& f) const {
@@ -86,6 +87,7 @@ private:
     std::atomic<Table*> table_{nullptr};
     std::size_t live_ = 0;
     std::size_t filled_ = 0;             // live and erased slots
+    std::uint64_t rebuilds_ = 0;
     std::vector<Table*> retired_;        // readers may still walk them; content given back
 };
 

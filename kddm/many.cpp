@@ -89,7 +89,7 @@ bool Impl::Many::pin_now(ObjectId id, std::uint64_t hash) {
     Entry* entry = set.shard(hash).index.find_hint(hash);
     const bool write = access == Access::write;
     if (!entry || !(write ? pin::try_write(entry->word) : pin::try_read(entry->word))) return false;
-    if (entry->id != id) {
+    if (entry->id != id || !impl.admit(set, *entry, access)) {
         unpin_stranger(set, entry, access);
         return false;
     }
@@ -103,6 +103,7 @@ bool Impl::Many::pin_now(ObjectId id, std::uint64_t hash) {
 void Impl::Many::ask_ahead(std::size_t from) {
     // Nothing stays in the cache of such a set without a guard: to ask ahead would be in vain.
     if (set.options.coherence == Coherence::home) return;
+    const Entrance entrance(impl, set);
     Outbox outbox(impl);
     const bool again = from < asked && impl.ask(set, ids[from], access, outbox);
     if (from < asked && !again && asked - from > window / 2) return;
@@ -221,6 +222,7 @@ Result<void> RawSet::put_many(RawGuards& guards) { return guards.put(); }
 Result<void> RawSet::prefetch_many(std::span<const ObjectId> ids, Access access) {
     auto& impl = engine_->impl();
     for (const ObjectId id : ids) SSI_TRY(impl.check_verb(*set_, id));
+    const Engine::Impl::Entrance entrance(impl, *set_);
     Outbox outbox(impl);
     for (const ObjectId id : ids) impl.ask(*set_, id, access, outbox);
     return {};
@@ -238,6 +240,7 @@ Result<void> RawSet::prefetch_range(ObjectId first, std::uint64_t count, std::ui
     const auto id = [&](std::uint64_t i) { return ObjectId(first.hi, first.lo + i * stride); };
     SSI_TRY(impl.check_verb(*set_, first));
     SSI_TRY(impl.check_verb(*set_, id(count - 1)));
+    const Engine::Impl::Entrance entrance(impl, *set_);
     Outbox outbox(impl);
     for (std::uint64_t i = 0; i < (stride ? count : 1); ++i)
         impl.ask(*set_, id(i), access, outbox);

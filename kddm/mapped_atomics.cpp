@@ -40,7 +40,9 @@ std::optional<Result<void>> Impl::operate_in_place(SetState& set, ObjectId id, N
     const ObjectId found = entry->id;
     const SetId found_set(entry->set);
     std::optional<Result<void>> done;
-    if (found == id && found_set == set.id) {
+    // One that is older than the last cut is changed by its home alone, which keeps it first.
+    const bool older = is_older(*entry, set.control.load(std::memory_order_acquire));
+    if (found == id && found_set == set.id && !older) {
         const std::span<std::byte> bytes = mapped_bytes(*entry, *window);
         if (bytes.data()) done = execute_atomic(bytes, m, arguments, m);
         if (done && *done) entry->next_version();

@@ -125,6 +125,7 @@ Result<void> Impl::check_migrate(SetState& set, std::span<const ObjectId> ids, N
 
 Result<void> Impl::migrate(SetState& set, std::span<const ObjectId> ids, NodeId to) {
     SSI_TRY(check_migrate(set, ids, to));
+    const Entrance entrance(*this, set);
     struct Part {
         Message message;
         Rpc rpc;
@@ -145,7 +146,7 @@ Result<void> Impl::migrate(SetState& set, std::span<const ObjectId> ids, NodeId 
             part.rpc.error = Errc::ok;
             part.rpc.answered = false;
             part.rpc.request = &part.message;
-            part.message.txn = new_rpc(part.rpc, to);
+            part.message.txn = new_rpc(part.rpc, to, set.id);
             const auto bytes = std::as_bytes(std::span(wire.data(), count));
             if (to == self)
                 receive_migrate(set, part.message, bytes);

@@ -149,6 +149,7 @@ void Impl::receive_operation(SetState& set, const Message& m, std::span<std::byt
         if (found == m.object()) {
             Message answer = make_message(Kind::reply, m.set_id(), found, TxnId(m.txn), self);
             std::vector<std::byte> bytes;
+            before_write(set, *entry, false);
             const Result<void> result = execute(set, *entry, m, payload, answer, bytes);
             if (result && m.kind() == Kind::atomic) show_place(*entry, m, answer);
             entry->next_version();
@@ -232,6 +233,7 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
             run_unpinned(set, m.object(), entry, &ready);
         return;
     }
+    before_write(set, *entry, false);
     if (m.kind() == Kind::remove) {
         if (auto removed = unlink(set, *entry); !removed) {
             if (pin::must_run(pin::drop(entry->word, Access::write)))
@@ -252,9 +254,10 @@ void Impl::run_operation(Operation* operation, Operations& ready) {
     if (pin::must_run(before)) run_unpinned(set, m.object(), entry, &ready);
 }
 
-std::uint64_t Impl::new_rpc(Rpc& rpc, NodeId to) {
+std::uint64_t Impl::new_rpc(Rpc& rpc, NodeId to, SetId set) {
     rpc.txn = next_txn() | rpc_bit;
     rpc.to = to;
+    rpc.set = set;
     std::lock_guard lock(rpc_mutex);
     Rpc*& first = rpcs[rpc.txn % rpcs.size()];
     rpc.next = std::exchange(first, &rpc);
@@ -270,9 +273,18 @@ bool Impl::unlink_rpc(Rpc& rpc) {
     return false;
 }
 
+// What it asked for may be done all the same: until it is answered a cut waits for it.
 void Impl::forget_rpc(Rpc& rpc) {
+    auto orphan = std::make_unique<Rpc>();
+    orphan->txn = rpc.txn;
+    orphan->to = rpc.to;
+    orphan->set = rpc.set;
+    orphan->orphaned = true;
     std::lock_guard lock(rpc_mutex);
-    unlink_rpc(rpc);
+    if (!unlink_rpc(rpc)) return;
+    Rpc*& first = rpcs[orphan->txn % rpcs.size()];
+    orphan->next = first;
+    first = orphan.release();
 }
 
 void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
@@ -281,6 +293,10 @@ void Impl::complete_rpc(const Message& m, std::span<const std::byte> payload) {
         Rpc* rpc = *link;
         if (rpc->txn != m.txn) continue;
         *link = rpc->next;
+        if (rpc->orphaned) {
+            delete rpc;
+            return;
+        }
         rpc->answer = m;
         if (m.kind() == Kind::read_reply && rpc->room && payload.size() == rpc->room_bytes)
             std::memcpy(rpc->room, payload.data(), payload.size());
@@ -349,13 +365,14 @@ Result<void> Impl::operate(SetState& set, ObjectId id, Message& m,
         cache::destroy(*entry, step.t());
         return {};
     }
+    const Entrance entrance(*this, set);
     const bool number = m.kind() == Kind::atomic;
     if (number)
         if (auto done = operate_in_place(set, id, home, m, arguments)) return *done;
     m.slot_version = slot_version;
     for (Nanoseconds deadline = 0;;) {
         Rpc rpc;
-        m.txn = new_rpc(rpc, home);
+        m.txn = new_rpc(rpc, home, set.id);
         const Result<void> done = call(home, m, arguments, rpc);
         if (!done && home_may_have_room(set, id, done.error(), deadline)) continue;
         SSI_TRY(done);

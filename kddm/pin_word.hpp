@@ -11,7 +11,8 @@
 //   bit 5 slow          home coherence, watch, snapshot: every pin goes through the machine
 //   bit 6 dirty         written since the linker last had it: set with every write pin
 //   bit 7 referenced    used since the sweep for memory last came by: set with every pin
-//   bits 8-15           cut generation (checkpoints)
+//   bits 8-15           generation: of the last cut that this node's newest value was kept for, or
+//                       that is older than it (cut.hpp)
 //   bits 16-31          not 0: the write pin is of another process (mapped_atomics.cpp), this one
 //   bits 32-63          number of pins
 #pragma once
@@ -43,14 +44,44 @@ inline std::uint32_t count(std::uint64_t v) { return static_cast<std::uint32_t>(
 // (snapshot.hpp). The other end is Entry::set_version.
 inline void before_bytes_change() { std::atomic_thread_fence(std::memory_order_release); }
 
+// As it stands in the word, and in SetState::control.
+inline constexpr std::uint64_t generation_mask = 0xff00;
+inline constexpr unsigned generation_shift = 8;
+inline std::uint64_t generation_of(std::uint64_t v) { return v & generation_mask; }
+// By whoever has a pin, or has seen under the shard lock that nobody has.
+inline void set_generation(Word& word, std::uint64_t generation) {
+    std::uint64_t v = word.load(std::memory_order_relaxed);
+    while (generation_of(v) != generation &&
+           !word.compare_exchange(v, (v & ~generation_mask) | generation,
+                                  std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
+}
+
+// Pins are taken and gates are closed in one order for all: whoever closes a gate and then looks at
+// the words finds the pin, or the pin's taker, who looks at the gate afterwards, finds it closed.
+inline constexpr std::memory_order pinning = std::memory_order_seq_cst;
+
 // Fast path of get: succeeds only when nothing is queued or revoked.
 inline bool try_read(Word& word, std::uint64_t ignored = 0) {
     std::uint64_t v = word.load(std::memory_order_relaxed);
     do {
         if ((v & (readable | writer_held | (blocked & ~ignored))) != readable) return false;
-    } while (!word.compare_exchange(v, (v + one) | referenced, std::memory_order_acquire,
+    } while (!word.compare_exchange(v, (v + one) | referenced, pinning,
                                     std::memory_order_relaxed));
     return true;
+}
+
+// The read pin of who hands out a value of an older generation, which is of `generation` from then
+// on: so it is handed out once. Queues and revocations do not matter.
+enum class Older : std::uint8_t { pinned, closed, newer };
+inline Older try_read_older(Word& word, std::uint64_t generation) {
+    std::uint64_t v = word.load(std::memory_order_acquire);
+    do {
+        if (generation_of(v) == generation) return Older::newer;
+        if ((v & (readable | writer_held)) != readable) return Older::closed;
+    } while (!word.compare_exchange(v, ((v & ~generation_mask) | generation) + one, pinning,
+                                    std::memory_order_acquire));
+    return Older::pinned;
 }
 
 // Fast path of grab.
@@ -58,8 +89,8 @@ inline bool try_write(Word& word, std::uint64_t ignored = 0) {
     std::uint64_t v = word.load(std::memory_order_relaxed);
     do {
         if ((v & (writable | (blocked & ~ignored))) != writable || count(v) != 0) return false;
-    } while (!word.compare_exchange(v, (v + one) | writer_held | dirty | referenced,
-                                    std::memory_order_acquire, std::memory_order_relaxed));
+    } while (!word.compare_exchange(v, (v + one) | writer_held | dirty | referenced, pinning,
+                                    std::memory_order_relaxed));
     before_bytes_change();
     return true;
 }
@@ -74,7 +105,7 @@ inline bool try_write_from_outside(Word& word, std::uint64_t mark) {
         if ((v & (writable | blocked)) != writable || count(v) != 0) return false;
     } while (!word.compare_exchange(v, (v + one) | writer_held | dirty | referenced |
                                            mark << mark_shift,
-                                    std::memory_order_acquire, std::memory_order_relaxed));
+                                    pinning, std::memory_order_relaxed));
     before_bytes_change();
     return true;
 }

@@ -80,7 +80,7 @@ void RawGuard::fail(Failure failure) {
 void SetState::fail_later(Failure&& trouble) {
     std::lock_guard lock(mutex);
     if (!failure) failure = std::move(trouble);
-    troubled = true;
+    control.fetch_or(control::troubled, std::memory_order_seq_cst);
 }
 
 SetId RawSet::id() const { return set_->id; }
@@ -216,6 +216,7 @@ NodeId RawSet::home(ObjectId id) const { return engine_->impl().home_of(*set_, i
 Result<void> RawSet::prefetch(ObjectId id, Access access) {
     auto& impl = engine_->impl();
     SSI_TRY(impl.check_verb(*set_, id));
+    const Engine::Impl::Entrance entrance(impl, *set_);
     const std::uint64_t hash = hash_object(set_->id, id);
     Engine::Impl::Step step(impl, *set_, id, hash);
     if (set_->destroyed)
@@ -232,6 +233,7 @@ Result<void> RawSet::prefetch(ObjectId id, Access access) {
 Result<void> RawSet::flush(ObjectId id) {
     auto& impl = engine_->impl();
     SSI_TRY(impl.check_verb(*set_, id));
+    const Engine::Impl::Entrance entrance(impl, *set_);
     Engine::Impl::Step step(impl, *set_, id, hash_object(set_->id, id));
     Entry* entry = step.find();
     if (!entry || cache::flush(*entry, step.t())) return {};
@@ -241,18 +243,21 @@ Result<void> RawSet::flush(ObjectId id) {
 Result<void> RawSet::drop_unused() {
     auto& impl = engine_->impl();
     SSI_TRY(impl.check_set(*set_));
+    const Engine::Impl::Entrance entrance(impl, *set_);
     impl.drop_unused(*set_);
     return {};
 }
 
 Result<void> RawSet::sync() {
     auto& impl = engine_->impl();
+    const Engine::Impl::Entrance entrance(impl, *set_);
     impl.wait_evictions(*set_);
     if (set_->linker) SSI_TRY(impl.sync_linked(*set_));
     return impl.check_set(*set_);
 }
 
 Result<void> RawSet::write_back(std::span<const ObjectId> ids) {
+    const Engine::Impl::Entrance entrance(engine_->impl(), *set_);
     return engine_->impl().write_back(*set_, ids);
 }
 

@@ -115,6 +115,7 @@ Result<void> Impl::read(SetState& set, ReadJob& job) {
     auto done = read_at_once(set, job);
     if (!done) return tl::unexpected<Failure>(std::move(done).error());
     if (*done) return {};
+    const Entrance entrance(*this, set);
     PendingRead pending;
     start_read(set, job, pending);
     return finish_read(set, pending);
@@ -132,6 +133,8 @@ Result<void> Impl::read_many(SetState& set, std::span<ReadJob> jobs) {
         if (!done) return tl::unexpected<Failure>(std::move(done).error());
         if (!*done) later.push_back(&jobs[i]);
     }
+    if (later.empty()) return {};
+    const Entrance entrance(*this, set);
     // All that was begun is waited for, also after one has failed: answers come to this stack.
     Result<void> result;
     std::vector<PendingRead> pending(std::min(later.size(), most_pending));
@@ -247,7 +250,7 @@ void Impl::ask_to_read(SetState& set, PendingRead& pending, Outbox* outbox) {
     pending.rpc.error = Errc::ok;
     pending.rpc.answered = false;
     pending.rpc.bytes.clear();
-    m.txn = new_rpc(pending.rpc, pending.asked);
+    m.txn = new_rpc(pending.rpc, pending.asked, set.id);
     send_request(pending.asked, m, {}, outbox);
 }
 

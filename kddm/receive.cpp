@@ -102,6 +102,8 @@ Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> p
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                    Block* owned, Outbox* outbox) {
+    if (set.control.load(std::memory_order_relaxed) & control::chosen) [[unlikely]]
+        set.heard.fetch_add(1, std::memory_order_seq_cst);
     if (m.kind() == Kind::claim) return receive_claim(set, m);
     if (m.kind() == Kind::migrate) return receive_migrate(set, m, payload);
     if (m.kind() == Kind::unpinned) return receive_unpinned(set, m.object());

@@ -76,7 +76,7 @@ inline std::uint16_t object_place(Scratch& s, SetState& set, ObjectId id) {
 }
 
 // Pins what is free. The lines of entries and blocks were asked for one loop earlier.
-void pin_objects(Scratch& s, SetState& set) {
+void pin_objects(Impl& impl, Scratch& s, SetState& set) {
     for (std::size_t i = 0; i < s.object_count; ++i)
         if (Entry* entry = s.objects[i].entry) expect_bytes(*entry);
     for (std::size_t i = 0; i < s.object_count; ++i) {
@@ -87,6 +87,7 @@ void pin_objects(Scratch& s, SetState& set) {
             unpin_stranger(set, entry, Access::write);
             continue;
         }
+        impl.before_write(set, *entry, false);
         object.entry = entry;
         object.bytes = entry->bytes().data();
         object.length = static_cast<std::uint32_t>(entry->bytes().size());
@@ -174,7 +175,7 @@ void Impl::receive_updates(SetState& set, const Message& m, std::span<const std:
     }
     if (m.has(flag::results)) results.resize(s.count * 8);
     Result<void> result;
-    pin_objects(s, set);
+    pin_objects(*this, s, set);
     if (wide)
         apply_batch<true>(s, m, payload, results, result);
     else
@@ -233,6 +234,7 @@ void Impl::run_part(Operation& operation, Operations& ready) {
     }
     Entry* entry = operation.entry;
     pin::before_bytes_change();   // another task may have closed the word for us
+    before_write(*operation.set, *entry, false);
     const std::span<std::byte> bytes = entry->bytes();
     for (const std::uint32_t e : operation.part->elements) {
         const Element element = element_at(batch.payload, e, m.has(flag::wide));

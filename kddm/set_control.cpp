@@ -166,6 +166,7 @@ Result<SetState*> Impl::install_set(SetId id, std::string_view name, const SetOp
     static std::atomic<std::uint64_t> last_uid{0};
     auto set = std::make_unique<SetState>();
     set->owner = owner;
+    set->control = generation;
     set->id = id;
     set->name = name;
     set->options = options;

@@ -101,7 +101,7 @@ void Impl::clear_set(SetState& set) {
     {
         std::lock_guard lock(set.mutex);
         set.destroyed = true;
-        set.troubled = true;
+        set.control.fetch_or(control::troubled, std::memory_order_seq_cst);
     }
     for (std::uint32_t i = 0; i <= set.shard_mask; ++i) {
         std::vector<ObjectId> ids;

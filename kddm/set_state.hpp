@@ -68,6 +68,15 @@ struct Placement {
     std::shared_ptr<const HomeTable> homes;
 };
 
+// Bits of SetState::control; bits 8-15 are the generation, as in pin words.
+namespace control {
+inline constexpr std::uint64_t troubled = 1;   // destroyed, or a failure waits to be told
+inline constexpr std::uint64_t gated = 2;      // outermost acquisitions wait
+inline constexpr std::uint64_t chosen = 4;     // part of a cut
+inline constexpr std::uint64_t reading = 8;    // the values of the cut are being read out
+inline constexpr std::uint64_t stops = troubled | gated;
+}  // namespace control
+
 struct SetState {
     // read by the fast path: one line
     SetId id;
@@ -75,7 +84,7 @@ struct SetState {
     std::unique_ptr<Shard[]> shards;
     std::uint64_t limit = UINT64_MAX;    // ids below it exist
     std::uint64_t uid = 0;               // unique in the process
-    std::atomic<bool> troubled{false};   // destroyed, or a failure waits to be told
+    std::atomic<std::uint64_t> control{0};   // looked at after pinning
     Engine* owner = nullptr;
 
     std::string name;
@@ -91,6 +100,8 @@ struct SetState {
     std::uint8_t moves_to_visit = 0;     // see Bounce; 0: never
     std::shared_ptr<Linker> linker;      // null: memory
     std::atomic<std::uint32_t> storing{0};   // write-backs under way at the linker
+    std::atomic<std::uint64_t> inside{0};    // verbs that passed the gate and have not ended
+    std::atomic<std::uint64_t> heard{0};     // messages about objects, while part of a cut
     MemoryUse use;
 
     struct Hand {                        // of the clock; under Impl::sweep_mutex
@@ -119,7 +130,18 @@ struct SetState {
     }
 };
 
-// Gives back a pin that the fast path took on another object than it wanted.
+// Gives back a pin that the fast path took on another object than it wanted, or that it may not
+// have.
 void unpin_stranger(SetState& set, Entry* entry, Access access);
+
+// The set is gated, or troubled, and the task holds nothing: false unless it goes on all the same.
+bool passes_stop(SetState& set, std::uint64_t control);
+
+// The value is as it was at the last cut, as far as the word tells.
+inline bool is_older(const Entry& entry, std::uint64_t control) {
+    return pin::generation_of(entry.word.load(std::memory_order_relaxed) ^ control) != 0;
+}
+// By a task that has the write pin and has changed nothing yet.
+void keep_before_write(SetState& set, Entry& entry);
 
 }  // namespace ssi::kddm

@@ -73,6 +73,9 @@ Impl::Step::Step(Impl& impl, SetState& set, ObjectId id, std::uint64_t hash, Pla
     t_.next_txn = next_txn_of;
     t_.is_lost = is_lost_for;
     shard_.mutex.lock();
+    const std::uint64_t control = set.control.load(std::memory_order_acquire);
+    t_.generation = pin::generation_of(control);
+    t_.keepsakes = impl.keepsakes_of(control);
 }
 
 Impl::Step::~Step() { finish(); }

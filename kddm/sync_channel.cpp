@@ -31,8 +31,11 @@ Result<void> check_size(const Object& channel, std::size_t bytes) {
 Result<void> put(Object& channel, std::uint32_t count, Bytes packed, Nanoseconds timeout) {
     auto& machine = machine_of<ChannelMachine>(channel);
     Waiter w = new_waiter(channel, timeout);
-    channel.hub.step(channel,
-                     [&](Outbox& out) { machine.put(w, count, std::move(packed), out); });
+    {
+        const Hub::Impl::Entrance entrance(channel.hub);
+        channel.hub.step(channel,
+                         [&](Outbox& out) { machine.put(w, count, std::move(packed), out); });
+    }
     wait_answered(channel, w, "send", timeout);
     return outcome_of(channel, w, timeout);
 }
@@ -47,7 +50,10 @@ Result<Object*> Hub::channel(std::string_view name, std::uint32_t capacity, std:
     Object& object = impl_->open(Kind::channel, name);
     auto& machine = machine_of<ChannelMachine>(object);
     Waiter w = new_waiter(object);
-    impl_->step(object, [&](Outbox& out) { machine.open(w, capacity, type, out); });
+    {
+        const Hub::Impl::Entrance entrance(*impl_);
+        impl_->step(object, [&](Outbox& out) { machine.open(w, capacity, type, out); });
+    }
     impl_->wait(object, w, "opening");
     if (auto opened = result_of(object, w); !opened)
         return tl::unexpected<Failure>(std::move(opened).error());
@@ -81,7 +87,10 @@ Result<void> send_many(Object& channel, const std::vector<Bytes>& messages) {
 Result<std::vector<Bytes>> receive(Object& channel, std::uint32_t most, Nanoseconds timeout) {
     auto& machine = machine_of<ChannelMachine>(channel);
     Waiter w = new_waiter(channel, timeout);
-    channel.hub.step(channel, [&](Outbox& out) { machine.take(w, std::max(most, 1u), out); });
+    {
+        const Hub::Impl::Entrance entrance(channel.hub);
+        channel.hub.step(channel, [&](Outbox& out) { machine.take(w, std::max(most, 1u), out); });
+    }
     wait_answered(channel, w, "receive", timeout);
     if (auto answered = outcome_of(channel, w, timeout); !answered)
         return tl::unexpected<Failure>(std::move(answered).error());
@@ -95,7 +104,10 @@ Result<std::vector<Bytes>> receive(Object& channel, std::uint32_t most, Nanoseco
 Result<void> close(Object& channel) {
     auto& machine = machine_of<ChannelMachine>(channel);
     Waiter w = new_waiter(channel);
-    channel.hub.step(channel, [&](Outbox& out) { machine.close(w, out); });
+    {
+        const Hub::Impl::Entrance entrance(channel.hub);
+        channel.hub.step(channel, [&](Outbox& out) { machine.close(w, out); });
+    }
     channel.hub.wait(channel, w, "closing");
     return result_of(channel, w);
 }
@@ -107,6 +119,7 @@ Result<std::size_t> select(std::span<Object* const> channels, Nanoseconds timeou
     const Nanoseconds deadline = bounded ? hub.clock.now() + timeout : sys::Waiter::forever;
     sys::WaitCell any;
     std::deque<Waiter> watches;
+    Hub::Impl::Entrance entrance(hub);
     for (Object* channel : channels) {
         Waiter& w = watches.emplace_back();
         w.txn = hub.next_txn();
@@ -114,6 +127,7 @@ Result<std::size_t> select(std::span<Object* const> channels, Nanoseconds timeou
         hub.step(*channel,
                  [&](Outbox& out) { machine_of<ChannelMachine>(*channel).watch(w, out); });
     }
+    entrance.end();
     ObjectWait note(hub.node, *channels.front(), "select");
     any.long_wait = &note;
     const bool ready = hub.waiter.wait_until(any, deadline);

@@ -51,9 +51,14 @@ std::vector<Plant> all_plants() {
 std::string_view name_of(const Object& object) { return object.name; }
 NodeId home_of(const Object& object) { return object.place.home; }
 
+ObjectId id_of(Kind kind, std::string_view name) {
+    return {static_cast<std::uint64_t>(kind), XXH3_64bits(name.data(), name.size())};
+}
+
 Hub::Impl::Impl(node::Node& node_, Plant plant_)
     : node(node_), slots(node.slot_table()), plant(plant_), self(node.id()),
-      log(node.doors().log), waiter(node.doors().waiter), clock(node.doors().clock) {
+      log(node.doors().log), waiter(node.doors().waiter), clock(node.doors().clock),
+      cut_gate(node) {
     node.attach(node::ChannelId::sync, this);
 }
 
@@ -73,8 +78,7 @@ Object& Hub::shared_mutex(std::string_view name) { return impl_->open(Kind::shar
 Object& Hub::condition(std::string_view name) { return impl_->open(Kind::condition, name); }
 
 Object& Hub::Impl::open(Kind kind, std::string_view name) {
-    Object& object = find_or_make(
-        {static_cast<std::uint64_t>(kind), XXH3_64bits(name.data(), name.size())});
+    Object& object = find_or_make(id_of(kind, name));
     std::lock_guard lock(object.mutex);
     SSI_ASSERT(object.name.empty() || object.name == name,
                "two names of synchronisation objects have the same hash: rename one of them");
@@ -112,6 +116,7 @@ void Hub::Impl::carry_out(Outbox& out) {
             auto* lent = new std::vector<std::byte>(std::move(item.payload));
             payload = {lent->data(), lent->size(), &release_payload, lent};
         }
+        count(item.to, item.message, true);   // before it can be received
         const auto sent =
             node.send(item.to, std::as_writable_bytes(std::span(&item.message, 1)), payload);
         // Of a dead node the machines hear by themselves.
@@ -145,6 +150,7 @@ void Hub::Impl::on_message(NodeId from, std::span<const std::byte> header,
     }
     Object& object = find_or_make(m.id());
     step(object, [&](Outbox& out) { object.machine->receive(from, m, payload, out); });
+    count(from, m, false);   // after what it led to was sent
 }
 
 void Hub::Impl::on_node_lost(NodeId lost) {
@@ -153,6 +159,10 @@ void Hub::Impl::on_node_lost(NodeId lost) {
         std::lock_guard lock(mutex);
         dead.push_back(lost);
         for (const auto& [id, object] : objects) all.push_back(object.get());
+    }
+    {
+        std::lock_guard lock(traffic_mutex);
+        traffic.erase(lost);
     }
     for (Object* object : all)
         step(*object, [&](Outbox& out) { object->machine->lose(lost, out); });

@@ -10,6 +10,9 @@
 #include <map>
 #include <mutex>
 
+#include "channel_state.hpp"
+#include "gate.hpp"
+#include "ssi/kddm/cut.hpp"
 #include "ssi/kddm/sync.hpp"
 #include "ssi/node/node.hpp"
 #include "ssi/node/wait_list.hpp"
@@ -87,6 +90,20 @@ struct Hub::Impl final : node::Channel {
     void deliver_here(Object& object, Outbox& out);
     void carry_out(Outbox& out);
 
+    // -- sync_cut.cpp
+    // A verb on a channel begins, unless it has to wait at the gate of a cut. It ends when the verb
+    // begins to wait for others: whoever is blocked stops no cut.
+    class Entrance : public Passage {
+    public:
+        explicit Entrance(Impl& hub)
+            : Passage(hub.cut_gate, hub.inside, nullptr,
+                      [&hub] { return hub.cut_gate.closed(); }, sys::Waiter::forever) {}
+    };
+    void count(NodeId peer, const Message& m, bool sent);
+    void look(CutLook& look);
+    std::vector<CutChannel> channels();
+    Result<void> restore(ObjectId id, ChannelState state);
+
     node::Node& node;
     const node::SlotTable& slots;
     const Plant plant;
@@ -96,10 +113,21 @@ struct Hub::Impl final : node::Channel {
     const Clock& clock;
     std::atomic<std::uint64_t> last_txn{0};
 
+    Gate cut_gate;                  // of verbs on channels
+    std::atomic<std::uint64_t> inside{0};
+    struct Traffic {
+        std::uint64_t sent = 0;
+        std::uint64_t received = 0;
+    };
+    sys::Mutex traffic_mutex;       // of the next
+    std::map<NodeId, Traffic> traffic;   // messages of channels, by living peer
+
     sys::Mutex mutex;               // of what follows
     std::map<ObjectId, std::unique_ptr<Object>> objects;
     std::vector<NodeId> dead;
 };
+
+ObjectId id_of(Kind kind, std::string_view name);
 
 template <class M>
 M& machine_of(Object& object) {

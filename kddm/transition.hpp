@@ -63,6 +63,14 @@ public:
     virtual void release(Block* block) = 0;   // one less; the last frees it
 };
 
+// Who keeps values as of a cut; implemented by the engine.
+class Keepsakes {
+public:
+    virtual ~Keepsakes() = default;
+    // The bytes of an object that nobody has pinned leave the node, or end. Under the shard lock.
+    virtual void keep(Entry& entry) = 0;
+};
+
 // Memory for the parts of entries that come and go; of one shard, under its lock.
 struct Pools {
     Pool<Busy> busies;
@@ -80,6 +88,8 @@ struct Surroundings {
     BlockSource* blocks;
     Pools* pools;
     ShardCounters* counters;
+    std::uint64_t generation;           // of what comes into being or arrives, as in pin words
+    Keepsakes* keepsakes;               // null: no cut of the set is being read out
 };
 
 struct Transition {
@@ -97,6 +107,8 @@ struct Transition {
     BlockSource* blocks = nullptr;
     Pools* pools = nullptr;
     ShardCounters* counters = nullptr;
+    std::uint64_t generation = 0;       // the last two as in Surroundings
+    Keepsakes* keepsakes = nullptr;
     void* engine = nullptr;             // of the next two
     std::uint64_t (*next_txn)(void* engine) = nullptr;
     bool (*is_lost)(void* engine, NodeId node) = nullptr;

@@ -98,8 +98,9 @@ Lane& RawUpdates::Impl::lane(NodeId home) {
     return taken;
 }
 
-// Never waits.
+// Waits for nobody, but at a closed gate.
 void RawUpdates::Impl::send(Lane& lane) {
+    const Engine::Impl::Entrance entrance(engine, set);
     auto& flight = *under_way.emplace_back(std::make_unique<Flight>());
     Message m = make_message(Kind::update, set.id, 0, no_txn, engine.self);
     m.header.flags = static_cast<std::uint16_t>(
@@ -109,7 +110,7 @@ void RawUpdates::Impl::send(Lane& lane) {
     m.acks = std::exchange(lane.count, 0);
     m.slot_version = lane.slot_version;
     flight.before = std::exchange(lane.before, {});
-    m.txn = engine.new_rpc(flight.rpc, lane.home);
+    m.txn = engine.new_rpc(flight.rpc, lane.home, set.id);
     const std::span<const std::byte> bytes{lane.bytes.data(), m.acks * element_bytes(lane.wide)};
     lane.wide = lane.results = false;
     if (lane.home == engine.self) return engine.receive_updates(set, m, bytes);
@@ -258,7 +259,7 @@ bool RawUpdates::try_add(ObjectId id, std::uint64_t operand, std::uint32_t offse
     const std::size_t at = lane.count * sizeof(NarrowElement);
     const bool room = lane.count != 0 && at + 2 * sizeof(NarrowElement) <= lane.bytes.size();
     if (!room || lane.slot_version != known.slot_version || lane.wide || lane.results ||
-        !Held::of_task().empty() || impl.set.troubled.load(std::memory_order_relaxed)) [[unlikely]]
+        !Held::of_task().empty() || (impl.set.control.load(std::memory_order_relaxed) & control::stops)) [[unlikely]]
         return false;
     put_element(lane.bytes.data() + at, false, {id, operand, offset});
     ++lane.count;

@@ -82,6 +82,7 @@ constexpr NumberOption number_options[] = {
     {"--tasks", 1, 1000, &Options::tasks},
     {"--preempt", 0, 1'000'000, &Options::preempt_every},
     {"--reads", 0, 100, &Options::reads},
+    {"--cuts", 0, 1000, &Options::cuts},
 };
 
 struct FlagOption {
@@ -124,6 +125,9 @@ Result<void> check_together(Options& options) {
     if (options.plant == kddm::Plant::double_execution) options.faults.duplicate = true;
     if (options.plant == kddm::Plant::stale_slot) options.faults.reorder = true;
     if (options.plant == kddm::Plant::drop_dirty) options.evict = true;
+    const bool about_cuts = options.plant >= kddm::Plant::cut_ignores_gate &&
+                            options.plant <= kddm::Plant::cut_takes_newborn;
+    if (about_cuts && options.cuts == 0) options.cuts = 12;
     if (options.faults.kill && options.nodes < 3)
         return fail(Errc::invalid_argument, "--faults kill needs --nodes of at least 3");
     if (options.faults.kill && options.sequential)
@@ -184,6 +188,8 @@ std::string help_text() {
   --tasks T         concurrent operations of each node (default 2)
   --preempt K       suspend a task at one in K atomic operations, 0 never (default 200)
   --reads P         make P percent of the operations get, the rest as usual (default 0)
+  --cuts N          try N cuts while all goes on, as checkpoints do, beside a bank whose money must
+                    be there in each of them (default 0)
   --evict           give a set less memory than it needs, and add sets that a linker keeps, which is
                     slow and fails at times
   --sequential      one operation at a time in the whole world: counts messages, bytes and delays

@@ -32,6 +32,7 @@ struct Options {
     std::uint32_t tasks = 2;        // concurrent operations of a node
     std::uint32_t preempt_every = 200;
     std::uint32_t reads = 0;        // percent of the operations that are get, beyond the usual
+    std::uint32_t cuts = 0;         // that are tried while all goes on
     bool visits = true;             // objects may be given out for one visit at a time
     bool evict = false;             // sets with budgets, and with a linker
     bool sequential = false;        // one operation at a time in the whole world: for counting

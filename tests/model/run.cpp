@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "cut_workload.hpp"
 #include "sync_workload.hpp"
 #include "workload.hpp"
 
@@ -51,7 +52,8 @@ struct Run {
     Run(const Options& o, std::uint64_t s)
         : options(o), seed(s), resident_before(trimmed_resident_bytes()), catalog(o),
           world(o, s, catalog), workload(o, s, catalog, world),
-          calm(o, s, world, "calm", true), stormy(o, s + 1, world, "stormy", false) {}
+          calm(o, s, world, "calm", true), stormy(o, s + 1, world, "stormy", false),
+          cuts(o, s, catalog, world) {}
 
     void execute();
     void measure_idle();
@@ -71,6 +73,7 @@ struct Run {
     World world;
     Workload workload;
     SyncWorkload calm, stormy;   // without delays and losses; with what the options ask for
+    CutWorkload cuts;
 };
 
 Run* current_run = nullptr;
@@ -106,9 +109,11 @@ void Run::execute() {
     if (world.verdict.failed()) return;
     workload.start();
     stormy.start();
+    cuts.start();
     world.run();
     if (!world.verdict.failed()) workload.check_rest();
     if (!world.verdict.failed()) stormy.check_rest();
+    if (!world.verdict.failed()) cuts.check_rest();
     measure_active();
     if (world.verdict.failed()) return;
     workload.start_last_reads();
@@ -160,7 +165,7 @@ std::string Run::json(double seconds) const {
         R"("looks":{},"most_passed":{},"storm_passed":{},"lock_passed":{},)"
         R"("seconds":{:.3f},"ops_per_second":{:.0f},)"
         R"("max_rss_bytes":{},"stack_bytes":{},"bytes_per_node_idle":{},)"
-        R"("bytes_per_node_active":{},)"
+        R"("bytes_per_node_active":{},"cuts":{},)"
         R"("verbs":{{{}}}}})",
         options.nodes, seed, workload.done(), world.clock.now(),
         usage.messages - setup_usage.messages, usage.bytes - setup_usage.bytes,
@@ -168,7 +173,7 @@ std::string Run::json(double seconds) const {
         world.coherence.looks(), workload.oracle().most_passed(), storm_passed,
         calm.most_passed(), seconds,
         static_cast<double>(workload.done()) / seconds, most_resident_bytes(), fibers.stack_bytes,
-        idle_bytes_per_node, active_bytes_per_node, verbs);
+        idle_bytes_per_node, active_bytes_per_node, cuts.made(), verbs);
 }
 
 std::string Run::summary(double seconds) const {

@@ -34,6 +34,10 @@ enum class Plant : std::uint8_t {
     unverified_read,            // a one-sided read does not look again after it has copied
     unverified_rma,             // the same of a read over RMA
     drop_dirty,                 // an eviction drops what its linker has not got
+    cut_ignores_gate,           // the fast path does not look at a closed gate
+    cut_misses_write,           // a write after a cut does not keep the value before
+    cut_misses_leaving,         // a value that leaves the node after a cut is not kept
+    cut_takes_newborn,          // what comes into being after a cut is taken for part of it
 };
 const char* plant_name(Plant plant);
 std::vector<Plant> all_plants();

@@ -264,6 +264,7 @@ public:
 
 private:
     friend class RawUpdates;
+    friend class Cut;
     Result<RawGuard> acquire(ObjectId id, Access access);
     template <AtomicNumber N>
     static Result<Wide<N>> number(Result<std::uint64_t>&& bits) {
