@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The cut on one node: the gate, what is looked at before, the generation. Why it is consistent is
-// told in docs/decisions/0020.
+// told in docs/decisions/0021.
 #include "ssi/kddm/cut.hpp"
 
 #include <fmt/format.h>

@@ -15,7 +15,7 @@
 // Tasks that wait in an outermost acquisition when the gate closes give back what they are granted
 // and ask anew when it opens, so they stop nothing. Guards of sets that are no part of the cut do
 // not count: whoever holds some of those only waits at the gate like everybody else.
-// docs/walks/a-cut.md follows one; decisions/0020 says why it is enough.
+// docs/walks/a-cut.md follows one; decisions/0021 says why it is enough.
 #pragma once
 
 #include <cstdint>
