@@ -29,7 +29,8 @@ std::string unrest(const Entry& e) {
     const std::uint64_t word = e.word.load(std::memory_order_seq_cst);
     if (pin::count(word) != 0)
         return fmt::format("is held ({})", word & pin::writer_held ? "grab" : "get");
-    if (e.state == CacheState::evicting || e.state == CacheState::given) return "is on its way home";
+    if (e.state == CacheState::evicting || e.state == CacheState::given)
+        return "is on its way home";
     if (e.busy && e.busy->head) return "is waited for";
     if (e.busy && e.busy->loading) return "is being read by its linker";
     if (e.busy && !e.busy->idle()) return "is on its way";

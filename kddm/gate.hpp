@@ -60,7 +60,7 @@ public:
     Passage& operator=(const Passage&) = delete;
 
     bool passed() const { return passed_; }   // false: the deadline passed first
-    // Were it to come to the closed gate now: it has passed for no reason but that it was open then.
+    // Were it to come to the closed gate now: it has passed only because that was open then.
     bool would_stop() const {
         const SetState* entered = std::exchange(held_.entered, before_);
         const bool stops = !held_.inside();

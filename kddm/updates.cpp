@@ -259,7 +259,8 @@ bool RawUpdates::try_add(ObjectId id, std::uint64_t operand, std::uint32_t offse
     const std::size_t at = lane.count * sizeof(NarrowElement);
     const bool room = lane.count != 0 && at + 2 * sizeof(NarrowElement) <= lane.bytes.size();
     if (!room || lane.slot_version != known.slot_version || lane.wide || lane.results ||
-        !Held::of_task().empty() || (impl.set.control.load(std::memory_order_relaxed) & control::stops)) [[unlikely]]
+        !Held::of_task().empty() ||
+        (impl.set.control.load(std::memory_order_relaxed) & control::stops)) [[unlikely]]
         return false;
     put_element(lane.bytes.data() + at, false, {id, operand, offset});
     ++lane.count;

@@ -148,7 +148,8 @@ bool CutWorkload::come_to_rest() {
     std::vector<kddm::CutLook> first, second;
     do {
         first = std::exchange(second, std::vector<kddm::CutLook>(world_.node_count()));
-        if (!everywhere([this, &second](std::uint32_t node) { second[node] = cut_at(node).look(); }))
+        if (!everywhere(
+                [this, &second](std::uint32_t node) { second[node] = cut_at(node).look(); }))
             return false;
         if (world_.scheduler.now() - begun > longest_rest_ns) {
             std::string why;
