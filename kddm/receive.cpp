@@ -102,11 +102,17 @@ Body Impl::body_of(const SetState& set, const Message& m, std::span<std::byte> p
 
 void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::byte> payload,
                    Block* owned, Outbox* outbox) {
-    if (set.control.load(std::memory_order_relaxed) & control::chosen) [[unlikely]]
-        set.heard.fetch_add(1, std::memory_order_seq_cst);
     if (m.kind() == Kind::claim) return receive_claim(set, m);
-    if (m.kind() == Kind::migrate) return receive_migrate(set, m, payload);
-    if (m.kind() == Kind::unpinned) return receive_unpinned(set, m.object());
+    // A cut is told of what may change an object, before it does.
+    const auto hear = [&set] {
+        if (set.control.load(std::memory_order_relaxed) & control::chosen) [[unlikely]]
+            set.heard.fetch_add(1, std::memory_order_seq_cst);
+    };
+    if (m.kind() == Kind::migrate || m.kind() == Kind::unpinned) {
+        hear();
+        return m.kind() == Kind::migrate ? receive_migrate(set, m, payload)
+                                         : receive_unpinned(set, m.object());
+    }
     const bool request = is_request(m.kind());
     const bool forwarded = m.kind() == Kind::read_request && m.has(flag::forwarded);
     if (set.touched && request && !forwarded && m.kind() != Kind::update) [[unlikely]]
@@ -128,6 +134,7 @@ void Impl::receive(NodeId from, SetState& set, const Message& m, std::span<std::
         e.acks = static_cast<std::uint32_t>(refusal);
         return send_block(forwarded ? NodeId(m.requester) : from, e, nullptr);
     }
+    hear();
     if (m.kind() == Kind::update) return receive_updates(set, m, payload);
     if (m.kind() == Kind::read_request) return receive_read(set, m, outbox);
     if (m.kind() == Kind::error && !payload.empty()) note_linker_failure(set, payload);

@@ -19,7 +19,7 @@ Result<void> Impl::touch(SetState& set, ObjectId id) {
     }
     Message m = make_message(Kind::claim, set.id, id, no_txn, self);
     Rpc rpc;
-    m.txn = new_rpc(rpc, keeper, set.id);
+    m.txn = new_rpc(rpc, keeper);
     if (auto answered = call(keeper, m, {}, rpc); !answered)
         return fail(answered.error().code,
                     fmt::format("node {}, which keeps where object {} of set '{}' was first "

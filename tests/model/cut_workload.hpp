@@ -39,6 +39,7 @@ private:
         std::uint32_t node = 0;
         std::uint64_t version = 0;
         std::vector<std::byte> bytes;
+        bool known = false;        // the bytes: not all can be seen past a closed gate
         bool handed_out = false;
     };
     using Name = std::pair<std::uint32_t, ObjectId>;   // set, object

@@ -223,6 +223,25 @@ TEST(CutGate, tasks_blocked_in_channels_and_barriers_stop_no_cut) {
     meeting.join();
 }
 
+// To ask where an object is first touched changes none.
+TEST(CutGate, rest_is_not_disturbed_by_who_comes_to_it) {
+    CutCluster c(2);
+    auto s = c.open("s", counters(1000, "first_touch"));
+    c.close_gates();
+    ASSERT_TRUE(c.come_to_rest());
+    std::vector<std::thread> tasks;
+    for (int i = 0; i < 2; ++i)
+        tasks.emplace_back([&, i] {
+            for (std::uint64_t id = 0; id < 1000; id += 10)
+                EXPECT_TRUE(s[i].grab(id).has_value());
+        });
+    pause_ms(30);
+    c.begin();
+    c.open_gates();
+    for (auto& task : tasks) task.join();
+    c.end();
+}
+
 TEST(CutGate, refuses_a_second_cut_and_what_makes_no_sense) {
     CutCluster c(1);
     auto s = c.open("s", counters());
