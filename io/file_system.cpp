@@ -86,7 +86,7 @@ const io::Volumes& FileSystem::volumes() const { return handle_->core->volumes()
 
 namespace {
 
-constexpr int most_tries = 1000;   // to open what is replaced all the while
+constexpr int most_tries = 1000;   // to get at what is replaced all the while
 
 // What is wrong whatever the path leads to.
 Result<void> check_xattr_name(std::string_view name) {
@@ -166,7 +166,15 @@ auto FileSystem::with(std::string_view path, bool follow, F&& f)
     auto place = core().resolve(*who, path, follow);
     if (!place) return about(path, decltype(f(*who, *place))(
                                        tl::unexpected<Failure>(std::move(place).error())));
-    return about(path, f(*who, *place));
+    for (int tries = 0;; ++tries) {
+        auto result = f(*who, *place);
+        if (result || result.error().sys_errno != ENOENT || tries == most_tries)
+            return about(path, std::move(result));
+        // A rename may have replaced it meanwhile: there always was something of that name.
+        auto now = core().resolve(*who, path, follow);
+        if (!now || now->inode == place->inode) return about(path, std::move(result));
+        place = std::move(now);
+    }
 }
 
 template <class F>

@@ -341,5 +341,29 @@ TEST(FileSystem, has_after_a_power_cut_what_was_made_durable) {
     }
 }
 
+TEST(FileSystem, never_misses_a_name_that_is_being_replaced) {
+    PagesShelf shelf;
+    FsSession s(shelf, {{"a"}, {"b"}, {}});
+    EXPECT_FINE(s[0].make_directory("/d"));
+    write_file(s[0], "/d/name", "first");
+    std::atomic<bool> done{false};
+    std::thread replacer([&] {
+        for (int i = 0; i < 300; ++i) {
+            const std::string next = fmt::format("/d/next{}", i);
+            write_file(s[i % 2], next, "next");
+            EXPECT_FINE(s[i % 2].rename(next, "/d/name"));
+        }
+        done = true;
+    });
+    do {
+        EXPECT_EQ(errno_of(s[1].stat("/d/name")), 0);
+        EXPECT_EQ(errno_of(s[2].access("/d/name", R_OK)), 0);
+        EXPECT_EQ(errno_of(s[2].open("/d/name", O_RDONLY)), 0);
+        EXPECT_EQ(errno_of(s[2].list_xattrs("/d/name", true)), 0);
+    } while (!done);
+    replacer.join();
+    s.close();
+}
+
 }  // namespace
 }  // namespace ssi::fs
