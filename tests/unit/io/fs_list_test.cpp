@@ -12,7 +12,11 @@
 namespace ssi::fs {
 namespace {
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int files = 800;
+#else
 constexpr int files = 3000;
+#endif
 constexpr std::size_t others = 421;
 
 std::string name(int i) { return fmt::format("a name that is not quite short {}", i); }
