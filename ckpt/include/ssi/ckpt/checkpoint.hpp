@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checkpoint: saves a whole session at one moment, and puts it back on any number of ranks. Start
+// here; docs/checkpointing.md is the guide.
+//
+//     ssi::Checkpoint checkpoint(session, {.directory = "/scratch/run7"});
+//     checkpoint.protect(cells);                               // a set
+//     std::uint64_t step = 0;
+//     if (auto from = value_or_throw(checkpoint.restart())) step = from->number;
+//     for (; step < steps; ++step) {
+//         if (checkpoint.need()) value_or_throw(checkpoint.take("", {.number = step}));
+//         if (checkpoint.should_exit()) return ssi::Checkpoint::exit_again;
+//         ...
+//     }
+//
+// What is protected is saved as of one moment, the cut, whatever other threads do meanwhile: sets
+// object by object, with the messages in all channels of the session. A version counts when all of
+// it is durable and its manifest is there; until then, and whatever fails, the versions before
+// stay as they are, and the application goes on.
+//
+// One object in a session at a time. Functions that are said to be collective are called by one
+// task of every rank, in the same order as other collectives of the session, and by a task that
+// holds no guards. They return the same failure everywhere. The object goes before the session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ssi/ckpt/dataset.hpp"
+#include "ssi/kddm/session.hpp"
+
+namespace ssi {
+
+struct CheckpointOptions {
+    // Of the store, made when its parent exists; %n stands for the node id. Ranks may have one
+    // together, or each its own. Empty: checkpoint.directory of the configuration.
+    std::string directory;
+    // Who may restart from it. Empty: the program's name.
+    std::string application;
+    // How many versions are kept. 0: checkpoint.keep.
+    std::uint32_t keep = 0;
+    // SIGUSR1: need() at the next point. SIGTERM: the same, and should_exit() from then on.
+    bool signals = true;
+};
+
+struct TakeOptions {
+    std::uint64_t number = 0;             // comes back from restart: such as the step. Rank 0's.
+    std::span<const std::byte> bytes;     // the same, at most 16 MiB
+    // Returns as soon as the cut is made: what is changed afterwards is not in it. Otherwise when
+    // it is durable.
+    bool asynchronous = false;
+};
+
+// One checkpoint that was taken. Cheap to copy; may outlive the Checkpoint. Thread-safe.
+class CheckpointTicket {
+public:
+    ckpt::VersionNumber version() const;
+    bool test() const;                    // whether it is durable or has failed
+    Result<void> wait() const;            // until then; what failed, the same on every rank
+    struct Progress {
+        std::uint64_t saved_bytes = 0;    // of this node's part so far, a lower bound
+        double stopped_seconds = 0;       // acquisitions waited at this node
+        double seconds = 0;               // from the call of take until now, or until its end
+    };
+    Progress progress() const;
+
+    struct State;                         // for the rest of ckpt
+    explicit CheckpointTicket(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+private:
+    std::shared_ptr<State> state_;
+};
+
+// Where a run went on from.
+struct Restarted {
+    ckpt::VersionNumber version = 0;
+    std::uint64_t number = 0;             // as given to take
+    std::vector<std::byte> bytes;
+    std::string description;
+    std::uint32_t saved_ranks = 0;
+    Nanoseconds time = 0;                 // when it was taken, since the Unix epoch
+    std::uint64_t restored_bytes = 0;     // by this node
+    // Newer versions that could not be used, a sentence each.
+    std::vector<std::string> passed_over;
+};
+
+enum class CheckpointEvent : std::uint8_t {
+    before,     // in take, before anything is stopped: prepare what is saved
+    after,      // in take, when the application goes on, also after a failure
+    restarted,  // in restart, when all is put back
+};
+
+class Checkpoint {
+public:
+    // What a program exits with that has left after a last checkpoint, to be run again.
+    static constexpr int exit_again = 75;
+
+    // Collective. Makes the store where there is none, and removes what was never committed.
+    Checkpoint(Session& session, CheckpointOptions options = {});
+    // Waits for what is being saved.
+    ~Checkpoint();
+    Checkpoint(const Checkpoint&) = delete;
+    Checkpoint& operator=(const Checkpoint&) = delete;
+
+    // -- what is saved: before the first take or restart, the same names on every rank. Throws
+    // ssi::Error: invalid_argument, exists (a name is taken), unsupported.
+
+    // All objects of a set that is kept in memory (unsupported: one with another linker).
+    void protect(const kddm::RawSet& set);
+    template <class T>
+    void protect(kddm::Set<T> set) {
+        protect(set.raw());
+    }
+    // Memory of this rank, saved while no rank is out of take. It comes back on the same number of
+    // ranks, of the same length, into the memory protected by that name then; restart on another
+    // number is refused.
+    void protect_span(std::string_view name, std::span<std::byte> memory);
+    template <RawValue T>
+    void protect_span(std::string_view name, std::span<T> values) {
+        protect_span(name, std::as_writable_bytes(values));
+    }
+    // This rank's piece of an array over all ranks: elements [offset, offset + piece.size()) of
+    // `length`. Comes back on any number of ranks, however it is divided then. Pieces of ranks do
+    // not overlap; what no rank had saved is left as it is.
+    template <RawValue T>
+    void protect_array(std::string_view name, std::span<T> piece, std::uint64_t offset,
+                       std::uint64_t length) {
+        protect_bytes_of_array(name, std::as_writable_bytes(piece), offset, length, sizeof(T));
+    }
+    // Callbacks run on every rank, in the order they were given, in the calling task. A failure or
+    // an exception of `before` fails the take, of `restarted` the restart.
+    void on(CheckpointEvent event, std::function<Result<void>()> callback);
+
+    // -- taking
+
+    // Collective. Waits for the one before to be durable. Failures: timed_out (not at rest within
+    // checkpoint.timeout_ms; names what was in the way), io (no space among it), peer_lost, and
+    // whatever a callback gave.
+    Result<CheckpointTicket> take(std::string_view description, TakeOptions options = {});
+    // Collective: whether one should be taken now: checkpoint.interval_s have passed since the last
+    // one, or somebody asked for one (a signal, `ssi checkpoint take`). The same on every rank.
+    bool need();
+    // After need(): whether SIGTERM had come to any rank by then.
+    bool should_exit() const;
+
+    // -- putting back
+
+    // Collective, while the protected sets are as they were created and no channel was opened.
+    // The newest version that is whole; nothing when there is none at all. Every byte is verified;
+    // what turns out to be damaged is taken back, and an older version put in instead. Failures:
+    // mismatch (another application, or other things protected), unsupported, exists (objects are
+    // in use), io (versions, but none that can be used), peer_lost.
+    Result<std::optional<Restarted>> restart();
+    // That one or a failure (not_found).
+    Result<Restarted> restart(ckpt::VersionNumber version);
+    // Collective: what restart would go on from, by the manifests alone, before anything need be
+    // protected: for programs whose sets depend on what was saved.
+    Result<std::optional<Restarted>> find();
+
+    struct Impl;
+
+private:
+    void protect_bytes_of_array(std::string_view name, std::span<std::byte> piece,
+                                std::uint64_t offset, std::uint64_t length,
+                                std::uint32_t element_bytes);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Until the scope ends, this task's steps belong together: no cut falls between them. Such as
+// receiving a message and changing an object accordingly. Nestable; do not wait in it for others.
+class CheckpointCriticalSection {
+public:
+    explicit CheckpointCriticalSection(Session& session);
+    ~CheckpointCriticalSection();
+    CheckpointCriticalSection(const CheckpointCriticalSection&) = delete;
+    CheckpointCriticalSection& operator=(const CheckpointCriticalSection&) = delete;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ssi
