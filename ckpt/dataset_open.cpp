@@ -44,16 +44,24 @@ Result<void> Dataset::Impl::open(VersionNumber version, const Expected& expected
                     fmt::format("version {} of {} cannot be used: {}", version,
                                 stores.front()->name(), placed->info.why));
     manifest = std::move(*placed->info.manifest);
-    for (const MemberInfo& info : manifest.members) {
-        io::Disk& disk = placed->where[info.member]->state().disk;
-        members.push_back({fmt::format("{}/{}", disk.name(),
-                                       member_folder(info.version, info.member)),
-                           std::make_unique<io::SealedLogReader>(log_of(disk, info)), nullptr});
-    }
+    read_from(*placed);
     return {};
 }
 
+void Dataset::Impl::read_from(const Placed& placed) {
+    for (const MemberInfo& info : manifest.members) {
+        Member& one = members.emplace_back();
+        if (!placed.where[info.member]) continue;
+        io::Disk& disk = placed.where[info.member]->state().disk;
+        one.name = fmt::format("{}/{}", disk.name(), member_folder(info.version, info.member));
+        one.reader = std::make_unique<io::SealedLogReader>(log_of(disk, info));
+    }
+}
+
 Result<Dataset::Impl::Member*> Dataset::Impl::member(MemberIndex index) {
+    if (index < members.size() && !members[index].reader)
+        return fail(Errc::not_found, fmt::format("member {} of version {} is not in {}", index,
+                                                 manifest.version, stores.front()->name()));
     if (index < members.size()) return &members[index];
     return fail(Errc::not_found, fmt::format("version {} has {} members and no member {}",
                                              manifest.version, members.size(), index));
@@ -133,6 +141,18 @@ Result<std::unique_ptr<Dataset>> Dataset::open(std::span<Store* const> stores,
     auto impl = std::make_unique<Impl>(std::vector<Store*>(stores.begin(), stores.end()));
     if (auto opened = impl->open(version, expected); !opened)
         return tl::unexpected<Failure>(std::move(opened).error());
+    return std::unique_ptr<Dataset>(new Dataset(std::move(impl)));
+}
+
+Result<std::unique_ptr<Dataset>> Dataset::open_part(std::span<Store* const> stores,
+                                                    const Manifest& manifest) {
+    auto impl = std::make_unique<Impl>(std::vector<Store*>(stores.begin(), stores.end()));
+    impl->manifest = manifest;
+    const Placed placed = place_members(stores, manifest);
+    if (placed.info.state == VersionState::damaged)
+        return fail(placed.code, fmt::format("version {} cannot be used: {}", manifest.version,
+                                             placed.info.why));
+    impl->read_from(placed);
     return std::unique_ptr<Dataset>(new Dataset(std::move(impl)));
 }
 

@@ -12,6 +12,8 @@
 
 namespace ssi::ckpt {
 
+struct Placed;
+
 // A record of a member, by the object and its place in it.
 struct IndexEntry {
     SetId item;
@@ -39,7 +41,7 @@ struct Dataset::Impl {
     Manifest manifest;
     struct Member {
         std::string name;                // for messages
-        std::unique_ptr<io::SealedLogReader> reader;
+        std::unique_ptr<io::SealedLogReader> reader;   // null: it is not here
         std::shared_ptr<const Index> index;   // under the mutex; null until needed
     };
     std::deque<Member> members;
@@ -47,6 +49,7 @@ struct Dataset::Impl {
     std::map<VersionNumber, std::shared_ptr<Dataset>> bases;
 
     Result<void> open(VersionNumber version, const Expected& expected);
+    void read_from(const Placed& placed);
     Result<Member*> member(MemberIndex index);
     Result<std::shared_ptr<const Index>> index_of(MemberIndex member);
     Result<std::shared_ptr<Dataset>> base(VersionNumber version);

@@ -72,8 +72,9 @@ std::string joined(const std::vector<MemberIndex>& members) {
     return members.size() > 16 ? text + fmt::format(" and {} more", members.size() - 16) : text;
 }
 
-// The members of one manifest.
-Placed place(std::span<Store* const> stores, const Manifest& manifest) {
+}  // namespace
+
+Placed place_members(std::span<Store* const> stores, const Manifest& manifest) {
     Placed placed;
     placed.where.resize(manifest.members.size());
     std::vector<MemberIndex> missing;
@@ -105,8 +106,6 @@ Placed place(std::span<Store* const> stores, const Manifest& manifest) {
     return placed;
 }
 
-}  // namespace
-
 Result<Placed> place_version(std::span<Store* const> stores, VersionNumber version) {
     auto found = find(stores, version);
     if (!found) return tl::unexpected<Failure>(std::move(found).error());
@@ -117,7 +116,7 @@ Result<Placed> place_version(std::span<Store* const> stores, VersionNumber versi
     Placed best;
     bool any = false;
     for (Manifest& manifest : found->manifests) {
-        Placed placed = place(stores, manifest);
+        Placed placed = place_members(stores, manifest);
         if (any && placed.info.state != VersionState::complete) continue;
         placed.info.manifest = std::move(manifest);
         best = std::move(placed);

@@ -11,6 +11,8 @@ struct Placed {
     Errc code = Errc::ok;                // of what is wrong, unless complete
     std::vector<Store*> where;           // of the manifest's members; null: not there
 };
+// Of one manifest.
+Placed place_members(std::span<Store* const> stores, const Manifest& manifest);
 Result<Placed> place_version(std::span<Store* const> stores, VersionNumber version);
 
 }  // namespace ssi::ckpt

@@ -266,6 +266,12 @@ bool Cut::next(const std::function<void(const CutObject&)>& visit) {
     return engine_.impl().cut.read_out.next(visit);
 }
 
+std::uint64_t Cut::last_number() const {
+    Impl& impl = engine_.impl();
+    std::lock_guard lock(impl.cut.mutex);
+    return impl.cut.last_number;
+}
+
 const std::vector<CutChannel>& Cut::channels() const { return engine_.impl().cut.channels; }
 
 void Cut::end() {

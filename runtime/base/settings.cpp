@@ -109,6 +109,22 @@ constexpr std::array table{
     number("kddm.linker_threads", "", "2", 1, 1024,
            "Threads that run linkers. They start with the first set that has one."),
 
+    text("checkpoint.directory", "",
+         "Where an application's checkpoints are kept, unless it says so itself. `%n` stands for "
+         "the node id. Empty: nowhere."),
+    number("checkpoint.keep", "", "2", 1, 1'000'000,
+           "How many versions are kept. Those that they refer to are kept, too."),
+    number("checkpoint.interval_s", "s", "0", 0, 31'536'000,
+           "After how long another checkpoint is due. 0: only when somebody asks for one."),
+    number("checkpoint.timeout_ms", "ms", "10000", 1, 3'600'000,
+           "How long all that is under way may take to come to rest before a checkpoint is given "
+           "up and the application goes on without it."),
+    number("checkpoint.shadow_bytes", "bytes", "0", 0, 64 * tib,
+           "Most memory of a node for copies of objects that are written before they were saved; "
+           "beyond it writers wait. 0: no limit."),
+    number("checkpoint.bytes_per_second", "bytes", "0", 0, 64 * tib,
+           "Most that a node writes of a checkpoint, to leave its disk to others. 0: no limit."),
+
     number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
            "How long nodes wait for each other while a session starts."),
 

@@ -2,7 +2,7 @@
 // Checkpoint: saves a whole session at one moment, and puts it back on any number of ranks. Start
 // here; docs/checkpointing.md is the guide.
 //
-//     ssi::Checkpoint checkpoint(session, {.directory = "/scratch/run7"});
+//     ssi::Checkpoint checkpoint(session, {.directory = "checkpoints"});
 //     checkpoint.protect(cells);                               // a set
 //     std::uint64_t step = 0;
 //     if (auto from = value_or_throw(checkpoint.restart())) step = from->number;

@@ -166,6 +166,10 @@ public:
     static Result<std::unique_ptr<Dataset>> open(std::span<Store* const> stores,
                                                  VersionNumber version,
                                                  const Expected& expected = {});
+    // With a manifest that is known to be valid, of what the stores have of it: what is asked of
+    // other members is not_found.
+    static Result<std::unique_ptr<Dataset>> open_part(std::span<Store* const> stores,
+                                                      const Manifest& manifest);
     ~Dataset();
     Dataset(const Dataset&) = delete;
     Dataset& operator=(const Dataset&) = delete;

@@ -87,6 +87,8 @@ public:
     // Hands out one more object; false when there is none left. By several tasks at once if need
     // be. The object cannot be written meanwhile: the visitor is brief, and makes no verb.
     bool next(const std::function<void(const CutObject&)>& visit);
+    // Of the newest cut of the engine that began here; 0: none.
+    std::uint64_t last_number() const;
     // The channels at home here, as of begin().
     const std::vector<CutChannel>& channels() const;
     void end();

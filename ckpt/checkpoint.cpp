@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The handle; what is protected. Taking is in take.cpp, putting back in restart.cpp.
+#include "ssi/ckpt/checkpoint.hpp"
+
+#include <errno.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <exception>
+
+#include "checkpoint_state.hpp"
+#include "ssi/base/config.hpp"
+#include "ssi/base/random.hpp"
+
+namespace ssi {
+
+using ckpt::agree;
+using Impl = Checkpoint::Impl;
+
+namespace {
+
+constexpr Nanoseconds second = 1'000'000'000;
+
+CheckpointOptions with_defaults(CheckpointOptions options, const Config& config) {
+    if (options.directory.empty()) options.directory = config.text("checkpoint.directory");
+    if (options.application.empty()) options.application = ::program_invocation_short_name;
+    if (options.keep == 0)
+        options.keep = static_cast<std::uint32_t>(config.integer("checkpoint.keep"));
+    return options;
+}
+
+}  // namespace
+
+Impl::Impl(Session& session, CheckpointOptions o)
+    : node(session.internal_node()),
+      engine(session.internal_engine()),
+      hub(session.internal_hub()),
+      config(session.config()),
+      options(with_defaults(std::move(o), config)),
+      cut(engine, &hub) {}
+
+Result<void> Impl::open() {
+    auto opened = ckpt::Places::open(node, options.directory);
+    if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
+    places = std::move(*opened);
+    auto made = ckpt::Votes::make(node, engine, hub);
+    SSI_TRY(agree(node, made ? Result<void>() : tl::unexpected<Failure>(made.error())));
+    votes = std::move(*made);
+    ckpt::Bytes name;
+    if (node.rank() == 0) {
+        const std::string text = fmt::format("{:016x}", Random::seed_from_system());
+        const auto bytes = std::as_bytes(std::span(text));
+        name.assign(bytes.begin(), bytes.end());
+    }
+    SSI_TRY(ckpt::share(node, name));
+    session_name.assign(reinterpret_cast<const char*>(name.data()), name.size());
+    SSI_TRY(clean());
+    requests = std::make_unique<ckpt::Requests>(
+        node, config.integer("checkpoint.interval_s") * second, options.signals);
+    return {};
+}
+
+// A version whose manifest is in any store was committed.
+Result<void> Impl::clean() {
+    ckpt::Bytes mine;
+    Result<void> listed;
+    if (places->leads()) {
+        const auto versions = ckpt::list_versions(places->all());
+        if (versions) {
+            for (const ckpt::VersionInfo& info : *versions) {
+                if (!info.manifest) continue;
+                const auto bytes = std::as_bytes(std::span(&info.version, 1));
+                mine.insert(mine.end(), bytes.begin(), bytes.end());
+            }
+        } else {
+            listed = tl::unexpected<Failure>(versions.error());
+        }
+    }
+    SSI_TRY(agree(node, std::move(listed)));
+    auto all = ckpt::gather(node, mine);
+    if (!all) return tl::unexpected<Failure>(std::move(all).error());
+    ckpt::Bytes together;
+    for (const ckpt::Bytes& one : *all) together.insert(together.end(), one.begin(), one.end());
+    SSI_TRY(ckpt::share(node, together));
+    std::vector<ckpt::VersionNumber> committed(together.size() / sizeof(ckpt::VersionNumber));
+    std::memcpy(committed.data(), together.data(), together.size());
+    Result<void> cleaned;
+    for (ckpt::Store* store : places->all()) {
+        if (!places->leads() || !cleaned) break;
+        if (auto done = store->clean(committed); !done)
+            cleaned = tl::unexpected<Failure>(std::move(done).error());
+    }
+    return agree(node, std::move(cleaned));
+}
+
+Result<void> Impl::run(CheckpointEvent event) {
+    for (const Callback& callback : callbacks) {
+        if (callback.event != event) continue;
+        try {
+            SSI_TRY(callback.function());
+        } catch (const Error& error) {
+            return tl::unexpected(error.failure());
+        } catch (const std::exception& error) {
+            return fail(Errc::function_failed,
+                        fmt::format("a callback of a checkpoint failed: {}", error.what()));
+        }
+    }
+    return {};
+}
+
+void Impl::protect(ckpt::Protected one) {
+    value_or_throw(protection.add(std::move(one)));
+}
+
+void Impl::finish_last() {
+    if (task) task->join();
+    task.reset();
+    saving.reset();
+}
+
+Checkpoint::Checkpoint(Session& session, CheckpointOptions options)
+    : impl_(std::make_unique<Impl>(session, std::move(options))) {
+    value_or_throw(impl_->open());
+}
+
+Checkpoint::~Checkpoint() { impl_->finish_last(); }
+
+void Checkpoint::protect(const kddm::RawSet& set) {
+    if (set.options().linker != "memory")
+        throw Error(Failure{Errc::unsupported, 0, no_node,
+                            fmt::format("set '{}' is kept by linker '{}', which has its objects: "
+                                        "checkpoints save sets in memory", set.name(),
+                                        set.options().linker)});
+    impl_->protect({.item = {.kind = ckpt::ItemKind::set,
+                             .id = {},
+                             .name = set.name(),
+                             .options = ckpt::set_options(set.options())},
+                    .set = set,
+                    .memory = {}});
+}
+
+void Checkpoint::protect_span(std::string_view name, std::span<std::byte> memory) {
+    impl_->protect({.item = {.kind = ckpt::ItemKind::span,
+                             .id = {},
+                             .name = std::string(name),
+                             .options = {}},
+                    .set = {},
+                    .memory = memory});
+}
+
+void Checkpoint::protect_bytes_of_array(std::string_view name, std::span<std::byte> piece,
+                                        std::uint64_t offset, std::uint64_t length,
+                                        std::uint32_t element_bytes) {
+    const std::uint64_t count = piece.size() / element_bytes;
+    if (offset > length || count > length - offset)
+        throw Error(Failure{Errc::invalid_argument, 0, no_node,
+                            fmt::format("elements {} to {} of array '{}', which has {}", offset,
+                                        offset + count, name, length)});
+    impl_->protect({.item = {.kind = ckpt::ItemKind::array,
+                             .id = {},
+                             .name = std::string(name),
+                             .options = ckpt::array_options(element_bytes, length)},
+                    .set = {},
+                    .memory = piece,
+                    .offset = offset * element_bytes});
+}
+
+void Checkpoint::on(CheckpointEvent event, std::function<Result<void>()> callback) {
+    impl_->callbacks.push_back({event, std::move(callback)});
+}
+
+Result<CheckpointTicket> Checkpoint::take(std::string_view description, TakeOptions options) {
+    return impl_->take(description, options);
+}
+
+bool Checkpoint::need() { return value_or_throw(impl_->requests->need()); }
+bool Checkpoint::should_exit() const { return impl_->requests->should_exit(); }
+
+Result<std::optional<Restarted>> Checkpoint::restart() { return impl_->restart({}, false); }
+Result<std::optional<Restarted>> Checkpoint::find() { return impl_->restart({}, true); }
+
+Result<Restarted> Checkpoint::restart(ckpt::VersionNumber version) {
+    auto found = impl_->restart(version, false);
+    if (!found) return tl::unexpected<Failure>(std::move(found).error());
+    return std::move(**found);
+}
+
+// -- tickets
+
+ckpt::VersionNumber CheckpointTicket::version() const { return state_->version; }
+
+bool CheckpointTicket::test() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->done;
+}
+
+Result<void> CheckpointTicket::wait() const {
+    std::unique_lock lock(state_->mutex);
+    while (!state_->done) state_->ended.wait(state_->mutex);
+    return state_->outcome;
+}
+
+CheckpointTicket::Progress CheckpointTicket::progress() const {
+    std::lock_guard lock(state_->mutex);
+    const Nanoseconds now = state_->done ? state_->end : state_->clock.now();
+    return {.saved_bytes = state_->saved_bytes.load(),
+            .stopped_seconds = static_cast<double>(state_->stopped.load()) * 1e-9,
+            .seconds = static_cast<double>(now - state_->begun) * 1e-9};
+}
+
+// -- critical sections
+
+struct CheckpointCriticalSection::Impl {
+    explicit Impl(kddm::Engine& engine) : section(engine) {}
+    kddm::CriticalSection section;
+};
+
+CheckpointCriticalSection::CheckpointCriticalSection(Session& session)
+    : impl_(std::make_unique<Impl>(session.internal_engine())) {}
+CheckpointCriticalSection::~CheckpointCriticalSection() = default;
+
+}  // namespace ssi

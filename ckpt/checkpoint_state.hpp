@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a Checkpoint is inside.
+#pragma once
+
+#include <optional>
+
+#include "requests.hpp"
+#include "saving.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
+
+namespace ssi {
+
+struct Checkpoint::Impl {
+    Impl(Session& session, CheckpointOptions options);
+
+    node::Node& node;
+    kddm::Engine& engine;
+    kddm::sync::Hub& hub;
+    const Config& config;
+    CheckpointOptions options;
+    std::string session_name;
+    std::unique_ptr<ckpt::Places> places;
+    std::unique_ptr<ckpt::Votes> votes;
+    std::unique_ptr<ckpt::Requests> requests;
+    ckpt::Protection protection;
+    struct Callback {
+        CheckpointEvent event;
+        std::function<Result<void>()> function;
+    };
+    std::vector<Callback> callbacks;
+    kddm::Cut cut;
+    // Where spans are copied to; kept from one checkpoint to the next, as fresh memory is slow.
+    ckpt::Bytes shadow;
+    std::unique_ptr<ckpt::Saving> saving;               // the last one, with its task
+    std::unique_ptr<sys::Tasks::Handle> task;
+    std::shared_ptr<CheckpointTicket::State> ticket;
+
+    const Clock& clock() const { return node.doors().clock; }
+    Result<void> open();                                // collective
+    Result<void> clean();                               // what was never committed
+    Result<void> run(CheckpointEvent event);
+    void protect(ckpt::Protected one);                  // throws
+    void finish_last();                                 // waits for the task
+
+    // -- taking, in this order
+    Result<CheckpointTicket> take(std::string_view description, const TakeOptions& options);
+    Result<ckpt::Manifest> begin_version(std::string_view description,
+                                         const TakeOptions& options);
+    Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);
+    Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
+    Result<void> come_to_rest();
+    void keep_memory(bool copy);                        // into `saving`
+
+    // -- putting back
+    Result<std::optional<Restarted>> restart(std::optional<ckpt::VersionNumber> wanted,
+                                             bool only_find);
+};
+
+}  // namespace ssi

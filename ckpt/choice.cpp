@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "choice.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "manifest.hpp"
+
+namespace ssi::ckpt {
+namespace {
+
+// A version that some rank has the manifest of: a rank sees the members that its leader does.
+struct Known {
+    DatasetId dataset;
+    std::uint32_t members = 0;
+    int manifest_at = -1;
+    std::string why;
+    std::vector<std::vector<int>> holders;   // leaders, by member
+};
+
+void give_readers(Choice& choice, const Known& known, std::span<const int> leaders) {
+    const auto ranks = static_cast<int>(leaders.size());
+    std::vector<std::uint32_t> given(leaders.size());
+    for (std::uint32_t member = 0; member < known.members; ++member) {
+        const auto& holders = known.holders[member];
+        const auto sees = [&](int rank) {
+            return std::ranges::find(holders, leaders[static_cast<std::size_t>(rank)]) !=
+                   holders.end();
+        };
+        int best = -1;
+        if (member < leaders.size() && sees(static_cast<int>(member)))
+            best = static_cast<int>(member);
+        for (int rank = 0; best != static_cast<int>(member) && rank < ranks; ++rank) {
+            if (!sees(rank)) continue;
+            if (best < 0 || given[static_cast<std::size_t>(rank)] <
+                                given[static_cast<std::size_t>(best)])
+                best = rank;
+        }
+        choice.readers.push_back(best);
+        if (best >= 0) ++given[static_cast<std::size_t>(best)];
+    }
+}
+
+}  // namespace
+
+std::vector<SeenVersion> seen_in(std::span<const VersionInfo> versions) {
+    std::vector<SeenVersion> seen;
+    for (const VersionInfo& info : versions) {
+        SeenVersion& one = seen.emplace_back();
+        one.version = info.version;
+        one.why = info.why;
+        if (!info.manifest) continue;
+        one.dataset = info.manifest->dataset;
+        one.members = static_cast<std::uint32_t>(info.manifest->members.size());
+        one.present = info.present;
+    }
+    return seen;
+}
+
+std::vector<std::byte> encode_seen(std::span<const SeenVersion> versions) {
+    Writer out;
+    out.put(static_cast<std::uint32_t>(versions.size()));
+    for (const SeenVersion& one : versions) {
+        out.put(one.version);
+        out.put(one.dataset.high);
+        out.put(one.dataset.low);
+        out.put(one.members);
+        out.put(static_cast<std::uint32_t>(one.present.size()));
+        for (const MemberIndex member : one.present) out.put(member);
+        out.text(one.why);
+    }
+    return {out.bytes().begin(), out.bytes().end()};
+}
+
+Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes) {
+    std::vector<SeenVersion> versions;
+    if (bytes.empty()) return versions;
+    Reader in(bytes);
+    const std::uint32_t count = in.count(sizeof(std::uint64_t));
+    for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+        SeenVersion& one = versions.emplace_back();
+        one.version = in.get<std::uint64_t>();
+        one.dataset.high = in.get<std::uint64_t>();
+        one.dataset.low = in.get<std::uint64_t>();
+        one.members = in.get<std::uint32_t>();
+        const std::uint32_t present = in.count(sizeof(MemberIndex));
+        for (std::uint32_t k = 0; k < present; ++k)
+            one.present.push_back(in.get<MemberIndex>());
+        one.why = in.text();
+    }
+    if (in.ok() && in.at_end()) return versions;
+    return fail(Errc::bad_message, "a node told what versions it sees in other words than ours");
+}
+
+std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
+                            std::span<const int> leaders) {
+    std::map<VersionNumber, Known, std::greater<>> all;
+    for (std::size_t rank = 0; rank < by_rank.size(); ++rank)
+        for (const SeenVersion& one : by_rank[rank]) {
+            Known& known = all[one.version];
+            if (known.why.empty()) known.why = one.why;
+            if (one.members == 0 || known.manifest_at >= 0) continue;
+            known.dataset = one.dataset;
+            known.members = one.members;
+            known.manifest_at = static_cast<int>(rank);
+            known.holders.resize(one.members);
+        }
+    for (std::size_t rank = 0; rank < by_rank.size(); ++rank)
+        for (const SeenVersion& one : by_rank[rank]) {
+            Known& known = all[one.version];
+            if (one.dataset != known.dataset) continue;
+            for (const MemberIndex member : one.present)
+                if (member < known.members)
+                    known.holders[member].push_back(static_cast<int>(rank));
+        }
+    std::vector<Choice> out;
+    for (const auto& [version, known] : all) {
+        Choice& choice = out.emplace_back();
+        choice.version = version;
+        choice.manifest_at = known.manifest_at;
+        if (known.manifest_at < 0) {
+            choice.why_not = known.why.empty() ? "it has no manifest" : known.why;
+            continue;
+        }
+        give_readers(choice, known, leaders);
+        const auto missing = std::ranges::find(choice.readers, -1);
+        if (missing != choice.readers.end())
+            choice.why_not = fmt::format("no rank sees member {} of {}",
+                                         missing - choice.readers.begin(), known.members);
+    }
+    return out;
+}
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which version is put back, and who reads which of its members: pure functions of what the ranks
+// see in their stores.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ssi/ckpt/store.hpp"
+
+namespace ssi::ckpt {
+
+// A version as one rank sees it in its stores.
+struct SeenVersion {
+    VersionNumber version = 0;
+    DatasetId dataset;                   // of its manifest
+    std::uint32_t members = 0;           // that the manifest names; 0: no manifest here
+    std::vector<MemberIndex> present;
+    std::string why;                     // unless complete here
+
+    friend bool operator==(const SeenVersion&, const SeenVersion&) = default;
+};
+
+std::vector<SeenVersion> seen_in(std::span<const VersionInfo> versions);
+std::vector<std::byte> encode_seen(std::span<const SeenVersion> versions);
+Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes);
+
+struct Choice {
+    VersionNumber version = 0;
+    int manifest_at = 0;                 // a rank that has it
+    std::vector<int> readers;            // a rank for each member
+    std::string why_not;                 // not empty: it cannot be read
+};
+
+// All versions, newest first. `by_rank`: what each rank sees, empty for those whose leader sees the
+// same. Member k is read by rank k if it can, the others by ranks in turn, so that all have about
+// as many.
+std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
+                            std::span<const int> leaders);
+
+}  // namespace ssi::ckpt

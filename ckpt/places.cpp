@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "places.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "collect.hpp"
+#include "ssi/io/libaio_disk.hpp"
+
+namespace ssi::ckpt {
+namespace {
+
+constexpr int most_stores = 65536;
+
+std::string at_rank(const std::string& pattern, int rank) {
+    const auto at = pattern.find("%n");
+    return at == std::string::npos ? pattern
+                                   : std::string(pattern).replace(at, 2, std::to_string(rank));
+}
+
+Result<void> make(const std::string& directory) {
+    if (::mkdir(directory.c_str(), 0700) == 0 || errno == EEXIST) return {};
+    return fail_errno(Errc::io, errno,
+                      fmt::format("cannot make {} for checkpoints: {}", directory,
+                                  std::strerror(errno)));
+}
+
+}  // namespace
+
+// Two nodes of a host that see the same one share a store. Nodes of two hosts may, too, without
+// being known to: what each then does for it is harmless to do twice.
+struct Places::Identity {
+    std::uint64_t host = 0;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    friend auto operator<=>(const Identity&, const Identity&) = default;
+};
+
+Result<void> Places::add(node::Node& node, const std::string& directory) {
+    auto disk = io::make_libaio_disk(directory, {.log = &node.doors().log});
+    if (!disk) return tl::unexpected<Failure>(std::move(disk).error());
+    disks_.push_back(std::move(*disk));
+    auto store = Store::open({.disk = disks_.back().get(),
+                              .lock = true,
+                              .tasks = &node.doors().tasks,
+                              .clock = &node.doors().clock});
+    if (!store) return tl::unexpected<Failure>(std::move(store).error());
+    stores_.push_back(store->get());
+    owned_.push_back(std::move(*store));
+    return {};
+}
+
+Result<void> Places::open_here(node::Node& node, const std::string& pattern) {
+    if (pattern.empty())
+        return fail(Errc::invalid_argument,
+                    "no directory for checkpoints: set checkpoint.directory, or give one");
+    const std::string own = at_rank(pattern, rank_);
+    // A pattern's directories lie in one that need not be there either.
+    if (const auto at = pattern.find("%n"); at != std::string::npos && at > 1 &&
+                                            pattern[at - 1] == '/')
+        SSI_TRY(make(pattern.substr(0, at - 1)));
+    SSI_TRY(make(own));
+    SSI_TRY(add(node, own));
+    if (own == pattern) return {};
+    for (int rank = rank_ + node.size(); rank < most_stores; rank += node.size()) {
+        struct stat of {};
+        const std::string other = at_rank(pattern, rank);
+        if (::stat(other.c_str(), &of) != 0) break;
+        SSI_TRY(add(node, other));
+    }
+    return {};
+}
+
+Result<std::unique_ptr<Places>> Places::open(node::Node& node, const std::string& pattern) {
+    std::unique_ptr<Places> places(new Places(node.rank()));
+    if (auto opened = agree(node, places->open_here(node, pattern)); !opened)
+        return tl::unexpected<Failure>(std::move(opened).error());
+    struct stat of {};
+    Result<void> seen;
+    if (::stat(places->own().name().c_str(), &of) != 0)
+        seen = fail_errno(Errc::io, errno, fmt::format("cannot look at {}: {}",
+                                                       places->own().name(),
+                                                       std::strerror(errno)));
+    if (auto fine = agree(node, std::move(seen)); !fine)
+        return tl::unexpected<Failure>(std::move(fine).error());
+    const Identity mine{node.members().find(node.id())->host_id, of.st_dev, of.st_ino};
+    std::vector<Identity> all(static_cast<std::size_t>(node.size()));
+    auto gathered = node.gather(no_node, std::as_bytes(std::span(&mine, 1)),
+                                std::as_writable_bytes(std::span(all)));
+    if (!gathered) return tl::unexpected<Failure>(std::move(gathered).error());
+    places->leaders_.resize(all.size());
+    std::map<Identity, int> first;
+    for (std::size_t i = 0; i < all.size(); ++i)
+        places->leaders_[i] = first.try_emplace(all[i], static_cast<int>(i)).first->second;
+    places->device_ = fmt::format("{:x}:{:x}", mine.host, mine.device);
+    return places;
+}
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Places: the stores of a session: where this node saves, what else it can read, and which node
+// speaks for a store that several have together.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ssi/ckpt/store.hpp"
+#include "ssi/node/node.hpp"
+
+namespace ssi::ckpt {
+
+class Places {
+public:
+    // Collective. `pattern`: a directory, made when its parent is there; %n stands for the node's
+    // rank, and a node also reads those of ranks that the session does not have. Failures:
+    // invalid_argument (no directory), io; the same everywhere.
+    static Result<std::unique_ptr<Places>> open(node::Node& node, const std::string& pattern);
+
+    Store& own() { return *stores_.front(); }
+    std::span<Store* const> all() const { return stores_; }
+    // Of this node's own store: the first rank that has it.
+    bool leads() const { return leaders_[static_cast<std::size_t>(rank_)] == rank_; }
+    std::span<const int> leaders() const { return leaders_; }   // by rank
+    const std::string& device() const { return device_; }       // for MemberInfo
+
+private:
+    explicit Places(int rank) : rank_(rank) {}
+    Result<void> open_here(node::Node& node, const std::string& pattern);
+    Result<void> add(node::Node& node, const std::string& directory);
+
+    struct Identity;
+    int rank_;
+    std::vector<std::unique_ptr<io::Disk>> disks_;
+    std::vector<std::unique_ptr<Store>> owned_;
+    std::vector<Store*> stores_;
+    std::vector<int> leaders_;
+    std::string device_;
+};
+
+}  // namespace ssi::ckpt

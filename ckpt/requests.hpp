@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests: who wants a checkpoint: signals, the clock, other programs by the control socket.
+#pragma once
+
+#include <signal.h>
+
+#include <atomic>
+
+#include "ssi/node/node.hpp"
+
+namespace ssi::ckpt {
+
+class Requests {
+public:
+    // `signals`: SIGUSR1 and SIGTERM of this process are ours until the end. `interval`: 0: never.
+    Requests(node::Node& node, Nanoseconds interval, bool signals);
+    ~Requests();
+    Requests(const Requests&) = delete;
+    Requests& operator=(const Requests&) = delete;
+
+    // Collective: whether there was any, anywhere. Each is told once.
+    Result<bool> need();
+    bool should_exit() const { return exit_; }
+    void taken() { last_ = node_.doors().clock.now(); }
+    // Any task: as a signal.
+    void ask() { asked_.store(true, std::memory_order_relaxed); }
+
+private:
+    node::Node& node_;
+    const Nanoseconds interval_;
+    const bool signals_;
+    Nanoseconds last_;
+    std::atomic<bool> asked_{false};
+    bool exit_ = false;
+    struct sigaction before_usr1_ {}, before_term_ {};
+};
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "restoring.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace ssi::ckpt {
+
+Restoring::Restoring(RestoringDoors doors, const Manifest& manifest, bool again)
+    : doors_(doors), manifest_(manifest), again_(again), inbox_(doors.node, doors.engine) {
+    for (const Item& item : manifest.items)
+        for (const Protected& one : doors.protection.all())
+            if (one.item.kind == item.kind && one.item.name == item.name) items_[item.id] = &one;
+}
+
+Result<void> Restoring::prepare() {
+    SSI_TRY(inbox_.open());
+    for (const auto& [id, one] : items_) {
+        if (one->item.kind != ItemKind::array) continue;
+        const Piece mine{one->offset, one->memory.size()};
+        auto& all = pieces_[id];
+        all.resize(static_cast<std::size_t>(doors_.node.size()));
+        SSI_TRY(doors_.node.gather(no_node, std::as_bytes(std::span(&mine, 1)),
+                                   std::as_writable_bytes(std::span(all))));
+    }
+    return {};
+}
+
+Result<void> Restoring::read(Dataset& dataset, MemberIndex member) {
+    return dataset.stream(member, [this](const FoundPart& found) { return place(found); });
+}
+
+Result<void> Restoring::place(const FoundPart& found) {
+    const auto at = items_.find(found.part.item);
+    const Protected* item = at == items_.end() ? nullptr : at->second;
+    if (!item && found.part.item != channels_item)
+        return fail(Errc::io, fmt::format("an object of item {}, which the manifest does not have",
+                                          found.part.item.value));
+    bytes_ += found.length;
+    if (item && item->item.kind == ItemKind::span) return place_span(*item, found);
+    if (item && item->item.kind == ItemKind::array) return place_piece(*item, found);
+    const Part& part = found.part;
+    if (!found.zero && part.offset == 0 && found.length == part.total)
+        return place_whole(item, part, found.bytes);
+    if (part.offset == 0) {
+        if (part.total > kddm::max_object_bytes && item)
+            return fail(Errc::io, fmt::format("an object of {} bytes", part.total));
+        object_.resize(part.total);
+    }
+    // Parts come in order and without gaps: Dataset sees to it.
+    std::byte* const to = object_.data() + part.offset;
+    if (found.zero)
+        std::fill_n(to, found.length, std::byte{0});
+    else
+        std::ranges::copy(found.bytes, to);
+    if (part.offset + found.length < part.total) return {};
+    return place_whole(item, part, object_);
+}
+
+Result<void> Restoring::place_whole(const Protected* item, const Part& part,
+                                    std::span<const std::byte> bytes) {
+    if (item) return place_object(item->set, part, bytes);
+    const kddm::CutChannel channel{part.id, {}, 0};
+    const NodeId home = kddm::Cut::home_of(doors_.hub, channel);
+    return send(doors_.node.members().index_of(home), part, bytes);
+}
+
+// Without a message where the object is at home; else it is written here and sent there.
+Result<void> Restoring::place_object(kddm::RawSet set, const Part& part,
+                                     std::span<const std::byte> bytes) {
+    if (set.home(part.id) == doors_.node.id() && !again_) {
+        SSI_TRY(kddm::Cut::restore(set, part.id, part.version, bytes));
+        restored_[set.id()].push_back(part.id);
+        return {};
+    }
+    auto guard = set.grab_new(part.id);
+    if (!guard) return tl::unexpected<Failure>(std::move(guard).error());
+    restored_[set.id()].push_back(part.id);
+    if (set.options().kind != kddm::ObjectKind::fixed)
+        SSI_TRY(guard->resize_for_overwrite(bytes.size()));
+    if (guard->bytes().size() != bytes.size())
+        return fail(Errc::io, fmt::format("object {}:{} of set '{}' with {} bytes", part.id.hi,
+                                          part.id.lo, set.name(), bytes.size()));
+    std::ranges::copy(bytes, guard->writable().begin());
+    SSI_TRY(guard->put());
+    return set.flush(part.id);
+}
+
+Result<void> Restoring::place_span(const Protected& item, const FoundPart& found) {
+    const auto rank = static_cast<int>(found.part.id.hi);
+    if (rank != doors_.node.rank()) {
+        if (!found.zero) return send(rank, found.part, found.bytes);
+        zeroes_.assign(std::min<std::uint64_t>(found.length, piece_bytes), std::byte{0});
+        Part part = found.part;
+        for (std::uint64_t left = found.length; left != 0;) {
+            const auto some = std::min<std::uint64_t>(left, zeroes_.size());
+            SSI_TRY(send(rank, part, std::span(zeroes_).first(some)));
+            part.offset += some;
+            left -= some;
+        }
+        return {};
+    }
+    if (found.part.total != item.memory.size())
+        return fail(Errc::mismatch,
+                    fmt::format("span '{}' had {} bytes on rank {} in version {}, and {} here",
+                                item.item.name, found.part.total, rank, manifest_.version,
+                                item.memory.size()));
+    std::byte* const to = item.memory.data() + found.part.offset;
+    if (found.zero)
+        std::memset(to, 0, found.length);
+    else
+        std::memcpy(to, found.bytes.data(), found.length);
+    return {};
+}
+
+// To everybody whose piece has some of it.
+Result<void> Restoring::place_piece(const Protected& item, const FoundPart& found) {
+    const std::uint64_t begin = found.part.id.lo + found.part.offset;
+    const std::uint64_t end = begin + found.length;
+    const auto& pieces = pieces_.at(found.part.item);
+    for (std::size_t rank = 0; rank < pieces.size(); ++rank) {
+        const Piece& piece = pieces[rank];
+        const std::uint64_t first = std::max(begin, piece.offset);
+        const std::uint64_t last = std::min(end, piece.offset + piece.length);
+        if (first >= last) continue;
+        const std::uint64_t length = last - first;
+        const bool mine = static_cast<int>(rank) == doors_.node.rank();
+        std::span<const std::byte> bytes = zeroes_;
+        if (!found.zero) {
+            bytes = found.bytes.subspan(first - begin, length);
+        } else if (!mine) {
+            zeroes_.assign(length, std::byte{0});
+            bytes = zeroes_;
+        }
+        if (!mine) {
+            Part part = found.part;
+            part.offset = first - part.id.lo;
+            SSI_TRY(send(static_cast<int>(rank), part, bytes));
+        } else if (found.zero) {
+            std::memset(item.memory.data() + (first - item.offset), 0, length);
+        } else {
+            std::memcpy(item.memory.data() + (first - item.offset), bytes.data(), length);
+        }
+    }
+    return {};
+}
+
+Result<void> Restoring::send(int rank, const Part& part, std::span<const std::byte> bytes) {
+    if (rank < 0 || rank >= doors_.node.size())
+        return fail(Errc::io, fmt::format("an object of rank {}", rank));
+    return inbox_.send(rank, part, bytes);
+}
+
+Result<void> Restoring::receive(const Part& part, std::span<const std::byte> bytes) {
+    if (part.item == channels_item) {
+        return kddm::Cut::restore(doors_.hub, {part.id, Bytes(bytes.begin(), bytes.end()), 0});
+    }
+    FoundPart found{.part = part, .length = bytes.size(), .zero = false, .bytes = bytes, .from = 0};
+    const Protected& item = *items_.at(part.item);
+    return item.item.kind == ItemKind::span ? place_span(item, found) : place_piece(item, found);
+}
+
+Result<void> Restoring::complete() {
+    SSI_TRY(agree(doors_.node, {}));
+    SSI_TRY(agree(doors_.node, inbox_.receive([this](const Part& part, auto bytes) {
+        return receive(part, bytes);
+    })));
+    Result<void> arrived;
+    for (kddm::RawSet set : doors_.protection.sets())
+        if (auto done = set.sync(); !done && arrived) arrived = std::move(done);
+    SSI_TRY(agree(doors_.node, std::move(arrived)));
+    return inbox_.close();
+}
+
+void Restoring::undo() {
+    for (const Protected& one : doors_.protection.all()) {
+        if (one.item.kind != ItemKind::set) continue;
+        kddm::RawSet set = one.set;
+        for (const ObjectId id : restored_[set.id()]) (void)set.remove(id);
+    }
+    (void)inbox_.close();
+}
+
+}  // namespace ssi::ckpt

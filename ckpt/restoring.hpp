@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Restoring: one version, put back by one node: objects go to their homes as they are read, all
+// else waits in the inbox of whoever wants it until every member is known to be whole.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "inbox.hpp"
+#include "protection.hpp"
+#include "ssi/kddm/cut.hpp"
+
+namespace ssi::ckpt {
+
+struct RestoringDoors {
+    node::Node& node;
+    kddm::Engine& engine;
+    kddm::sync::Hub& hub;
+    const Protection& protection;
+};
+
+class Restoring {
+public:
+    // `again`: objects may have been put back before, and taken back since.
+    Restoring(RestoringDoors doors, const Manifest& manifest, bool again);
+
+    Result<void> prepare();                                  // collective
+    // All that the member has; every byte of it is verified when it returns without a failure.
+    Result<void> read(Dataset& dataset, MemberIndex member);
+    // Collective, once all nodes have read all: what others have read for this one.
+    Result<void> complete();
+    // Collective: after a failure: no object that was put back is there any more.
+    void undo();
+    std::uint64_t bytes() const { return bytes_; }
+
+private:
+    Result<void> place(const FoundPart& found);
+    Result<void> place_whole(const Protected* item, const Part& part,
+                             std::span<const std::byte> bytes);
+    Result<void> place_object(kddm::RawSet set, const Part& part,
+                              std::span<const std::byte> bytes);
+    Result<void> place_span(const Protected& item, const FoundPart& found);
+    Result<void> place_piece(const Protected& item, const FoundPart& found);
+    Result<void> send(int rank, const Part& part, std::span<const std::byte> bytes);
+    Result<void> receive(const Part& part, std::span<const std::byte> bytes);
+
+    RestoringDoors doors_;
+    const Manifest& manifest_;
+    const bool again_;
+    Inbox inbox_;
+    std::map<SetId, const Protected*> items_;                // by the manifest's ids
+    struct Piece {
+        std::uint64_t offset = 0;                            // bytes
+        std::uint64_t length = 0;
+    };
+    std::map<SetId, std::vector<Piece>> pieces_;             // of arrays, by rank
+    std::map<SetId, std::vector<ObjectId>> restored_;        // by the session's set
+    std::vector<kddm::CutChannel> channels_;                 // at home here
+    Bytes object_;                                           // whose parts are being read
+    Bytes zeroes_;
+    std::uint64_t bytes_ = 0;
+};
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "saving.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "manifest.hpp"
+
+namespace ssi {
+
+void CheckpointTicket::State::finish(Result<void> result) {
+    std::lock_guard lock(mutex);
+    outcome = std::move(result);
+    end = clock.now();
+    done = true;
+    ended.notify_all();
+}
+
+namespace ckpt {
+namespace {
+
+constexpr std::uint8_t fine = 1, failed = 0;
+
+Bytes with_head(std::uint8_t head, std::span<const std::byte> body) {
+    Bytes out(1 + body.size(), std::byte{head});
+    std::ranges::copy(body, out.begin() + 1);
+    return out;
+}
+
+}  // namespace
+
+Result<void> Saving::put(const Part& part, std::span<const std::byte> bytes) {
+    SSI_TRY(writer_->put(part, bytes));
+    Count& count = counts_[part.item];
+    ++count.objects;
+    count.bytes += bytes.size();
+    ticket_->saved_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+    return {};
+}
+
+// An object is copied while the cut shows it, and written afterwards: whoever wants to change it
+// does not wait for the disk.
+Result<void> Saving::save_objects() {
+    Bytes copy;
+    Part part;
+    const auto visit = [&](const kddm::CutObject& object) {
+        part = {.item = doors_.protection.of_set(object.set)->item.id,
+                .id = object.id,
+                .version = object.version,
+                .offset = 0,
+                .total = object.bytes.size()};
+        copy.assign(object.bytes.begin(), object.bytes.end());
+    };
+    while (doors_.cut.next(visit)) SSI_TRY(put(part, copy));
+    return {};
+}
+
+Result<MemberInfo> Saving::save() {
+    Result<void> saved;
+    for (const SavedMemory& memory : memory_)
+        if (saved) saved = put(memory.part, memory.bytes);
+    for (const kddm::CutChannel& channel : doors_.cut.channels())
+        if (saved)
+            saved = put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
+                        channel.state);
+    if (saved) saved = save_objects();
+    doors_.cut.end();
+    if (!saved) return tl::unexpected<Failure>(std::move(saved).error());
+    return writer_->finish();
+}
+
+Result<void> Saving::run() {
+    const auto saved = save();
+    const auto decision = doors_.votes.vote(
+        ballot(saved), [this](const std::vector<Bytes>& ballots) { return decide(ballots); });
+    // A node has died: what is durable stays, as the others may have committed it.
+    if (!decision) return tl::unexpected<Failure>(decision.error());
+    auto concluded = conclude(*decision);
+    writer_.reset();
+    if (concluded) prune();
+    return concluded;
+}
+
+Bytes Saving::ballot(const Result<MemberInfo>& saved) const {
+    if (!saved) {
+        Failure failure = saved.error();
+        failure.text = fmt::format("node {}: {}", doors_.node.id().value, failure.text);
+        return with_head(failed, encode_failure(failure));
+    }
+    Writer out;
+    out.block(encode_member(*saved));
+    out.put(static_cast<std::uint32_t>(counts_.size()));
+    for (const auto& [item, count] : counts_) {
+        out.put(item.value);
+        out.put(count.objects);
+        out.put(count.bytes);
+    }
+    return with_head(fine, out.bytes());
+}
+
+// The manifest, once all members are known to be durable.
+Result<Manifest> Saving::count(const std::vector<Bytes>& ballots) const {
+    Manifest manifest = version_;
+    std::map<SetId, Count> counts;
+    for (std::size_t rank = 0; rank < ballots.size(); ++rank) {
+        const std::span<const std::byte> ballot = ballots[rank];
+        if (ballot.empty())
+            return fail(Errc::bad_message, fmt::format("rank {} did not tell how it has saved",
+                                                       rank));
+        if (ballot[0] != std::byte{fine})
+            return tl::unexpected(decode_failure(ballot.subspan(1)));
+        Reader in(ballot.subspan(1));
+        auto member = decode_member(in.block());
+        if (!member) return tl::unexpected<Failure>(std::move(member).error());
+        manifest.members.push_back(std::move(*member));
+        const std::uint32_t items = in.count(sizeof(std::uint32_t) + sizeof(Count));
+        for (std::uint32_t i = 0; i < items; ++i) {
+            Count& count = counts[SetId(in.get<std::uint32_t>())];
+            count.objects += in.get<std::uint64_t>();
+            count.bytes += in.get<std::uint64_t>();
+        }
+    }
+    for (Item& item : manifest.items) {
+        item.objects = counts[item.id].objects;
+        item.bytes = counts[item.id].bytes;
+    }
+    return manifest;
+}
+
+// On the first node. Committed here, the version counts, whatever becomes of the others.
+Bytes Saving::decide(const std::vector<Bytes>& ballots) {
+    const auto manifest = count(ballots);
+    Result<void> done;
+    if (manifest)
+        done = commit(*manifest);
+    else
+        done = tl::unexpected<Failure>(manifest.error());
+    return done ? with_head(fine, encode_manifest(*manifest))
+                : with_head(failed, encode_failure(done.error()));
+}
+
+Result<void> Saving::conclude(std::span<const std::byte> decision) {
+    if (decision.empty()) return fail(Errc::bad_message, "a checkpoint's end was not told");
+    if (decision[0] != std::byte{fine}) {
+        writer_->abandon();
+        return tl::unexpected(decode_failure(decision.subspan(1)));
+    }
+    const auto manifest = decode_manifest(decision.subspan(1));
+    if (!manifest) return tl::unexpected<Failure>(manifest.error());
+    if (doors_.node.rank() == 0) return {};   // it has
+    // The version is valid by the first node's copy: to have none here is worth a warning.
+    if (auto done = commit(*manifest); !done)
+        SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "version {}: no manifest in {}: {}",
+                manifest->version, doors_.places.own().name(), done.error().to_string());
+    return {};
+}
+
+Result<void> Saving::commit(const Manifest& manifest) {
+    if (!doors_.places.leads()) return {};
+    auto done = doors_.places.own().commit(manifest);
+    if (!done && done.error().code == Errc::exists) {
+        // Of another host that has this store, too.
+        const auto there = doors_.places.own().manifest(manifest.version);
+        if (there && *there == manifest) return {};
+    }
+    return done;
+}
+
+void Saving::prune() {
+    if (!doors_.places.leads()) return;
+    const auto pruned = doors_.places.own().prune(keep_);
+    if (!pruned)
+        SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "older versions stay: {}",
+                pruned.error().to_string());
+}
+
+}  // namespace ckpt
+}  // namespace ssi

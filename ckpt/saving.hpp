@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Saving: one version, from the cut to the commit, at one node, by one task.
+//
+//   save     the member: spans, channels, then what the cut hands out; durable
+//   vote     every node tells how that went; the first one decides
+//   commit   the manifest, in every store; or the member is removed
+//   prune    what is older than what is kept
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "places.hpp"
+#include "protection.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/kddm/cut.hpp"
+#include "votes.hpp"
+
+namespace ssi {
+
+// Shared by the application and the task that saves.
+struct CheckpointTicket::State {
+    explicit State(const Clock& c) : clock(c), begun(c.now()) {}
+
+    const Clock& clock;                  // of the session, until `done`
+    const Nanoseconds begun;
+    ckpt::VersionNumber version = 0;
+    std::atomic<Nanoseconds> stopped{0};
+    std::atomic<std::uint64_t> saved_bytes{0};
+
+    sys::Mutex mutex;
+    sys::Condition ended;                // of all below
+    bool done = false;
+    Result<void> outcome;
+    Nanoseconds end = 0;
+
+    void finish(Result<void> result);
+};
+
+namespace ckpt {
+
+// A part of memory as of the cut.
+struct SavedMemory {
+    Part part;
+    std::span<const std::byte> bytes;
+};
+
+struct SavingDoors {
+    node::Node& node;
+    kddm::Cut& cut;
+    const Protection& protection;
+    Places& places;
+    Votes& votes;
+};
+
+class Saving {
+public:
+    // `version`: the manifest but for members and counts. `writer`: of this node's member.
+    Saving(SavingDoors doors, Manifest version, std::unique_ptr<MemberWriter> writer,
+           std::size_t keep, std::shared_ptr<CheckpointTicket::State> ticket)
+        : doors_(doors), version_(std::move(version)), writer_(std::move(writer)), keep_(keep),
+          ticket_(std::move(ticket)) {}
+
+    // Stays valid until run() has returned.
+    void add(SavedMemory memory) { memory_.push_back(memory); }
+    // After the cut was opened. The same outcome on every node, but for peer_lost.
+    Result<void> run();
+
+private:
+    struct Count {
+        std::uint64_t objects = 0;
+        std::uint64_t bytes = 0;
+    };
+    Result<MemberInfo> save();
+    Result<void> put(const Part& part, std::span<const std::byte> bytes);
+    Result<void> save_objects();
+    Bytes ballot(const Result<MemberInfo>& saved) const;
+    Bytes decide(const std::vector<Bytes>& ballots);
+    Result<Manifest> count(const std::vector<Bytes>& ballots) const;
+    Result<void> conclude(std::span<const std::byte> decision);
+    Result<void> commit(const Manifest& manifest);
+    void prune();
+
+    SavingDoors doors_;
+    Manifest version_;
+    std::unique_ptr<MemberWriter> writer_;
+    const std::size_t keep_;
+    std::shared_ptr<CheckpointTicket::State> ticket_;
+    std::vector<SavedMemory> memory_;
+    std::map<SetId, Count> counts_;      // by item
+};
+
+}  // namespace ckpt
+}  // namespace ssi

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Taking a checkpoint: the collective steps, until the application goes on.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "checkpoint_state.hpp"
+#include "manifest.hpp"
+#include "ssi/base/config.hpp"
+#include "ssi/base/random.hpp"
+
+namespace ssi {
+
+using ckpt::agree;
+using Impl = Checkpoint::Impl;
+
+namespace {
+
+constexpr Nanoseconds first_pause = 20'000;
+constexpr Nanoseconds longest_pause = 1'000'000;
+
+// Nodes look, and all is at rest when every one has seen the same twice, the second time after all
+// had looked once; see kddm::at_rest. Told in one reduction.
+struct Seen {
+    std::uint64_t still = 0;       // quiet, and nothing happened since the last look
+    std::uint64_t in_time = 0;
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+
+    static void combine(std::byte* into, const std::byte* from, std::size_t count, void*) {
+        for (std::size_t i = 0; i < count; ++i) {
+            Seen a, b;
+            std::memcpy(&a, into + i * sizeof a, sizeof a);
+            std::memcpy(&b, from + i * sizeof b, sizeof b);
+            a = {std::min(a.still, b.still), std::min(a.in_time, b.in_time), a.sent + b.sent,
+                 a.received + b.received};
+            std::memcpy(into + i * sizeof a, &a, sizeof a);
+        }
+    }
+};
+
+bool unchanged(const kddm::CutLook& first, const kddm::CutLook& second) {
+    return first.quiet && second.quiet && first.transitions == second.transitions &&
+           first.sent == second.sent && first.received == second.received;
+}
+
+Result<void> restless(const kddm::CutLook& look, std::int64_t timeout_ms) {
+    if (look.quiet) return {};
+    return fail(Errc::timed_out,
+                fmt::format("not at rest within {} ms (checkpoint.timeout_ms): {}", timeout_ms,
+                            ckpt::joined(look.in_the_way)));
+}
+
+ckpt::DatasetId new_dataset() {
+    return {Random::seed_from_system(), Random::seed_from_system()};
+}
+
+}  // namespace
+
+Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOptions& take) {
+    finish_last();
+    auto state = std::make_shared<CheckpointTicket::State>(clock());
+    auto taken = agree(node, run(CheckpointEvent::before));
+    if (taken) {
+        auto version = begin_version(description, take);
+        if (version) {
+            state->version = version->version;
+            auto writer = begin_member(*version);
+            if (writer) {
+                saving = std::make_unique<ckpt::Saving>(
+                    ckpt::SavingDoors{node, cut, protection, *places, *votes},
+                    std::move(*version), std::move(*writer), options.keep, state);
+                ticket = state;
+                taken = stop_and_begin(take.asynchronous);
+            } else {
+                taken = tl::unexpected<Failure>(std::move(writer).error());
+            }
+        } else {
+            taken = tl::unexpected<Failure>(std::move(version).error());
+        }
+    }
+    const auto after = run(CheckpointEvent::after);
+    if (!after)
+        SSI_LOG(node.doors().log, warn, "checkpoint", "a callback failed afterwards: {}",
+                after.error().to_string());
+    if (!taken) {
+        saving.reset();
+        return tl::unexpected<Failure>(std::move(taken).error());
+    }
+    requests->taken();
+    task = node.doors().tasks.spawn("checkpoint", [this] { ticket->finish(saving->run()); });
+    CheckpointTicket handle(state);
+    if (take.asynchronous) return handle;
+    if (auto saved = handle.wait(); !saved)
+        return tl::unexpected<Failure>(std::move(saved).error());
+    return handle;
+}
+
+// The first node's word, but for the number, which is new in every store.
+Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const TakeOptions& take) {
+    ckpt::VersionNumber next = 0;
+    Result<void> looked;
+    for (ckpt::Store* store : places->all()) {
+        const auto version = store->next_version();
+        if (version)
+            next = std::max(next, *version);
+        else
+            looked = tl::unexpected<Failure>(version.error());
+    }
+    SSI_TRY(agree(node, std::move(looked)));
+    const auto agreed = ckpt::largest(node, next);
+    if (!agreed) return tl::unexpected<Failure>(agreed.error());
+    ckpt::Manifest version;
+    if (node.rank() == 0) {
+        version.dataset = new_dataset();
+        version.version = *agreed;
+        version.application = options.application;
+        version.build = SSI_VERSION;
+        version.session = session_name;
+        version.time = clock().wall();
+        version.level = 1;
+        version.description = description;
+        version.user_number = take.number;
+        version.user_bytes.assign(take.bytes.begin(), take.bytes.end());
+        version.ranks = static_cast<std::uint32_t>(node.size());
+        version.items = protection.items();
+    }
+    SSI_TRY(agree(node, node.rank() == 0 ? ckpt::check_manifest(version) : Result<void>()));
+    ckpt::Bytes bytes;
+    if (node.rank() == 0) bytes = ckpt::encode_manifest(version);
+    SSI_TRY(ckpt::share(node, bytes));
+    auto shared = ckpt::decode_manifest(bytes);
+    Result<void> same;
+    if (!shared)
+        same = tl::unexpected<Failure>(shared.error());
+    else if (shared->items != protection.items())
+        same = fail(Errc::mismatch, fmt::format("node {} has protected other things than the first "
+                                                "node, or in another order", node.id().value));
+    SSI_TRY(agree(node, std::move(same)));
+    return shared;
+}
+
+Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manifest& version) {
+    const auto rank = static_cast<std::uint32_t>(node.rank());
+    auto writer = places->own().begin(
+        {.dataset = version.dataset,
+         .version = version.version,
+         .member = rank,
+         .rank = rank,
+         .host = node.members().find(node.id())->host_name,
+         .device = places->device(),
+         .bytes_per_second =
+             static_cast<std::uint64_t>(config.integer("checkpoint.bytes_per_second"))});
+    if (auto begun = agree(node, writer ? Result<void>()
+                                        : tl::unexpected<Failure>(writer.error()));
+        !begun) {
+        if (writer) (*writer)->abandon();
+        return tl::unexpected<Failure>(std::move(begun).error());
+    }
+    return writer;
+}
+
+Result<void> Impl::stop_and_begin(bool copy) {
+    const Nanoseconds stopped = clock().now();
+    auto closed = cut.close(protection.sets());
+    const bool ours = closed.has_value();
+    auto begun = agree(node, std::move(closed));
+    if (begun) begun = come_to_rest();
+    std::uint64_t number = cut.last_number() + 1;
+    if (begun) {
+        const auto agreed = ckpt::largest(node, number);
+        if (agreed)
+            number = *agreed;
+        else
+            begun = tl::unexpected<Failure>(agreed.error());
+    }
+    if (begun) {
+        const auto shadow_bytes =
+            static_cast<std::uint64_t>(config.integer("checkpoint.shadow_bytes"));
+        auto mine = cut.begin(number, {.shadow_bytes = shadow_bytes != 0 ? shadow_bytes
+                                                                         : UINT64_MAX});
+        keep_memory(copy);
+        // All have begun when all agree: then the application may go on.
+        begun = agree(node, std::move(mine));
+    }
+    if (begun)
+        cut.open();
+    else if (ours)
+        cut.abandon();
+    ticket->stopped = clock().now() - stopped;
+    return begun;
+}
+
+Result<void> Impl::come_to_rest() {
+    const std::int64_t timeout_ms = config.integer("checkpoint.timeout_ms");
+    const Nanoseconds end = clock().now() + timeout_ms * 1'000'000;
+    kddm::CutLook before, now;
+    for (Nanoseconds pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+        now = cut.look();
+        Seen seen{unchanged(before, now), node.rank() != 0 || clock().now() < end, now.sent,
+                  now.received};
+        SSI_TRY(node.reduce(std::as_writable_bytes(std::span(&seen, 1)),
+                            {sizeof seen, &Seen::combine, nullptr}, no_node));
+        if (seen.still && seen.sent == seen.received) return {};
+        if (!seen.in_time) break;
+        // The second look follows at once.
+        if (!now.quiet || before.quiet) node.doors().tasks.sleep_for(pause);
+        before = std::move(now);
+    }
+    SSI_TRY(agree(node, restless(now, timeout_ms)));
+    return fail(Errc::timed_out, fmt::format("not at rest within {} ms (checkpoint.timeout_ms): "
+                                             "messages come and go all the time", timeout_ms));
+}
+
+// What is saved while all ranks wait in take is read where it is.
+void Impl::keep_memory(bool copy) {
+    const auto rank = static_cast<std::uint64_t>(node.rank());
+    std::size_t all = 0;
+    for (const ckpt::Protected& one : protection.all()) all += one.memory.size();
+    if (copy && shadow.size() < all) shadow.resize(all);
+    std::size_t used = 0;
+    for (const ckpt::Protected& one : protection.all()) {
+        if (one.memory.empty()) continue;
+        std::span<const std::byte> bytes = one.memory;
+        if (copy) {
+            std::memcpy(shadow.data() + used, bytes.data(), bytes.size());
+            bytes = std::span<const std::byte>(shadow).subspan(used, bytes.size());
+            used += bytes.size();
+        }
+        const ObjectId id{rank, one.offset};
+        saving->add({{.item = one.item.id, .id = id, .total = bytes.size()}, bytes});
+    }
+}
+
+}  // namespace ssi
