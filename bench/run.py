@@ -128,7 +128,16 @@ def io_parts(_quick):
                     Part(program("fs_recovery"), 1, tuple(IO_RECOVERY))]
 
 
-PARTS = {"kddm": kddm_parts, "io": io_parts, "scale": scale_parts}
+def ckpt_parts(_quick):
+    rows = tuple(SUITES["ckpt"])
+    other = "ckpt/restart_other_count"
+    return [
+        Part("bench/ckpt/ckpt_checkpoint", 2, tuple(row for row in rows if row != other), cores=2),
+        Part("bench/ckpt/ckpt_checkpoint", 3, (other,), cores=2),
+    ]
+
+
+PARTS = {"kddm": kddm_parts, "io": io_parts, "ckpt": ckpt_parts, "scale": scale_parts}
 
 
 def mpirun(ranks, bound=True):

@@ -192,4 +192,15 @@ for n in (1, 2, 4):
 IO_RECOVERY = {"io/recovery_100k": counters(seconds=5)}
 IO = {**IO_AT[""], **IO_AT["/ranks:2"], **IO_PAIR, **IO_STRIPES, **IO_RECOVERY}
 
-SUITES = {"kddm": KDDM, "io": IO, "scale": SCALE}
+# How many times as long as the floor.
+CKPT = {
+    "ckpt/blocking_full": ratio(1.5, "floor/memcpy_shadow"),
+    "ckpt/blocking_spans": ratio(1.5, "floor/memcpy_shadow"),
+    "ckpt/first_touch_after": ratio(2.0, "floor/memcpy_shadow"),
+    "ckpt/durable_full": ratio(1.15, "floor/disk_write"),
+    "ckpt/objects_100k_4KiB": ratio(1.5, "floor/disk_write"),
+    "ckpt/restart_same": ratio(1.5, "floor/disk_read"),
+    "ckpt/restart_other_count": ratio(2.5, "floor/disk_read"),
+}
+
+SUITES = {"kddm": KDDM, "io": IO, "ckpt": CKPT, "scale": SCALE}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checkpoints of a whole session beside memory and disk: 512 MiB a rank. Started with 3 ranks it
+// saves on two of them and goes on on all three. What comes back is checked.
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "disk_floor.hpp"
+#include "rss.hpp"
+#include "slices.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/ssi.hpp"
+
+namespace ssi::bench {
+namespace {
+
+constexpr std::size_t state_bytes = 512 * mib;
+constexpr std::size_t small_objects = 100'000;   // of all ranks
+
+// What object `id` has after pass `pass`: no block is zeroes, and each tells its place.
+void fill(std::span<std::byte> bytes, std::uint64_t id, std::uint64_t pass) {
+    Random random(id * 1000 + pass);
+    for (std::size_t block = 0; block < bytes.size(); block += small) {
+        const std::uint64_t word = random.next() | 1;
+        for (std::size_t i = 0; i + sizeof word <= small; i += sizeof word) {
+            const std::uint64_t here = word + i;
+            std::memcpy(bytes.data() + block + i, &here, sizeof here);
+        }
+    }
+}
+
+void expect(std::span<const std::byte> bytes, std::uint64_t id, std::uint64_t pass,
+            std::size_t length) {
+    std::vector<std::byte> wanted(length);
+    fill(wanted, id, pass);
+    if (!std::ranges::equal(bytes, wanted)) wrong_data("checkpoint");
+}
+
+double since(double start) { return now_ns() - start; }
+
+// Directories of all ranks below one that rank 0 makes and removes.
+class Shared {
+public:
+    Shared() {
+        char path[256] = {};
+        int rank = 0;
+        MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+        if (rank == 0) {
+            own_.emplace();
+            own_->path().copy(path, sizeof path - 1);
+        }
+        MPI_Bcast(path, sizeof path, MPI_CHAR, 0, MPI_COMM_WORLD);
+        path_ = path;
+    }
+    const std::string& path() const { return path_; }
+
+private:
+    std::optional<Directory> own_;
+    std::string path_;
+};
+
+// The state of an application in one session: objects of a set, each at home where it is written.
+class Sets {
+public:
+    Sets(Session& session, std::size_t objects, std::size_t length)
+        : session_(session), objects_(objects), length_(length),
+          set_(open()) {}
+    kddm::RawSet& set() { return set_; }
+    std::size_t bytes_here() const { return mine().size() * length_; }
+    void write(std::uint64_t pass) {
+        for (const ObjectId id : mine()) {
+            auto guard = value_or_throw(set_.grab(id));
+            fill(guard.writable(), id.lo, pass);
+            value_or_throw(guard.put());
+        }
+    }
+    // Every object is changed, next to nothing of each.
+    double touch() {
+        const auto all = mine();
+        const double start = now_ns();
+        for (const ObjectId id : all) {
+            auto guard = value_or_throw(set_.grab(id));
+            guard.writable()[8] ^= std::byte{1};
+            value_or_throw(guard.put());
+        }
+        return since(start);
+    }
+    void check(std::uint64_t pass) {
+        session_.barrier();
+        std::size_t at = 0;
+        for (const ObjectId id : mine())
+            if (at++ % 17 == 0) {
+                const auto guard = value_or_throw(set_.get(id));
+                expect(guard.bytes(), id.lo, pass, length_);
+            }
+        session_.barrier();
+    }
+    // Collective.
+    void destroy() {
+        session_.barrier();
+        if (session_.rank() == 0) value_or_throw(session_.destroy("state"));
+        session_.barrier();
+    }
+    void forget() {
+        destroy();
+        set_ = open();
+    }
+
+private:
+    kddm::RawSet open() {
+        kddm::SetOptions options;
+        options.object_bytes = static_cast<std::uint32_t>(length_);
+        options.count = objects_;
+        options.placement = "blocked";
+        return value_or_throw(session_.raw_set("state", options));
+    }
+    std::vector<ObjectId> mine() const {
+        std::vector<ObjectId> ids;
+        for (std::uint64_t id = 0; id < objects_; ++id)
+            if (set_.home(id) == session_.node()) ids.push_back(id);
+        return ids;
+    }
+    Session& session_;
+    std::size_t objects_, length_;
+    kddm::RawSet set_;
+};
+
+class Bench {
+public:
+    Bench(const Settings& settings, Report& report)
+        : settings_(settings), report_(report), floor_(floor_directory_.path() + "/floor", memory_) {
+        run_disk(true, file_bytes);
+    }
+
+    void pair() {
+        Session session = Session::from_mpi(nullptr);
+        {
+            blocking_spans(session);
+            Sets sets(session, 2 * state_bytes / mib, mib);
+            blocking_full(session, sets);
+            first_touch(session, sets);
+            durable(session, sets, "ckpt/durable_full");
+            restart_same(session, sets);
+            sets.destroy();
+        }
+        if (settings_.wants("ckpt/objects_100k_4KiB")) {
+            Sets sets(session, small_objects, small);
+            durable(session, sets, "ckpt/objects_100k_4KiB");
+            sets.destroy();
+        }
+        value_or_throw(session.close());
+    }
+
+    void other_count() {
+        if (!settings_.wants("ckpt/restart_other_count")) return;
+        Row row{.name = "ckpt/restart_other_count", .floor = "floor/disk_read"};
+        MPI_Comm some = MPI_COMM_NULL;
+        MPI_Comm_split(MPI_COMM_WORLD, settings_.rank < 2 ? 0 : MPI_UNDEFINED, settings_.rank,
+                       &some);
+        if (some != MPI_COMM_NULL) {
+            Session session = Session::from_mpi(&some);
+            Sets sets(session, 2 * state_bytes / mib, mib);
+            Checkpoint checkpoint(session, options());
+            checkpoint.protect(sets.set());
+            sets.write(1);
+            session.barrier();
+            value_or_throw(checkpoint.take(""));
+            session.barrier();
+        }
+        sleeping_barrier();
+        Session session = Session::from_mpi(nullptr);
+        Sets sets(session, 2 * state_bytes / mib, mib);
+        for (int i = 0; i <= rounds(); ++i) {
+            const double below = settings_.rank < 2 ? run_disk(false, state_bytes) : 0;
+            sleeping_barrier();
+            const double ours = restart(session, sets, 1);
+            add(row, i, ours, below);
+        }
+        finish(row);
+        value_or_throw(session.close());
+    }
+
+private:
+    int rounds() const { return settings_.quick ? 3 : 7; }
+    CheckpointOptions options() const {
+        return {.directory = directory_.path() + "/%n", .application = "bench", .keep = 1,
+                .signals = false};
+    }
+    // The first round is not counted: it warms memory.
+    static void add(Row& row, int round, double ours, double below) {
+        ours = max_over_ranks(ours);
+        below = max_over_ranks(below);
+        if (round == 0) return;
+        row.slices.push_back(ours);
+        if (!row.floor.empty()) row.floor_slices.push_back(below);
+    }
+    void finish(Row& row) {
+        row.bytes_per_operation = 2.0 * state_bytes;
+        row.iterations = row.slices.size();
+        report_.add(std::move(row));
+    }
+
+    double run_disk(bool write, std::size_t bytes) {
+        const Pattern pattern{.write = write};
+        Places places(pattern);
+        const double start = now_ns();
+        floor_.run(pattern, places, bytes / mib);
+        return since(start);
+    }
+    double disk(bool write, std::size_t bytes) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        return run_disk(write, bytes);
+    }
+    // What a shadow costs at least: 512 MiB into memory that is there.
+    double memcpy_shadow() {
+        if (from_.empty()) {
+            from_.assign(state_bytes, std::byte{1});
+            to_.assign(state_bytes, std::byte{2});
+        }
+        MPI_Barrier(MPI_COMM_WORLD);
+        const double start = now_ns();
+        std::memcpy(to_.data(), from_.data(), state_bytes);
+        return since(start);
+    }
+    static double take(Checkpoint& checkpoint, TakeOptions how, CheckpointTicket& ticket) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        const double start = now_ns();
+        ticket = value_or_throw(checkpoint.take("", how));
+        return since(start);
+    }
+
+    void blocking_spans(Session& session) {
+        if (!settings_.wants("ckpt/blocking_spans")) return;
+        Row row{.name = "ckpt/blocking_spans", .floor = "floor/memcpy_shadow"};
+        std::vector<std::byte> state(state_bytes);
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect_span("state", std::span(state));
+        CheckpointTicket ticket(nullptr);
+        for (int i = 0; i <= rounds(); ++i) {
+            fill(state, static_cast<std::uint64_t>(session.rank()), static_cast<std::uint64_t>(i));
+            const double below = memcpy_shadow();
+            const double ours = take(checkpoint, {.asynchronous = true}, ticket);
+            value_or_throw(ticket.wait());
+            add(row, i, ours, below);
+        }
+        finish(row);
+    }
+
+    void blocking_full(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/blocking_full")) return;
+        Row row{.name = "ckpt/blocking_full", .floor = "floor/memcpy_shadow"};
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect(sets.set());
+        CheckpointTicket ticket(nullptr);
+        for (int i = 0; i <= rounds(); ++i) {
+            sets.write(static_cast<std::uint64_t>(i));
+            const double below = memcpy_shadow();
+            const double ours = take(checkpoint, {.asynchronous = true}, ticket);
+            value_or_throw(ticket.wait());
+            add(row, i, ours, below);
+        }
+        finish(row);
+    }
+
+    void first_touch(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/first_touch_after")) return;
+        Row row{.name = "ckpt/first_touch_after", .floor = "floor/memcpy_shadow"};
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect(sets.set());
+        CheckpointTicket ticket(nullptr);
+        double peak = 0;
+        for (int i = 0; i <= rounds(); ++i) {
+            sets.write(static_cast<std::uint64_t>(i));
+            const double below = memcpy_shadow();
+            MPI_Barrier(MPI_COMM_WORLD);
+            const double before = sets.touch();
+            double ours = take(checkpoint, {.asynchronous = true}, ticket);
+            ours += std::max(0.0, sets.touch() - before);
+            peak = std::max(peak, resident_bytes());
+            value_or_throw(ticket.wait());
+            add(row, i, ours, below);
+        }
+        row.counters["peak_bytes"] = max_over_ranks(peak);
+        finish(row);
+    }
+
+    void durable(Session& session, Sets& sets, const char* name) {
+        if (!settings_.wants(name)) return;
+        Row row{.name = name, .floor = "floor/disk_write"};
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect(sets.set());
+        CheckpointTicket ticket(nullptr);
+        for (int i = 0; i <= rounds(); ++i) {
+            sets.write(static_cast<std::uint64_t>(i));
+            const double below = disk(true, sets.bytes_here());
+            const double ours = take(checkpoint, {}, ticket);
+            add(row, i, ours, below);
+        }
+        row.note = "committed; the device's cache is not controlled";
+        finish(row);
+    }
+
+    double restart(Session& session, Sets& sets, std::uint64_t pass) {
+        sets.forget();
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect(sets.set());
+        MPI_Barrier(MPI_COMM_WORLD);
+        const double start = now_ns();
+        if (!value_or_throw(checkpoint.restart())) wrong_data("restart: no version");
+        const double took = since(start);
+        sets.check(pass);
+        return took;
+    }
+
+    void restart_same(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/restart_same")) return;
+        Row row{.name = "ckpt/restart_same", .floor = "floor/disk_read"};
+        {
+            Checkpoint checkpoint(session, options());
+            checkpoint.protect(sets.set());
+            sets.write(7);
+            session.barrier();
+            value_or_throw(checkpoint.take(""));
+        }
+        for (int i = 0; i <= rounds(); ++i) {
+            const double below = disk(false, state_bytes);
+            const double ours = restart(session, sets, 7);
+            add(row, i, ours, below);
+        }
+        finish(row);
+    }
+
+    const Settings& settings_;
+    Report& report_;
+    Memory memory_;
+    const Directory floor_directory_;
+    Shared directory_;
+    Floor floor_;
+    std::vector<std::byte> from_, to_;
+};
+
+void run(const Settings& settings, Report& report) {
+    Bench bench(settings, report);
+    if (settings.size == 2)
+        bench.pair();
+    else
+        bench.other_count();
+}
+
+}  // namespace
+}  // namespace ssi::bench
+
+int main(int argc, char** argv) { return ssi::bench::run_program(argc, argv, ssi::bench::run); }
