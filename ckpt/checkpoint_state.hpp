@@ -23,6 +23,8 @@ struct Checkpoint::Impl {
     std::unique_ptr<ckpt::Votes> votes;
     std::unique_ptr<ckpt::Requests> requests;
     ckpt::Protection protection;
+    ckpt::Changes changes;                              // since the last incremental one
+    std::uint32_t chain = 0;                            // of that
     struct Callback {
         CheckpointEvent event;
         std::function<Result<void>()> function;
@@ -47,6 +49,7 @@ struct Checkpoint::Impl {
     Result<ckpt::Manifest> begin_version(std::string_view description,
                                          const TakeOptions& options);
     Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);
+    void begin_changes(bool incremental);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     Result<void> come_to_rest();
     void keep_memory(bool copy);                        // into `saving`

@@ -214,6 +214,7 @@ private:
 Result<std::optional<Restarted>> Impl::restart(std::optional<ckpt::VersionNumber> wanted,
                                                bool only_find) {
     finish_last();
+    changes.forget();   // what is put in now may have versions that were seen with other bytes
     return Restart(*this, wanted).run(only_find);
 }
 

@@ -30,13 +30,37 @@ Bytes with_head(std::uint8_t head, std::span<const std::byte> body) {
 
 }  // namespace
 
-Result<void> Saving::put(const Part& part, std::span<const std::byte> bytes) {
-    SSI_TRY(writer_->put(part, bytes));
+void Saving::counted(const Part& part) {
     Count& count = counts_[part.item];
     ++count.objects;
-    count.bytes += bytes.size();
-    ticket_->saved_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+    count.bytes += part.total;
+    ticket_->saved_bytes.fetch_add(part.total, std::memory_order_relaxed);
+}
+
+Result<void> Saving::put(const Part& part, std::span<const std::byte> bytes) {
+    SSI_TRY(writer_->put(part, bytes));
+    counted(part);
     return {};
+}
+
+Result<void> Saving::put(const Changed& changed) {
+    for (const Run& run : changed.runs) {
+        Part part = changed.part;
+        part.offset = run.offset;
+        SSI_TRY(run.same ? writer_->put_ref(part, run.length,
+                                            {doors_.changes->base(), static_cast<MemberIndex>(doors_.node.rank())})
+                         : writer_->put(part, std::span(changed.bytes).subspan(run.at,
+                                                                                run.length)));
+    }
+    counted(changed.part);
+    return {};
+}
+
+Result<void> Saving::save_memory(const SavedMemory& memory) {
+    if (!doors_.changes) return put(memory.part, memory.bytes);
+    Changed changed;
+    doors_.changes->look(memory.part, memory.bytes, false, changed);
+    return put(changed);
 }
 
 // An object is copied while the cut shows it, and written afterwards: whoever wants to change it
@@ -56,15 +80,30 @@ Result<void> Saving::save_objects() {
     return {};
 }
 
+// The same, but for what did not change: that is not even copied.
+Result<void> Saving::save_changes() {
+    Changed changed;
+    const auto visit = [&](const kddm::CutObject& object) {
+        doors_.changes->look({.item = doors_.protection.of_set(object.set)->item.id,
+                              .id = object.id,
+                              .version = object.version,
+                              .offset = 0,
+                              .total = object.bytes.size()},
+                             object.bytes, true, changed);
+    };
+    while (doors_.cut.next(visit)) SSI_TRY(put(changed));
+    return {};
+}
+
 Result<MemberInfo> Saving::save() {
     Result<void> saved;
     for (const SavedMemory& memory : memory_)
-        if (saved) saved = put(memory.part, memory.bytes);
+        if (saved) saved = save_memory(memory);
     for (const kddm::CutChannel& channel : doors_.cut.channels())
         if (saved)
             saved = put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
                         channel.state);
-    if (saved) saved = save_objects();
+    if (saved) saved = doors_.changes ? save_changes() : save_objects();
     doors_.cut.end();
     if (!saved) return tl::unexpected<Failure>(std::move(saved).error());
     return writer_->finish();
@@ -78,6 +117,7 @@ Result<void> Saving::run() {
     if (!decision) return tl::unexpected<Failure>(decision.error());
     auto concluded = conclude(*decision);
     writer_.reset();
+    if (doors_.changes && concluded) doors_.changes->committed(version_.version);
     if (concluded) prune();
     return concluded;
 }

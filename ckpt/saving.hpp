@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "changes.hpp"
 #include "places.hpp"
 #include "protection.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
@@ -54,6 +55,7 @@ struct SavingDoors {
     const Protection& protection;
     Places& places;
     Votes& votes;
+    Changes* changes;                    // null: everything is saved, and nothing remembered
 };
 
 class Saving {
@@ -76,7 +78,11 @@ private:
     };
     Result<MemberInfo> save();
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
+    Result<void> put(const Changed& changed);
+    void counted(const Part& part);
+    Result<void> save_memory(const SavedMemory& memory);
     Result<void> save_objects();
+    Result<void> save_changes();
     Bytes ballot(const Result<MemberInfo>& saved) const;
     Bytes decide(const std::vector<Bytes>& ballots);
     Result<Manifest> count(const std::vector<Bytes>& ballots) const;

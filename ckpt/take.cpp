@@ -68,8 +68,10 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
             state->version = version->version;
             auto writer = begin_member(*version);
             if (writer) {
+                begin_changes(take.incremental);
                 saving = std::make_unique<ckpt::Saving>(
-                    ckpt::SavingDoors{node, cut, protection, *places, *votes},
+                    ckpt::SavingDoors{node, cut, protection, *places, *votes,
+                                      take.incremental ? &changes : nullptr},
                     std::move(*version), std::move(*writer), options.keep, state);
                 ticket = state;
                 taken = stop_and_begin(take.asynchronous);
@@ -95,6 +97,18 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     if (auto saved = handle.wait(); !saved)
         return tl::unexpected<Failure>(std::move(saved).error());
     return handle;
+}
+
+// The chain of versions that need each other is as long as it may be after so many: then one is
+// whole again. So is one after a version that was not kept track of, or failed.
+void Impl::begin_changes(bool incremental) {
+    if (!incremental) return changes.forget();
+    const bool lost = ticket && !(ticket->done && ticket->outcome);
+    if (lost || (changes.has_base() && !places->own().manifest(changes.base()))) changes.forget();
+    const auto longest = static_cast<std::uint32_t>(config.integer("checkpoint.full_every")) - 1;
+    const bool whole = !changes.has_base() || chain >= std::min(longest, ckpt::max_chain);
+    chain = whole ? 0 : chain + 1;
+    changes.begin(whole);
 }
 
 // The first node's word, but for the number, which is new in every store.

@@ -116,6 +116,8 @@ constexpr std::array table{
            "How many versions are kept. Those that they refer to are kept, too."),
     number("checkpoint.interval_s", "s", "0", 0, 31'536'000,
            "After how long another checkpoint is due. 0: only when somebody asks for one."),
+    number("checkpoint.full_every", "", "8", 1, 9,
+           "Of incremental checkpoints in a row, each so many-th is a whole one. 1: all are."),
     number("checkpoint.timeout_ms", "ms", "10000", 1, 3'600'000,
            "How long all that is under way may take to come to rest before a checkpoint is given "
            "up and the application goes on without it."),

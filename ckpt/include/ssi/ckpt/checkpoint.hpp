@@ -54,6 +54,9 @@ struct TakeOptions {
     // Returns as soon as the cut is made: what is changed afterwards is not in it. Otherwise when
     // it is durable.
     bool asynchronous = false;
+    // Only what has changed since the last one that was taken so is written; what has not is read
+    // from older versions, which are kept as long. At least each checkpoint.full_every-th is whole.
+    bool incremental = false;
 };
 
 // One checkpoint that was taken. Cheap to copy; may outlive the Checkpoint. Thread-safe.
