@@ -198,6 +198,8 @@ CKPT = {
     "ckpt/blocking_spans": ratio(1.5, "floor/memcpy_shadow"),
     "ckpt/first_touch_after": ratio(2.0, "floor/memcpy_shadow"),
     "ckpt/durable_full": ratio(1.15, "floor/disk_write"),
+    "ckpt/incr_1pct_random": ratio(0.35, "floor/disk_write"),
+    "ckpt/incr_10pct_contiguous": ratio(0.40, "floor/disk_write"),
     "ckpt/objects_100k_4KiB": ratio(1.5, "floor/disk_write"),
     "ckpt/restart_same": ratio(1.5, "floor/disk_read"),
     "ckpt/restart_other_count": ratio(2.5, "floor/disk_read"),

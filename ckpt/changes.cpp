@@ -2,6 +2,9 @@
 #include "changes.hpp"
 
 #include <xxhash.h>
+#ifdef SSI_XXHASH_CHOOSES
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <algorithm>
 #include <utility>

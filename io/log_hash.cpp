@@ -3,6 +3,9 @@
 
 #define XXH_STATIC_LINKING_ONLY   // for the state on the stack: no allocation
 #include <xxhash.h>
+#ifdef SSI_XXHASH_CHOOSES
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <cstring>
 

@@ -78,6 +78,20 @@ public:
             value_or_throw(guard.put());
         }
     }
+    // Blocks of 4 KiB: `percent` of them, anywhere or in a row.
+    void change(unsigned percent, bool random_places, std::uint64_t pass) {
+        const auto all = mine();
+        const std::size_t blocks = length_ / small;
+        const std::size_t count = all.size() * blocks * percent / 100;
+        Random random(pass);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t at = random_places ? random.below(all.size() * blocks)
+                                                 : (pass * count + i) % (all.size() * blocks);
+            auto guard = value_or_throw(set_.grab(all[at / blocks]));
+            fill(guard.writable().subspan(at % blocks * small, small), at, pass);
+            value_or_throw(guard.put());
+        }
+    }
     // Every object is changed, next to nothing of each.
     double touch() {
         const auto all = mine();
@@ -144,6 +158,8 @@ public:
             blocking_full(session, sets);
             first_touch(session, sets);
             durable(session, sets, "ckpt/durable_full");
+            incremental(session, sets, "ckpt/incr_1pct_random", 1);
+            incremental(session, sets, "ckpt/incr_10pct_contiguous", 10);
             restart_same(session, sets);
             sets.destroy();
         }
@@ -185,7 +201,8 @@ public:
     }
 
 private:
-    int rounds() const { return settings_.quick ? 3 : 7; }
+    // Of incremental ones, too, none of which may be whole: at most 7.
+    int rounds() const { return settings_.quick ? 3 : 6; }
     CheckpointOptions options() const {
         return {.directory = directory_.path() + "/%n", .application = "bench", .keep = 1,
                 .signals = false};
@@ -301,6 +318,24 @@ private:
             add(row, i, ours, below);
         }
         row.note = "committed; the device's cache is not controlled";
+        finish(row);
+    }
+
+    // Beside all of the state written to the disk.
+    void incremental(Session& session, Sets& sets, const char* name, unsigned percent) {
+        if (!settings_.wants(name)) return;
+        Row row{.name = name, .floor = "floor/disk_write"};
+        Checkpoint checkpoint(session, options());
+        checkpoint.protect(sets.set());
+        CheckpointTicket ticket(nullptr);
+        sets.write(1);
+        take(checkpoint, {.incremental = true}, ticket);
+        for (int i = 0; i <= rounds(); ++i) {
+            sets.change(percent, percent == 1, static_cast<std::uint64_t>(i) + 2);
+            const double below = disk(true, sets.bytes_here());
+            const double ours = take(checkpoint, {.incremental = true}, ticket);
+            add(row, i, ours, below);
+        }
         finish(row);
     }
 
