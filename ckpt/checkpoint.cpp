@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "checkpoint_state.hpp"
+#include "cleaning.hpp"
 #include "ssi/base/config.hpp"
 #include "ssi/base/random.hpp"
 
@@ -54,43 +55,10 @@ Result<void> Impl::open() {
     }
     SSI_TRY(ckpt::share(node, name));
     session_name.assign(reinterpret_cast<const char*>(name.data()), name.size());
-    SSI_TRY(clean());
+    SSI_TRY(ckpt::clean(node, *places));
     requests = std::make_unique<ckpt::Requests>(
         node, config.integer("checkpoint.interval_s") * second, options.signals);
     return {};
-}
-
-// A version whose manifest is in any store was committed.
-Result<void> Impl::clean() {
-    ckpt::Bytes mine;
-    Result<void> listed;
-    if (places->leads()) {
-        const auto versions = ckpt::list_versions(places->all());
-        if (versions) {
-            for (const ckpt::VersionInfo& info : *versions) {
-                if (!info.manifest) continue;
-                const auto bytes = std::as_bytes(std::span(&info.version, 1));
-                mine.insert(mine.end(), bytes.begin(), bytes.end());
-            }
-        } else {
-            listed = tl::unexpected<Failure>(versions.error());
-        }
-    }
-    SSI_TRY(agree(node, std::move(listed)));
-    auto all = ckpt::gather(node, mine);
-    if (!all) return tl::unexpected<Failure>(std::move(all).error());
-    ckpt::Bytes together;
-    for (const ckpt::Bytes& one : *all) together.insert(together.end(), one.begin(), one.end());
-    SSI_TRY(ckpt::share(node, together));
-    std::vector<ckpt::VersionNumber> committed(together.size() / sizeof(ckpt::VersionNumber));
-    std::memcpy(committed.data(), together.data(), together.size());
-    Result<void> cleaned;
-    for (ckpt::Store* store : places->all()) {
-        if (!places->leads() || !cleaned) break;
-        if (auto done = store->clean(committed); !done)
-            cleaned = tl::unexpected<Failure>(std::move(done).error());
-    }
-    return agree(node, std::move(cleaned));
 }
 
 Result<void> Impl::run(CheckpointEvent event) {

@@ -39,7 +39,6 @@ struct Checkpoint::Impl {
 
     const Clock& clock() const { return node.doors().clock; }
     Result<void> open();                                // collective
-    Result<void> clean();                               // what was never committed
     Result<void> run(CheckpointEvent event);
     void protect(ckpt::Protected one);                  // throws
     void finish_last();                                 // waits for the task

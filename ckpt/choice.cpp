@@ -43,15 +43,32 @@ void give_readers(Choice& choice, const Known& known, std::span<const int> leade
     }
 }
 
+// Finished ones of a version without a manifest.
+void see_members(std::span<Store* const> stores, const VersionInfo& info, SeenVersion& seen) {
+    for (const MemberIndex index : info.present)
+        for (Store* store : stores) {
+            const auto member = store->member(info.version, index);
+            if (!member || (!seen.present.empty() && member->dataset != seen.dataset)) continue;
+            seen.dataset = member->dataset;
+            seen.present.push_back(index);
+            break;
+        }
+}
+
 }  // namespace
 
-std::vector<SeenVersion> seen_in(std::span<const VersionInfo> versions) {
+Result<std::vector<SeenVersion>> see(std::span<Store* const> stores) {
+    const auto versions = list_versions(stores);
+    if (!versions) return tl::unexpected<Failure>(versions.error());
     std::vector<SeenVersion> seen;
-    for (const VersionInfo& info : versions) {
+    for (const VersionInfo& info : *versions) {
         SeenVersion& one = seen.emplace_back();
         one.version = info.version;
         one.why = info.why;
-        if (!info.manifest) continue;
+        if (!info.manifest) {
+            see_members(stores, info, one);
+            continue;
+        }
         one.dataset = info.manifest->dataset;
         one.members = static_cast<std::uint32_t>(info.manifest->members.size());
         one.present = info.present;

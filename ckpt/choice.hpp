@@ -15,7 +15,7 @@ namespace ssi::ckpt {
 // A version as one rank sees it in its stores.
 struct SeenVersion {
     VersionNumber version = 0;
-    DatasetId dataset;                   // of its manifest
+    DatasetId dataset;                   // of its manifest, or of the members
     std::uint32_t members = 0;           // that the manifest names; 0: no manifest here
     std::vector<MemberIndex> present;
     std::string why;                     // unless complete here
@@ -23,7 +23,8 @@ struct SeenVersion {
     friend bool operator==(const SeenVersion&, const SeenVersion&) = default;
 };
 
-std::vector<SeenVersion> seen_in(std::span<const VersionInfo> versions);
+// Members count where the manifest is in another store only.
+Result<std::vector<SeenVersion>> see(std::span<Store* const> stores);
 std::vector<std::byte> encode_seen(std::span<const SeenVersion> versions);
 Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes);
 

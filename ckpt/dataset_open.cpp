@@ -111,12 +111,25 @@ std::span<const IndexEntry> Dataset::Impl::find(const Index& index, const Part& 
     return {from, until};
 }
 
+// Not all of it need be here, but the member that is asked for.
+Result<std::unique_ptr<Dataset>> Dataset::Impl::open_base(VersionNumber version) {
+    auto placed = place_version(stores, version);
+    if (!placed) return tl::unexpected<Failure>(std::move(placed).error());
+    if (!placed->info.manifest)
+        return fail(placed->code, fmt::format("version {} of {} cannot be used: {}", version,
+                                              stores.front()->name(), placed->info.why));
+    auto impl = std::make_unique<Impl>(stores);
+    impl->manifest = std::move(*placed->info.manifest);
+    impl->read_from(*placed);
+    return std::unique_ptr<Dataset>(new Dataset(std::move(impl)));
+}
+
 Result<std::shared_ptr<Dataset>> Dataset::Impl::base(VersionNumber version) {
     {
         std::lock_guard lock(mutex);
         if (const auto found = bases.find(version); found != bases.end()) return found->second;
     }
-    auto opened = Dataset::open(stores, version);
+    auto opened = open_base(version);
     if (!opened) {
         Failure failure = std::move(opened).error();
         failure.code = failure.code == Errc::not_found ? Errc::io : failure.code;

@@ -53,6 +53,7 @@ struct Dataset::Impl {
     Result<Member*> member(MemberIndex index);
     Result<std::shared_ptr<const Index>> index_of(MemberIndex member);
     Result<std::shared_ptr<Dataset>> base(VersionNumber version);
+    Result<std::unique_ptr<Dataset>> open_base(VersionNumber version);
     // The entries that have bytes [offset, offset + length) of the object, without a gap.
     static std::span<const IndexEntry> find(const Index& index, const Part& part,
                                             std::uint64_t length);

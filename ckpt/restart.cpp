@@ -7,6 +7,7 @@
 
 #include "checkpoint_state.hpp"
 #include "choice.hpp"
+#include "fault_point.hpp"
 #include "manifest.hpp"
 #include "restoring.hpp"
 
@@ -50,9 +51,9 @@ private:
         Bytes mine;
         Result<void> listed;
         if (impl_.places->leads()) {
-            const auto versions = ckpt::list_versions(impl_.places->all());
+            const auto versions = ckpt::see(impl_.places->all());
             if (versions)
-                mine = ckpt::encode_seen(ckpt::seen_in(*versions));
+                mine = ckpt::encode_seen(*versions);
             else
                 listed = tl::unexpected<Failure>(versions.error());
         }
@@ -179,6 +180,7 @@ private:
         auto restarted = found(plan.manifest);
         if (!restarted) return restarted;
         SSI_TRY(agree(impl_.node, impl_.protection.accepts(plan.manifest, impl_.node.size())));
+        ckpt::fault_point(ckpt::FaultPoint::restart_chosen);
         ckpt::Restoring restoring({impl_.node, impl_.engine, impl_.hub, impl_.protection},
                                   plan.manifest, again);
         SSI_TRY(restoring.prepare());
@@ -188,6 +190,7 @@ private:
             return tl::unexpected<Failure>(std::move(done).error());
         }
         SSI_TRY(restoring.complete());
+        ckpt::fault_point(ckpt::FaultPoint::restarted);
         restarted->restored_bytes = restoring.bytes();
         SSI_TRY(agree(impl_.node, impl_.run(CheckpointEvent::restarted)));
         return restarted;
@@ -197,8 +200,10 @@ private:
         const auto dataset = ckpt::Dataset::open_part(impl_.places->all(), plan.manifest);
         if (!dataset) return tl::unexpected<Failure>(dataset.error());
         for (std::size_t member = 0; member < plan.readers.size(); ++member)
-            if (plan.readers[member] == impl_.node.rank())
+            if (plan.readers[member] == impl_.node.rank()) {
                 SSI_TRY(restoring.read(**dataset, static_cast<ckpt::MemberIndex>(member)));
+                ckpt::fault_point(ckpt::FaultPoint::member_read);
+            }
         return {};
     }
 

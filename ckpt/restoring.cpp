@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fault_point.hpp"
+
 namespace ssi::ckpt {
 
 Restoring::Restoring(RestoringDoors doors, const Manifest& manifest, bool again)
@@ -167,6 +169,7 @@ Result<void> Restoring::complete() {
     SSI_TRY(agree(doors_.node, inbox_.receive([this](const Part& part, auto bytes) {
         return receive(part, bytes);
     })));
+    fault_point(FaultPoint::inbox_read);
     Result<void> arrived;
     for (kddm::RawSet set : doors_.protection.sets())
         if (auto done = set.sync(); !done && arrived) arrived = std::move(done);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "fault_point.hpp"
 #include "manifest.hpp"
 
 namespace ssi {
@@ -34,6 +35,7 @@ void Saving::counted(const Part& part) {
     Count& count = counts_[part.item];
     ++count.objects;
     count.bytes += part.total;
+    fault_point(FaultPoint::object_saved);
     ticket_->saved_bytes.fetch_add(part.total, std::memory_order_relaxed);
 }
 
@@ -96,6 +98,7 @@ Result<void> Saving::save_changes() {
 }
 
 Result<MemberInfo> Saving::save() {
+    fault_point(FaultPoint::saving_begun);
     Result<void> saved;
     for (const SavedMemory& memory : memory_)
         if (saved) saved = save_memory(memory);
@@ -105,8 +108,11 @@ Result<MemberInfo> Saving::save() {
                         channel.state);
     if (saved) saved = doors_.changes ? save_changes() : save_objects();
     doors_.cut.end();
+    fault_point(FaultPoint::objects_saved);
     if (!saved) return tl::unexpected<Failure>(std::move(saved).error());
-    return writer_->finish();
+    auto member = writer_->finish();
+    fault_point(FaultPoint::member_durable);
+    return member;
 }
 
 Result<void> Saving::run() {
@@ -181,6 +187,7 @@ Bytes Saving::decide(const std::vector<Bytes>& ballots) {
 }
 
 Result<void> Saving::conclude(std::span<const std::byte> decision) {
+    fault_point(FaultPoint::decision_heard);
     if (decision.empty()) return fail(Errc::bad_message, "a checkpoint's end was not told");
     if (decision[0] != std::byte{fine}) {
         writer_->abandon();
@@ -199,6 +206,7 @@ Result<void> Saving::conclude(std::span<const std::byte> decision) {
 Result<void> Saving::commit(const Manifest& manifest) {
     if (!doors_.places.leads()) return {};
     auto done = doors_.places.own().commit(manifest);
+    fault_point(FaultPoint::committed);
     if (!done && done.error().code == Errc::exists) {
         // Of another host that has this store, too.
         const auto there = doors_.places.own().manifest(manifest.version);
@@ -210,6 +218,7 @@ Result<void> Saving::commit(const Manifest& manifest) {
 void Saving::prune() {
     if (!doors_.places.leads()) return;
     const auto pruned = doors_.places.own().prune(keep_);
+    fault_point(FaultPoint::pruned);
     if (!pruned)
         SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "older versions stay: {}",
                 pruned.error().to_string());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "fault_point.hpp"
 #include "manifest.hpp"
 
 namespace ssi::ckpt {
@@ -73,7 +74,9 @@ Result<void> replace_file(io::Disk& disk, const std::string& folder, const std::
                           std::span<const std::byte> bytes) {
     const std::string path = folder.empty() ? name : folder + "/" + name;
     SSI_TRY(write_file(disk, path + ".new", bytes));
+    fault_point(FaultPoint::file_written);
     SSI_TRY(disk.rename(path + ".new", path));
+    fault_point(FaultPoint::file_renamed);
     return disk.sync_directory(folder);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "fault_point.hpp"
 #include "manifest.hpp"
 #include "store_files.hpp"
 #include "store_list.hpp"
@@ -23,6 +24,7 @@ Result<void> Store::State::erase(VersionNumber version) {
     auto removed = disk.remove(folder + "/" + manifest_name);
     if (!removed && removed.error().code != Errc::not_found) return removed;
     if (removed) SSI_TRY(disk.sync_directory(folder));
+    fault_point(FaultPoint::manifest_removed);
     const auto all = members(version);
     if (!all) return tl::unexpected<Failure>(all.error());
     for (const MemberIndex member : *all)

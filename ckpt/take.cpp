@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "checkpoint_state.hpp"
+#include "fault_point.hpp"
 #include "manifest.hpp"
 #include "ssi/base/config.hpp"
 #include "ssi/base/random.hpp"
@@ -60,14 +61,17 @@ ckpt::DatasetId new_dataset() {
 
 Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOptions& take) {
     finish_last();
+    ckpt::fault_point(ckpt::FaultPoint::take_begun);
     auto state = std::make_shared<CheckpointTicket::State>(clock());
     auto taken = agree(node, run(CheckpointEvent::before));
     if (taken) {
         auto version = begin_version(description, take);
         if (version) {
             state->version = version->version;
+            ckpt::fault_point(ckpt::FaultPoint::version_agreed);
             auto writer = begin_member(*version);
             if (writer) {
+                ckpt::fault_point(ckpt::FaultPoint::member_begun);
                 begin_changes(take.incremental);
                 saving = std::make_unique<ckpt::Saving>(
                     ckpt::SavingDoors{node, cut, protection, *places, *votes,
@@ -180,7 +184,9 @@ Result<void> Impl::stop_and_begin(bool copy) {
     auto closed = cut.close(protection.sets());
     const bool ours = closed.has_value();
     auto begun = agree(node, std::move(closed));
+    ckpt::fault_point(ckpt::FaultPoint::gate_closed);
     if (begun) begun = come_to_rest();
+    ckpt::fault_point(ckpt::FaultPoint::at_rest);
     std::uint64_t number = cut.last_number() + 1;
     if (begun) {
         const auto agreed = ckpt::largest(node, number);
@@ -194,7 +200,9 @@ Result<void> Impl::stop_and_begin(bool copy) {
             static_cast<std::uint64_t>(config.integer("checkpoint.shadow_bytes"));
         auto mine = cut.begin(number, {.shadow_bytes = shadow_bytes != 0 ? shadow_bytes
                                                                          : UINT64_MAX});
+        ckpt::fault_point(ckpt::FaultPoint::cut_begun);
         keep_memory(copy);
+        ckpt::fault_point(ckpt::FaultPoint::memory_kept);
         // All have begun when all agree: then the application may go on.
         begun = agree(node, std::move(mine));
     }
@@ -203,6 +211,7 @@ Result<void> Impl::stop_and_begin(bool copy) {
     else if (ours)
         cut.abandon();
     ticket->stopped = clock().now() - stopped;
+    ckpt::fault_point(ckpt::FaultPoint::gate_opened);
     return begun;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fault_point.hpp"
 #include "ssi/kddm/many.hpp"
 
 namespace ssi::ckpt {
@@ -49,10 +50,12 @@ Result<std::vector<Bytes>> Votes::given() {
 Result<Bytes> Votes::vote(std::span<const std::byte> mine, const Decide& decide) {
     // Whoever cannot give anything comes all the same: the others wait.
     auto put_in = put(given_by(node_.rank()), mine);
+    fault_point(FaultPoint::ballot_given);
     SSI_TRY(kddm::sync::arrive_and_wait(barrier_));
     Result<void> decided;
     if (node_.rank() == 0) {
         auto all = given();
+        fault_point(FaultPoint::ballots_counted);
         decided = all ? put(decision, decide(std::move(*all)))
                       : Result<void>(tl::unexpected(std::move(all).error()));
     }

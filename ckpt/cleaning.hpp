@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Cleaning: what a session that ended early has left in the stores.
+#pragma once
+
+#include "collect.hpp"
+#include "places.hpp"
+
+namespace ssi::ckpt {
+
+// Collective. A version whose manifest is in any store was committed: stores that have members of
+// it get the manifest, too. All others are removed, unless somebody writes them now.
+Result<void> clean(node::Node& node, Places& places);
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A rank of a program that goes on from its newest checkpoint, checks every byte of it, and takes
+// more until it is killed or has taken TAKES. All state follows from the step it was saved at.
+//
+//     checkpoint_rank DIRECTORY TAKES
+//     checkpoint_rank --points
+//
+// Rank 0 tells on standard error, each line at once: "new" or "from VERSION STEP"; "take STEP" before and "taken
+// VERSION STEP" after each; "done". A byte that is not as it was saved is "wrong ..." and exit code
+// 1 on any rank.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "fault_point.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/ssi.hpp"
+
+namespace {
+
+using namespace ssi;
+
+constexpr std::uint64_t objects = 40;
+constexpr std::uint64_t elements = 30'000;
+
+void say(const std::string& text) {
+    const std::string line = text + "\n";
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) std::abort();
+}
+
+[[noreturn]] void wrong(const std::string& what) {
+    say("wrong " + what);
+    ::_exit(1);
+}
+
+// Some change with every step, most with few.
+std::uint64_t last_change(std::uint64_t id, std::uint64_t step) {
+    const std::uint64_t period = 1 + id % 7;
+    return step - step % period;
+}
+
+std::vector<std::byte> bytes_of(std::uint64_t id, std::uint64_t step) {
+    std::mt19937_64 random(id * 7919 + last_change(id, step));
+    std::vector<std::byte> bytes(id % 9 == 0 ? 200'000 + random() % 100 : random() % 5000);
+    for (std::size_t i = 0; i + 8 <= bytes.size(); i += 8) {
+        const std::uint64_t word = random();
+        std::memcpy(bytes.data() + i, &word, sizeof word);
+    }
+    return bytes;
+}
+
+std::uint64_t element(std::uint64_t i, std::uint64_t step) {
+    return i * 31 + last_change(i / 1000, step);
+}
+
+class Program {
+public:
+    Program(Session& session, const std::string& directory)
+        : session_(session), first_(session.rank() == 0),
+          blobs_(value_or_throw(session.raw_set("blobs", {.kind = kddm::ObjectKind::variable}))),
+          steps_(session.set<std::uint64_t>("steps")),
+          checkpoint_(session, {.directory = directory, .application = "checkpoint_rank"}) {
+        const auto ranks = static_cast<std::uint64_t>(session.size());
+        const auto rank = static_cast<std::uint64_t>(session.rank());
+        begin_ = elements * rank / ranks;
+        piece_.resize(elements * (rank + 1) / ranks - begin_);
+        checkpoint_.protect(blobs_);
+        checkpoint_.protect(steps_);
+        checkpoint_.protect_array("array", std::span(piece_), begin_, elements);
+    }
+
+    void run(std::uint64_t takes) {
+        std::uint64_t step = 0;
+        if (const auto from = value_or_throw(checkpoint_.restart())) {
+            step = from->number;
+            check(step);
+            if (first_)
+                say("from " + std::to_string(from->version) + " " + std::to_string(step));
+        } else if (first_) {
+            say("new");
+        }
+        for (std::uint64_t i = 0; i < takes; ++i) {
+            fill(++step);
+            session_.barrier();
+            take(step);
+        }
+        session_.barrier();
+        if (first_) say("done");
+    }
+
+private:
+    void fill(std::uint64_t step) {
+        const auto ranks = static_cast<std::uint64_t>(session_.size());
+        for (auto id = static_cast<std::uint64_t>(session_.rank()); id < objects; id += ranks) {
+            *steps_.grab(id) = step;
+            if (step > 1 && last_change(id, step) != step && value_or_throw(blobs_.get(id))
+                                                                     .bytes().size() != 0)
+                continue;
+            const auto bytes = bytes_of(id, step);
+            auto guard = value_or_throw(blobs_.grab_new(id));
+            value_or_throw(guard.resize(bytes.size()));
+            std::memcpy(guard.writable().data(), bytes.data(), bytes.size());
+            value_or_throw(guard.put());
+        }
+        for (std::uint64_t i = 0; i < piece_.size(); ++i) piece_[i] = element(begin_ + i, step);
+    }
+
+    void check(std::uint64_t step) {
+        for (std::uint64_t id = 0; id < objects; ++id) {
+            if (*steps_.get(id) != step) wrong("object " + std::to_string(id) + " of steps");
+            const auto guard = value_or_throw(blobs_.get(id));
+            const auto wanted = bytes_of(id, step);
+            if (!std::ranges::equal(guard.bytes(), wanted))
+                wrong("blob " + std::to_string(id) + " of step " + std::to_string(step));
+        }
+        for (std::uint64_t i = 0; i < piece_.size(); ++i)
+            if (piece_[i] != element(begin_ + i, step)) wrong("element " + std::to_string(i));
+        session_.barrier();
+    }
+
+    // In turn: waited for; going on at once and changing everything; incremental, both ways.
+    void take(std::uint64_t step) {
+        if (first_) say("take " + std::to_string(step));
+        const bool asynchronous = step % 2 == 1;
+        const auto ticket = value_or_throw(checkpoint_.take(
+            "", {.number = step, .asynchronous = asynchronous, .incremental = step % 4 >= 2}));
+        if (asynchronous) {
+            for (std::uint64_t id = 0; id < objects; ++id)
+                if (id % static_cast<std::uint64_t>(session_.size()) ==
+                    static_cast<std::uint64_t>(session_.rank()))
+                    *steps_.grab(id) = 0;
+            std::fill(piece_.begin(), piece_.end(), 0);
+        }
+        value_or_throw(ticket.wait());
+        if (first_)
+            say("taken " + std::to_string(ticket.version()) + " " + std::to_string(step));
+    }
+
+    Session& session_;
+    const bool first_;
+    kddm::RawSet blobs_;
+    kddm::Set<std::uint64_t> steps_;
+    std::uint64_t begin_ = 0;
+    std::vector<std::uint64_t> piece_;
+    Checkpoint checkpoint_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 2 && std::string_view(argv[1]) == "--points") {
+        for (const std::string_view name : ckpt::fault_point_names)
+            std::printf("%s\n", std::string(name).c_str());
+        return 0;
+    }
+    int code = 0;
+    try {
+        Session session(argc, argv);
+        if (argc != 3) wrong("arguments");
+        Program(session, argv[1]).run(std::strtoull(argv[2], nullptr, 10));
+    } catch (const Error& error) {
+        say(std::string("failed ") + error.what());
+        code = error_info(error.code()).exit_code;
+    }
+    Session::exit(code);
+}
