@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Makes one version of a checkpoint for tests of `ssi checkpoint`, member i in directory i modulo
 // their number: checkpoint_writer HOW VERSION BASE MEMBERS DIR...
-// HOW: committed; uncommitted; newer: committed, in a format that is not known yet; open: says so
-// and writes on until its input ends. With a BASE other than 0 half of the objects are that one's.
+// HOW: committed; uncommitted, of another dataset than what is committed by the same number; newer:
+// committed, in a format that is not known yet; open: says so and writes on until its input ends.
+// With a BASE other than 0 half of the objects are that one's.
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -96,8 +97,9 @@ int main(int argc, char** argv) {
     std::vector<MemberInfo> infos;
     for (MemberIndex i = 0; i < count; ++i) {
         writers.push_back(good(stores[i % stores.size()]->begin(
-            {.dataset = {7, version}, .version = version, .member = i, .rank = i,
-             .host = "host" + std::to_string(i), .device = "disk" + std::to_string(i)})));
+            {.dataset = {how == "uncommitted" ? 8u : 7u, version}, .version = version, .member = i,
+             .rank = i, .host = "host" + std::to_string(i),
+             .device = "disk" + std::to_string(i)})));
         put_objects(*writers.back(), i, version, base);
     }
     if (how == "open") {

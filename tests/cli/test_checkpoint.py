@@ -136,6 +136,18 @@ class Look(CheckpointTest):
                          [f"{self.path('run')}/{node}/v1/m{i}"
                           for i, node in enumerate(("0", "1", "2", "10"))])
 
+    def test_what_an_earlier_attempt_left_elsewhere_is_not_taken_for_a_member(self):
+        stores = self.stores("old", "new")
+        self.take(stores[:1], 1, how="uncommitted")
+        self.take(stores[1:], 1)
+        shown = self.good("show", "--json", *stores).json()
+        self.assertEqual(shown["state"], "complete")
+        self.assertEqual([member["directory"] for member in shown["members"]],
+                         [f"{stores[1]}/v1/m{i}" for i in range(2)])
+        self.good("verify", *stores)
+        self.good("rm", *stores, "--version", "1")
+        self.assertEqual(self.versions(*stores), {})
+
     def test_a_number_in_the_middle_of_a_path(self):
         stores = self.stores("node0/deep/saved0", "node7/deep/saved7")
         self.stores("nodex/deep/savedx", "node3/deep/saved4")
