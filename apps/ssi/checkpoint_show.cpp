@@ -178,26 +178,27 @@ void show_text(const CheckpointRun& run, const VersionInfo& info,
         info.why.empty() ? "" : ": " + readable(info.why));
     say("  description  {}\n", readable(manifest.description));
     say("  application  {}, build {}\n", readable(manifest.application), readable(manifest.build));
-    say("  session      {}, {} ranks\n", readable(manifest.session), manifest.ranks);
+    say("  session      {}, {}\n", readable(manifest.session), counted(manifest.ranks, "rank"));
     say("  dataset      {}\n", manifest.dataset.text());
     say("  taken        {} UTC, level {}\n", time_text(manifest.time), level_name(manifest.level));
-    say("  number       {}, and {} bytes of the application's\n", manifest.user_number,
-        manifest.user_bytes.size());
-    say("  size         {} in files; {} objects of {}\n", human_bytes(sums.file_bytes),
-        sums.objects, human_bytes(sums.object_bytes));
-    say("  needs        {}\n", chain.empty() ? "no other version"
-                                             : "versions " + numbers_text(chain));
+    say("  number       {}, and {} of the application's\n", manifest.user_number,
+        counted(manifest.user_bytes.size(), "byte"));
+    say("  size         {} in files; {} of {}\n", human_bytes(sums.file_bytes),
+        counted(sums.objects, "object"), human_bytes(sums.object_bytes));
+    say("  needs        {}\n", chain.empty()       ? "no other version"
+                               : chain.size() == 1 ? "version " + numbers_text(chain)
+                                                   : "versions " + numbers_text(chain));
     for (const MemberInfo& member : manifest.members) {
         const std::string place = place_of(run, member);
-        say("  member {}: rank {}, host {}{}, {} objects, {} in {} segments, {}\n", member.member,
-            member.rank, readable(member.host),
-            member.device.empty() ? "" : ", device " + readable(member.device), member.objects,
-            human_bytes(member.log.bytes), member.log.segments,
-            place.empty() ? "not there" : readable(place));
+        say("  member {}: rank {}, host {}{}, {}, {} in {}, {}\n", member.member, member.rank,
+            readable(member.host),
+            member.device.empty() ? "" : ", device " + readable(member.device),
+            counted(member.objects, "object"), human_bytes(member.log.bytes),
+            counted(member.log.segments, "segment"), place.empty() ? "not there" : readable(place));
     }
     for (const ckpt::Item& item : manifest.items)
-        say("  {} {} ({}): {} objects, {}\n", item_kind_name(item.kind), readable(item.name),
-            item.id.value, item.objects, human_bytes(item.bytes));
+        say("  {} {} ({}): {}, {}\n", item_kind_name(item.kind), readable(item.name),
+            item.id.value, counted(item.objects, "object"), human_bytes(item.bytes));
 }
 
 }  // namespace

@@ -82,9 +82,10 @@ public:
             else if (!outcome.skipped.empty())
                 say("version {}: not read: {}\n", outcome.version, outcome.skipped);
             else
-                say("version {}: {} read, {} records, {}\n", outcome.version,
-                    human_bytes(outcome.verified.bytes), outcome.verified.records,
-                    faults.empty() ? "no fault" : count_text(faults.size()));
+                say("version {}: {} read, {}, {}\n", outcome.version,
+                    human_bytes(outcome.verified.bytes),
+                    counted(outcome.verified.records, "record"),
+                    faults.empty() ? "no fault" : counted(faults.size(), "fault"));
             for (const std::string& fault : faults) say("fault: {}\n", readable(fault));
         }
     }
@@ -113,16 +114,12 @@ public:
             faults += outcome.verified.faults.size();
         }
         if (faults == 0) return {};
-        return fail(Errc::io, fmt::format("{} found in {}: {}{}", count_text(faults),
+        return fail(Errc::io, fmt::format("{} found in {}: {}{}", counted(faults, "fault"),
                                           places_text(run_), readable(first),
                                           faults == 1 ? "" : "; ..."));
     }
 
 private:
-    static std::string count_text(std::size_t faults) {
-        return fmt::format("{} fault{}", faults, faults == 1 ? "" : "s");
-    }
-
     const CheckpointRun& run_;
     RealClock clock_;
     support::Progress progress_;

@@ -24,6 +24,10 @@ std::string readable(std::string_view name) {
     return out;
 }
 
+std::string counted(std::uint64_t count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string time_text(std::int64_t ns) {
     const std::int64_t second = 1'000'000'000;
     const std::int64_t rest = (ns % second + second) % second;

@@ -21,6 +21,8 @@ void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
 
 // A name as text that can be printed and is UTF-8: bytes that are not become \xHH.
 std::string readable(std::string_view name);
+// "1 fault", "2 faults".
+std::string counted(std::uint64_t count, std::string_view what);
 // "2026-11-26 13:05:29", UTC.
 std::string time_text(std::int64_t ns);
 

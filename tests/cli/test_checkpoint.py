@@ -181,7 +181,7 @@ class Look(CheckpointTest):
             for name in os.listdir(member["directory"]) if name.endswith(".seg")))
         text = self.good("show", *stores, "--version", "2").out
         self.assertIn("version 2: complete\n", text)
-        self.assertIn("needs        versions 1\n", text)
+        self.assertIn("needs        version 1\n", text)
         self.assertIn("member 0: rank 0, host host0, device disk0, 40 objects", text)
         self.assertIn("set cells (1): 80 objects", text)
         shutil.rmtree(self.path("one", "v2", "m0"))
