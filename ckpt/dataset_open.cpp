@@ -42,7 +42,7 @@ Result<void> Dataset::Impl::open(VersionNumber version, const Expected& expected
     if (placed->info.state != VersionState::complete)
         return fail(placed->code,
                     fmt::format("version {} of {} cannot be used: {}", version,
-                                stores.front()->name(), placed->info.why));
+                                names_of(stores), placed->info.why));
     manifest = std::move(*placed->info.manifest);
     read_from(*placed);
     return {};

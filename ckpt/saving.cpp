@@ -46,13 +46,13 @@ Result<void> Saving::put(const Part& part, std::span<const std::byte> bytes) {
 }
 
 Result<void> Saving::put(const Changed& changed) {
+    const auto member = static_cast<MemberIndex>(doors_.node.rank());
     for (const Run& run : changed.runs) {
         Part part = changed.part;
         part.offset = run.offset;
-        SSI_TRY(run.same ? writer_->put_ref(part, run.length,
-                                            {doors_.changes->base(), static_cast<MemberIndex>(doors_.node.rank())})
-                         : writer_->put(part, std::span(changed.bytes).subspan(run.at,
-                                                                                run.length)));
+        const auto bytes = std::span(changed.bytes);
+        SSI_TRY(run.same ? writer_->put_ref(part, run.length, {doors_.changes->base(), member})
+                         : writer_->put(part, bytes.subspan(run.at, run.length)));
     }
     counted(changed.part);
     return {};
@@ -217,7 +217,7 @@ Result<void> Saving::commit(const Manifest& manifest) {
 
 void Saving::prune() {
     if (!doors_.places.leads()) return;
-    const auto pruned = doors_.places.own().prune(keep_);
+    const auto pruned = prune_versions(doors_.places.all(), {.keep = keep_, .elsewhere = true});
     fault_point(FaultPoint::pruned);
     if (!pruned)
         SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "older versions stay: {}",

@@ -106,13 +106,20 @@ Placed place_members(std::span<Store* const> stores, const Manifest& manifest) {
     return placed;
 }
 
+std::string names_of(std::span<Store* const> stores) {
+    if (stores.empty()) return "no store";
+    const std::string& first = stores.front()->name();
+    return stores.size() == 1 ? first : fmt::format("{} and {} more", first, stores.size() - 1);
+}
+
+tl::unexpected<Failure> no_version(std::span<Store* const> stores, VersionNumber version) {
+    return fail(Errc::not_found, fmt::format("no version {} in {}", version, names_of(stores)));
+}
+
 Result<Placed> place_version(std::span<Store* const> stores, VersionNumber version) {
     auto found = find(stores, version);
     if (!found) return tl::unexpected<Failure>(std::move(found).error());
-    if (!found->folder)
-        return fail(Errc::not_found,
-                    fmt::format("no version {} in {}", version,
-                                stores.empty() ? "no store" : stores.front()->name()));
+    if (!found->folder) return no_version(stores, version);
     Placed best;
     bool any = false;
     for (Manifest& manifest : found->manifests) {

@@ -15,4 +15,8 @@ struct Placed {
 Placed place_members(std::span<Store* const> stores, const Manifest& manifest);
 Result<Placed> place_version(std::span<Store* const> stores, VersionNumber version);
 
+// For messages: "/a", "/a and 3 more".
+std::string names_of(std::span<Store* const> stores);
+tl::unexpected<Failure> no_version(std::span<Store* const> stores, VersionNumber version);
+
 }  // namespace ssi::ckpt

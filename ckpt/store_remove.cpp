@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <optional>
+#include <set>
 
 #include "fault_point.hpp"
 #include "manifest.hpp"
@@ -18,28 +19,31 @@ Result<void> Store::State::remember(VersionNumber version) {
     return replace_file(disk, "", newest_name, encode_newest(version));
 }
 
-// What makes room goes first: a full disk has none for remembering.
-Result<void> Store::State::erase(VersionNumber version) {
+Result<void> Store::State::retract(VersionNumber version) {
     const std::string folder = version_folder(version);
     auto removed = disk.remove(folder + "/" + manifest_name);
     if (!removed && removed.error().code != Errc::not_found) return removed;
     if (removed) SSI_TRY(disk.sync_directory(folder));
     fault_point(FaultPoint::manifest_removed);
+    return {};
+}
+
+// What makes room goes first: a full disk has none for remembering.
+Result<void> Store::State::erase(VersionNumber version) {
+    SSI_TRY(retract(version));
     const auto all = members(version);
+    if (!all && all.error().code == Errc::not_found) return {};   // it has nothing of it
     if (!all) return tl::unexpected<Failure>(all.error());
     for (const MemberIndex member : *all)
         SSI_TRY(remove_folder(disk, member_folder(version, member)));
     const auto newest = newest_begun();
     if (!newest) return tl::unexpected<Failure>(newest.error());
     if (*newest == version) SSI_TRY(remember(version));
-    SSI_TRY(remove_folder(disk, folder));
+    SSI_TRY(remove_folder(disk, version_folder(version)));
     return disk.sync_directory("");
 }
 
-Result<std::vector<BaseVersion>> Store::State::bases_of(VersionNumber version) {
-    const auto whole = manifest(version);
-    if (whole) return whole->bases();
-    // Uncommitted, or its manifest is damaged: then the members tell.
+Result<std::vector<BaseVersion>> Store::State::bases_of_members(VersionNumber version) {
     const auto all = members(version);
     if (!all) return tl::unexpected<Failure>(all.error());
     std::vector<BaseVersion> bases;
@@ -52,71 +56,137 @@ Result<std::vector<BaseVersion>> Store::State::bases_of(VersionNumber version) {
     return bases;
 }
 
-Result<void> Store::remove(VersionNumber version) {
-    const auto versions = state_->versions();
-    if (!versions) return tl::unexpected<Failure>(versions.error());
-    if (!std::ranges::binary_search(*versions, version))
-        return fail(Errc::not_found, fmt::format("no version {} in {}", version, name()));
-    for (const VersionNumber other : *versions) {
-        if (other <= version) continue;
-        const auto bases = state_->bases_of(other);
-        if (!bases && bases.error().code == Errc::not_found) continue;   // removed meanwhile
-        if (!bases && bases.error().sys_errno != 0)
-            return tl::unexpected<Failure>(bases.error());
-        if (!bases)
-            return fail(Errc::exists,
-                        fmt::format("version {} may refer to version {}, it cannot be told ({}): "
-                                    "remove {} first", other, version, bases.error().text, other));
-        if (std::ranges::find(*bases, version, &BaseVersion::version) != bases->end())
-            return fail(Errc::exists, fmt::format("version {} refers to version {}: remove {} "
-                                                  "first", other, version, other));
+namespace {
+
+// The versions that a version refers to, by all that the stores have of it. io, or what a disk
+// said, when that cannot be told.
+Result<std::set<VersionNumber>> bases_of(std::span<Store* const> stores, VersionNumber version) {
+    std::set<VersionNumber> versions;
+    std::optional<Failure> unclear;
+    bool whole = false;
+    for (Store* store : stores) {
+        const auto manifest = store->manifest(version);
+        // Uncommitted, or its manifest is damaged: then the members tell.
+        const auto bases = manifest ? manifest->bases() : store->state().bases_of_members(version);
+        whole = whole || manifest;
+        if (!bases && bases.error().code != Errc::not_found) unclear = bases.error();
+        if (bases)
+            for (const BaseVersion& base : *bases) versions.insert(base.version);
     }
-    const auto writing = state_->being_written(version);
-    if (!writing) return tl::unexpected<Failure>(writing.error());
-    if (*writing)
-        return fail(Errc::would_block, fmt::format("version {} of {} is being written", version,
-                                                   name()));
-    return state_->erase(version);
+    // A manifest speaks for all members.
+    if (unclear && !whole) return tl::unexpected(std::move(*unclear));
+    return versions;
 }
 
-Result<Pruned> Store::prune(std::size_t keep) {
-    const auto versions = list();
+Result<std::set<VersionNumber>> versions_of(std::span<Store* const> stores) {
+    std::set<VersionNumber> versions;
+    for (Store* store : stores) {
+        const auto here = store->state().versions();
+        if (!here) return tl::unexpected<Failure>(here.error());
+        versions.insert(here->begin(), here->end());
+    }
+    return versions;
+}
+
+// As long as one of them has the manifest nothing else is removed.
+Result<void> erase(std::span<Store* const> stores, VersionNumber version) {
+    for (Store* store : stores) SSI_TRY(store->state().retract(version));
+    for (Store* store : stores) SSI_TRY(store->state().erase(version));
+    return {};
+}
+
+// Whether somebody writes it in one of the stores: the name of that.
+Result<std::optional<std::string>> writing_in(std::span<Store* const> stores,
+                                              VersionNumber version) {
+    for (Store* store : stores) {
+        const auto writing = store->state().being_written(version);
+        if (!writing && writing.error().code == Errc::not_found) continue;   // not here
+        if (!writing) return tl::unexpected<Failure>(writing.error());
+        if (*writing) return store->name();
+    }
+    return std::nullopt;
+}
+
+// exists, would_block: the later version `other` may refer to this one.
+Result<void> check_unreferenced(std::span<Store* const> stores, VersionNumber version,
+                                VersionNumber other) {
+    const auto bases = bases_of(stores, other);
+    if (!bases && bases.error().sys_errno != 0) return tl::unexpected<Failure>(bases.error());
+    if (!bases)
+        return fail(Errc::exists,
+                    fmt::format("version {} may refer to version {}, it cannot be told ({}): "
+                                "remove {} first", other, version, bases.error().text, other));
+    if (bases->contains(version))
+        return fail(Errc::exists, fmt::format("version {} refers to version {}: remove {} first",
+                                              other, version, other));
+    const bool committed = std::ranges::any_of(
+        stores, [&](Store* store) { return store->manifest(other).has_value(); });
+    if (committed) return {};
+    const auto writing = writing_in(stores, other);
+    if (!writing) return tl::unexpected<Failure>(writing.error());
+    if (!*writing) return {};
+    return fail(Errc::would_block, fmt::format("version {} of {} is being written and may refer to "
+                                               "version {}", other, **writing, version));
+}
+
+}  // namespace
+
+Result<void> remove_version(std::span<Store* const> stores, VersionNumber version) {
+    const auto versions = versions_of(stores);
+    if (!versions) return tl::unexpected<Failure>(versions.error());
+    if (!versions->contains(version)) return no_version(stores, version);
+    for (auto other = versions->upper_bound(version); other != versions->end(); ++other)
+        SSI_TRY(check_unreferenced(stores, version, *other));
+    const auto writing = writing_in(stores, version);
+    if (!writing) return tl::unexpected<Failure>(writing.error());
+    if (*writing)
+        return fail(Errc::would_block,
+                    fmt::format("version {} of {} is being written", version, **writing));
+    return erase(stores, version);
+}
+
+Result<Pruned> prune_versions(std::span<Store* const> stores, const PruneOptions& options) {
+    const auto versions = list_versions(stores);
     if (!versions) return tl::unexpected<Failure>(versions.error());
     std::set<VersionNumber> needed;
     std::size_t kept = 0;
-    std::vector<VersionNumber> old;
+    Pruned pruned;
+    // The newest first: each refers to older ones only, and is removed before them.
     for (auto at = versions->rbegin(); at != versions->rend(); ++at) {
-        const bool complete = at->state == VersionState::complete;
-        if (complete && kept >= keep && !needed.contains(at->version)) {
-            old.push_back(at->version);
+        const bool complete = at->state == VersionState::complete ||
+                              (options.elsewhere && at->manifest &&
+                               at->state == VersionState::incomplete);
+        const bool old = complete && kept >= options.keep;
+        if (complete) ++kept;
+        if (old && needed.contains(at->version)) pruned.needed.push_back(at->version);
+        if (old && !needed.contains(at->version) && !at->writing) {
+            pruned.removed.push_back(at->version);
             continue;
         }
-        if (complete && kept < keep) ++kept;
-        const auto bases = state_->bases_of(at->version);
+        auto bases = bases_of(stores, at->version);
         if (!bases) {
-            Failure failure = bases.error();
+            Failure failure = std::move(bases).error();
             failure.text = fmt::format("nothing is pruned, as what version {} refers to cannot be "
                                        "told ({}): remove it first", at->version, failure.text);
             return tl::unexpected<Failure>(std::move(failure));
         }
-        for (const BaseVersion& base : *bases) needed.insert(base.version);
+        needed.merge(*bases);
     }
-    Pruned pruned;
-    for (const VersionNumber version : old) {
-        const auto writing = state_->being_written(version);
-        if (!writing) return tl::unexpected<Failure>(writing.error());
-        if (*writing) continue;
-        if (auto erased = state_->erase(version); !erased)
-            return tl::unexpected<Failure>(std::move(erased).error());
-        pruned.removed.push_back(version);
-    }
-    std::size_t newest = 0;
-    for (auto at = versions->rbegin(); at != versions->rend(); ++at)
-        if (at->state == VersionState::complete && newest++ >= keep && needed.contains(at->version))
-            pruned.needed.push_back(at->version);
-    std::ranges::sort(pruned.removed);
-    std::ranges::sort(pruned.needed);
+    if (!options.dry_run)
+        for (const VersionNumber version : pruned.removed) SSI_TRY(erase(stores, version));
+    std::ranges::reverse(pruned.removed);
+    std::ranges::reverse(pruned.needed);
     return pruned;
+}
+
+Result<void> Store::remove(VersionNumber version) {
+    Store* const one[] = {this};
+    return remove_version(one, version);
+}
+
+Result<Pruned> Store::prune(std::size_t keep) {
+    Store* const one[] = {this};
+    return prune_versions(one, {.keep = keep});
 }
 
 Result<std::vector<VersionNumber>> Store::clean(std::span<const VersionNumber> committed) {

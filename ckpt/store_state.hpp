@@ -28,9 +28,10 @@ struct Store::State {
     Result<MemberInfo> member(VersionNumber version, MemberIndex member);
     Result<VersionNumber> newest_begun();                    // of all times; 0: none
     Result<void> remember(VersionNumber version);            // that it was begun
-    Result<void> erase(VersionNumber version);               // the manifest first
-    // The versions that a version refers to; io when that cannot be told.
-    Result<std::vector<BaseVersion>> bases_of(VersionNumber version);
+    Result<void> retract(VersionNumber version);             // the manifest, durably
+    Result<void> erase(VersionNumber version);               // all of it, the manifest first
+    // The versions that the members here refer to; io when that cannot be told.
+    Result<std::vector<BaseVersion>> bases_of_members(VersionNumber version);
 };
 
 // Keeps a member from being begun, removed or cleaned up by others.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <system_error>
 
+#include "checkpoint.hpp"
 #include "commands.hpp"
 #include "fs.hpp"
 #include "machine.hpp"
@@ -31,6 +32,7 @@ struct Choices {
     std::vector<char*> arguments;   // as they came, with those of settings; null at the end
     std::string log_verb;
     std::string log_directory;
+    CheckpointRequest checkpoint;
 };
 
 struct Verbs {
@@ -40,6 +42,7 @@ struct Verbs {
     CLI::App* nodes;
     CLI::App* log;
     CLI::App* fs;
+    CLI::App* checkpoint;
     CLI::App* config;
     CLI::App* man;
 };
@@ -135,6 +138,43 @@ void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
     }
 }
 
+void describe_checkpoint(CLI::App& app, Choices& choices, Verbs& verbs) {
+    using Takes = CheckpointVerb::Takes;
+    CheckpointRequest& request = choices.checkpoint;
+    verbs.checkpoint = app.add_subcommand(
+        "checkpoint", "Look at and remove checkpoints on disk, whether or not a session runs: ssi "
+                      "checkpoint VERB DIR...");
+    verbs.checkpoint->require_subcommand(0, 1);
+    for (const CheckpointVerb& verb : checkpoint_verbs()) {
+        CLI::App* added = verbs.checkpoint->add_subcommand(verb.name, verb.text);
+        added->add_flag("--json", request.json, "Print one JSON object instead of text.");
+        if (verb.version != Takes::nothing)
+            added->add_option("--version", request.version,
+                              verb.version == Takes::always
+                                  ? "This version."
+                                  : "This version. Default: the newest complete one.")
+                ->type_name("N")
+                ->required(verb.version == Takes::always);
+        if (verb.all)
+            added->add_flag("--all", request.all, "All versions, each byte once.")
+                ->excludes("--version");
+        if (verb.keep) {
+            added->add_option("--keep", request.keep, "How many complete versions stay.")
+                ->type_name("N")
+                ->required()
+                ->check(CLI::Range(1, 1 << 30));
+            added->add_flag("--dry-run", request.dry_run, "Only tell what would be removed.");
+        }
+        added->add_option("DIR", request.directories,
+                          "A directory of checkpoints, or one whose directories are; %n in it "
+                          "stands for any number. Several are one store in several places, such as "
+                          "the nodes' own. Default: checkpoint.directory.")
+            ->type_name("");
+        added->set_help_flag("-h,--help", "Print help.");
+        added->callback([&request, &verb] { request.verb = verb.name; });
+    }
+}
+
 Verbs describe(CLI::App& app, Choices& choices) {
     app.set_help_flag("-h,--help", "Print this help and leave.");
     app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
@@ -158,6 +198,7 @@ Verbs describe(CLI::App& app, Choices& choices) {
     describe_stat(app, choices, verbs);
     describe_log(app, choices, verbs);
     describe_fs(app, choices, verbs);
+    describe_checkpoint(app, choices, verbs);
     verbs.config = add_verb(app, choices, "config",
                             "Print all settings: as TOML with the values in force, or as the "
                             "reference in Markdown.");
@@ -230,6 +271,8 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
     if (app.get_subcommands().empty()) return usage("a verb is needed, such as info or doctor");
     if (verbs.fs->parsed() && choices.fs.verb.empty())
         return usage("a verb of fs is needed, such as ls or cp");
+    if (verbs.checkpoint->parsed() && choices.checkpoint.verb.empty())
+        return usage("a verb of checkpoint is needed, such as list or verify");
     for (const FsVerb& verb : fs_verbs())
         if (choices.fs.verb == verb.name && choices.fs.operands.size() < verb.least)
             return usage(fmt::format("fs {}: what is needed is {}", verb.name, verb.operands));
@@ -251,6 +294,10 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
     }
     if (verbs.log->parsed()) {
         const auto done = run_log(choices.log_verb, choices.log_directory, choices.json);
+        return done ? 0 : report(done.error());
+    }
+    if (verbs.checkpoint->parsed()) {
+        const auto done = run_checkpoint(*loaded, choices.checkpoint);
         return done ? 0 : report(done.error());
     }
     run_config(*loaded, choices.markdown ? ConfigFormat::markdown

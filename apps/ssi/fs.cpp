@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "fs.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/core.h>
 
 #include <cerrno>
@@ -162,31 +161,6 @@ Result<void> FsRun::verdict() {
 }
 
 // ---- words
-
-std::string readable(std::string_view name) {
-    std::string out;
-    for (std::size_t i = 0; i < name.size();) {
-        const auto byte = static_cast<unsigned char>(name[i]);
-        const std::size_t length = byte < 0x80 ? 1 : byte >= 0xc2 && byte < 0xe0 ? 2
-                                   : byte >= 0xe0 && byte < 0xf0 ? 3
-                                   : byte >= 0xf0 && byte < 0xf5 ? 4 : 0;
-        bool good = length > 0 && i + length <= name.size() && byte >= 0x20 && byte != 0x7f;
-        for (std::size_t k = 1; good && k < length; ++k)
-            good = (static_cast<unsigned char>(name[i + k]) & 0xc0) == 0x80;
-        if (good)
-            out += name.substr(i, length);
-        else
-            out += fmt::format("\\x{:02x}", byte);
-        i += good ? length : 1;
-    }
-    return out;
-}
-
-std::string time_text(std::int64_t ns) {
-    const std::int64_t second = 1'000'000'000;
-    const std::int64_t rest = (ns % second + second) % second;
-    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime((ns - rest) / second));
-}
 
 std::string mode_text(std::uint32_t mode) {
     std::string text(1, S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '-');

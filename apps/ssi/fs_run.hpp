@@ -2,18 +2,14 @@
 // What the verbs of `ssi fs` have in hand while they run.
 #pragma once
 
-#include <fmt/core.h>
-
-#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
 
 #include "fs.hpp"
 #include "fs_tree.hpp"
 #include "ssi/kddm/session.hpp"
+#include "words.hpp"
 
 namespace ssi::cli {
 
@@ -62,17 +58,6 @@ Result<void> fs_cache(FsRun& run);
 Result<void> fs_check(FsRun& run);
 Result<void> fs_scrub(FsRun& run);
 
-// To standard output. What is lost shows at the end of the run, when it is flushed.
-template <class... Arguments>
-void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    const std::string text = fmt::format(format, std::forward<Arguments>(arguments)...);
-    static_cast<void>(std::fwrite(text.data(), 1, text.size(), stdout));
-}
-
-// A name as text that can be printed and is UTF-8: bytes that are not become \xHH.
-std::string readable(std::string_view name);
-// "2026-11-26 13:05:29", UTC.
-std::string time_text(std::int64_t ns);
 // "drwxr-xr-x"
 std::string mode_text(std::uint32_t mode);
 const char* type_name(std::uint32_t mode);

@@ -46,7 +46,8 @@ std::string manual_of_program(const std::vector<VerbHelp>& verbs) {
            ".SH DESCRIPTION\n"
            "libssi turns the nodes of an HPC allocation into one machine in user space.\n"
            ".B ssi\n"
-           "needs neither mpirun nor a running session, and changes nothing;\n.B ssi fs\n"
+           "needs neither mpirun nor a running session, and changes nothing;\n"
+           ".B ssi checkpoint rm\nand\n.B ssi checkpoint prune\nremove checkpoints;\n.B ssi fs\n"
            "works on the files of a session, running or stopped, alone or under mpirun.\n";
     for (const VerbHelp& verb : verbs) {
         out += fmt::format(".SH \"ssi {}\"\n{}\n", verb.name, roff(verb.text));

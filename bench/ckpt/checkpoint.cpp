@@ -146,7 +146,8 @@ private:
 class Bench {
 public:
     Bench(const Settings& settings, Report& report)
-        : settings_(settings), report_(report), floor_(floor_directory_.path() + "/floor", memory_) {
+        : settings_(settings), report_(report),
+          floor_(floor_directory_.path() + "/floor", memory_) {
         run_disk(true, file_bytes);
     }
 

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """usage: checkpoint_kill_test.py PROGRAM [--thorough] [--rounds N] [--seed S]
 
-Programs that take checkpoints die by kill -9: at each point of FaultPoint (ckpt/fault_point.hpp) one
-rank or all, and N times whatever is left at a random moment. The next one, on another number of
-ranks, must go on from the last checkpoint that was told to be durable, or from the one that was
+Programs that take checkpoints die by kill -9: at each FaultPoint (ckpt/fault_point.hpp) one rank or
+all, and N times at a random moment. The next one, on another number of ranks, must go on from the last checkpoint that was told to be durable, or from the one that was
 being taken, each byte as it was then (checkpoint_rank.cpp looks). Survivors leave by themselves.
 --thorough: each point with every choice of who dies. Prints TAP."""
 import argparse

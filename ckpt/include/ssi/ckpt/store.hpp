@@ -60,10 +60,24 @@ using VerifyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_
 Result<Verified> verify_version(std::span<Store* const> stores, VersionNumber version,
                                 const VerifyProgress& progress = {});
 
+struct PruneOptions {
+    std::size_t keep = 1;                // the newest complete versions
+    // Members that are in none of the stores count as being in others, so that a valid manifest
+    // makes a version complete: for a node that prunes its own store.
+    bool elsewhere = false;
+    bool dry_run = false;                // only tells what would be removed
+};
 struct Pruned {
     std::vector<VersionNumber> removed;
     std::vector<VersionNumber> needed;   // older than those to keep, but these refer to them
 };
+// From all stores: all complete versions but the newest ones to keep, what these refer to, and what
+// somebody still writes. Damaged ones stay. Until its manifest is gone from all of them a version
+// stays as it is. io: what a version that stays refers to cannot be told; then nothing is removed.
+Result<Pruned> prune_versions(std::span<Store* const> stores, const PruneOptions& options);
+// The same for one version, whatever its state. not_found; exists: a later version refers to it, or
+// might; would_block: it is being written, or a later one that may refer to it.
+Result<void> remove_version(std::span<Store* const> stores, VersionNumber version);
 
 class Store {
 public:
@@ -88,9 +102,8 @@ public:
     Result<MemberInfo> member(VersionNumber version, MemberIndex member);
     Result<Verified> verify(VersionNumber version, const VerifyProgress& progress = {});
 
-    // exists: a later version refers to it, or might; would_block: it is being written.
+    // As remove_version and prune_versions, for this store alone.
     Result<void> remove(VersionNumber version);
-    // All complete versions but the newest `keep`, and those that they need. Damaged ones stay.
     Result<Pruned> prune(std::size_t keep);
     // What was begun and never committed, unless somebody still writes it. `committed`: versions
     // whose manifest is in another store: their members here stay.
