@@ -38,6 +38,7 @@ int Application::run() {
     progress_.stage("filling the plate");
     const double begin = seconds();
     plate_.emplace(session_, layout_, options_.speed);
+    plate_->start();
     if (!options_.png.empty() || !options_.frames.empty())
         pictures_.emplace(*plate_, options_.pixels);
     report_.build_seconds = seconds() - begin;

@@ -167,6 +167,7 @@ void Application::conclude() {
     }
     for (const auto& entry : ranking_->top(options_.top))
         report_.top.push_back({source_->name(entry.vertex), entry.rank});
+    report_.digest = ranking_->digest();
     for (const auto& set : {graph_->adjacency(), ranking_->ranks(), ranking_->shares()})
         report_.kddm.push_back(support::sum_over_ranks(session_, set));
     if (components_)

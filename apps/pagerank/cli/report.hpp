@@ -48,6 +48,7 @@ struct Report {
     double build_seconds = 0;     // generate or read, distribute, sort
     double seconds = 0;           // iterating, mean of the runs, the slowest rank's
     double edges_per_second = 0;  // edges x iterations / seconds
+    std::uint64_t digest = 0;     // of the bits of all ranks, see graph/digest.hpp
     std::optional<Serial> serial;
     std::optional<Verification> verification;
     std::optional<Components> components;

@@ -68,8 +68,8 @@ TEST(Field, has_a_hot_north_a_cold_south_and_temperatures_between_0_and_1) {
 }
 
 // Every cell is in one block, blocks are no larger than asked, neighbours touch and look back.
-void check_layout(Plate plate, std::int64_t side, int ranks) {
-    const Layout layout(plate, side, ranks);
+void check_layout(const Layout& layout, std::int64_t side, int ranks) {
+    const Plate plate = layout.plate();
     SCOPED_TRACE(testing::Message() << plate.rows << " x " << plate.cols << ", blocks of " << side
                                     << ", " << ranks << " ranks");
     ASSERT_EQ(layout.rank_rows() * layout.rank_cols(), ranks);
@@ -107,7 +107,31 @@ TEST(Layout, covers_every_plate_once) {
     for (const std::int64_t rows : {1, 2, 3, 7, 40})
         for (const std::int64_t cols : {1, 2, 5, 33})
             for (const std::int64_t side : {1, 3, 8, 64})
-                for (int ranks = 1; ranks <= 7; ++ranks) check_layout({rows, cols}, side, ranks);
+                for (int ranks = 1; ranks <= 7; ++ranks)
+                    check_layout(Layout({rows, cols}, side, ranks), side, ranks);
+}
+
+TEST(Layout, keeps_the_blocks_of_a_run_on_other_ranks) {
+    for (int before = 1; before <= 5; ++before)
+        for (int now = 1; now <= 7; ++now) {
+            const Layout saved({97, 61}, 9, before);
+            const Layout layout(saved.plate(), saved.grid(), now);
+            check_layout(layout, 9, now);
+            ASSERT_EQ(layout.blocks(), saved.blocks());
+            for (std::uint32_t block = 0; block < saved.blocks(); ++block) {
+                EXPECT_EQ(layout.rows_of(block).begin, saved.rows_of(block).begin);
+                EXPECT_EQ(layout.cols_of(block).begin, saved.cols_of(block).begin);
+                if (now == before) {
+                    EXPECT_EQ(layout.owner(block), saved.owner(block));
+                }
+            }
+            std::size_t fewest = saved.blocks(), most = 0;
+            for (int rank = 0; rank < now; ++rank) {
+                fewest = std::min(fewest, layout.owned(rank).size());
+                most = std::max(most, layout.owned(rank).size());
+            }
+            EXPECT_LE(most, fewest + 1) << before << " ranks, then " << now;
+        }
 }
 
 TEST(Layout, gives_every_rank_as_many_blocks) {
