@@ -78,27 +78,57 @@ graph::StepTotals Ranking::publish(graph::StepRule rule, std::uint32_t parity) {
             session_.reduce(totals.dangling, ssi::Reduce::sum)};
 }
 
+void Ranking::share() {
+    for (std::uint32_t block = graph_.first_block(); block < graph_.end_block(); ++block) {
+        const std::size_t count = partition_.vertices_in(block);
+        const auto ranks = value_or_throw(ranks_.get(graph_.id_of(block)));
+        auto shares = value_or_throw(shares_.grab(graph_.id_of(block, 0)));
+        graph::share_block(graph_.inverse_degree(block), values<double>(ranks).first(count),
+                           writable_values<graph::Amount>(shares).first(count));
+        value_or_throw(shares.put());
+    }
+    session_.barrier();   // nobody reads them before they are all there
+}
+
 Ranking::Run Ranking::run(const cli::Options& options, const Observer& observer) {
     session_.barrier();
-    const ssi::Nanoseconds begin = clock_.now();
-    const auto seconds = [&] { return static_cast<double>(clock_.now() - begin) * 1e-9; };
     Run run;
-    graph::StepTotals totals;
-    totals.dangling = start();
-    for (std::uint32_t parity = 0; run.iterations < options.max_iterations && !run.converged;
+    const ssi::Nanoseconds begin = clock_.now();
+    run.totals.dangling = start();
+    run.seconds = static_cast<double>(clock_.now() - begin) * 1e-9;
+    iterate(run, options, observer);
+    return run;
+}
+
+Ranking::Run Ranking::resume(const Run& then, const cli::Options& options,
+                             const Observer& observer) {
+    share();
+    Run run = then;
+    run.converged = run.iterations > 0 && run.residual() <= options.tolerance;
+    iterate(run, options, observer);
+    return run;
+}
+
+void Ranking::iterate(Run& run, const cli::Options& options, const Observer& observer) {
+    const double before = run.seconds;
+    const ssi::Nanoseconds begin = clock_.now();
+    const auto seconds = [&] {
+        return before + static_cast<double>(clock_.now() - begin) * 1e-9;
+    };
+    bool goes_on = true;
+    for (std::uint32_t parity = 0;
+         goes_on && run.iterations < options.max_iterations && !run.converged;
          parity = 1 - parity) {
         pull(parity);
-        totals =
-            publish(graph::StepRule::of(partition_.vertices(), options.damping, totals.dangling),
-                    1 - parity);
+        run.totals = publish(
+            graph::StepRule::of(partition_.vertices(), options.damping, run.totals.dangling),
+            1 - parity);
         ++run.iterations;
-        run.residual = graph::from_amount(totals.residual);
-        run.converged = run.residual <= options.tolerance;
+        run.converged = run.residual() <= options.tolerance;
         run.seconds = seconds();
-        observer(run);
+        goes_on = observer(run);
     }
     run.seconds = session_.reduce(seconds(), ssi::Reduce::max);
-    return run;
 }
 
 std::vector<double> Ranking::all_ranks() {

@@ -24,16 +24,19 @@ class Ranking {
 public:
     struct Run {
         std::uint32_t iterations = 0;
-        double residual = 0;
+        graph::StepTotals totals;   // of the last one
         bool converged = false;
-        double seconds = 0;  // the slowest rank's
+        double seconds = 0;         // the slowest rank's, at the end
+        double residual() const { return graph::from_amount(totals.residual); }
     };
-    // After each iteration, on every rank.
-    using Observer = std::function<void(const Run& so_far)>;
+    // After each iteration, on every rank; false, on every rank: leave it at that.
+    using Observer = std::function<bool(const Run& so_far)>;
 
     Ranking(const LocalGraph& graph, const ssi::Clock& clock);
     // From equal ranks until the residual is at most options.tolerance.
     Run run(const cli::Options& options, const Observer& observer);
+    // The same from ranks that were put back as they were then.
+    Run resume(const Run& then, const cli::Options& options, const Observer& observer);
 
     // On rank 0 (others: empty), after a barrier.
     std::vector<double> all_ranks();
@@ -46,6 +49,8 @@ public:
 
 private:
     graph::Amount start();
+    void share();
+    void iterate(Run& run, const cli::Options& options, const Observer& observer);
     void pull(std::uint32_t parity);
     graph::StepTotals publish(graph::StepRule rule, std::uint32_t parity);
     std::span<graph::Amount> sums_of(std::uint32_t block);

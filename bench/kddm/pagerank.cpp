@@ -43,7 +43,9 @@ void run(const Settings& settings, Report& report, Session& session) {
 
     Side our_side, their_side;
     our_side.run = [&](std::uint64_t, std::vector<double>*) {
-        const auto done = ours.run(options, [](const pagerank::Ranking::Run&) {});
+        const auto done = ours.run(options, [](const pagerank::Ranking::Run&) {
+            return true;
+        });
         return done.seconds * 1e9 / done.iterations;
     };
     their_side.run = [&](std::uint64_t, std::vector<double>*) {

@@ -66,7 +66,7 @@ std::string Report::text() const {
         if (!verification->components_agree)
             fmt::format_to(out, "verify      components: DIFFER\n");
     }
-    return result + support::counters_text(kddm);
+    return result + checkpoints.text() + support::counters_text(kddm);
 }
 
 std::string Report::json() const {
@@ -98,6 +98,7 @@ std::string Report::json() const {
                        "\"seconds\": {}}},\n",
                        components->count, components->largest, components->rounds,
                        components->seconds);
+    result += checkpoints.json();
     json_list(out, "notes", notes, [](const std::string& note) { return json_string(note); });
     fmt::format_to(out, ",\n");
     json_list(out, "top", top, [](const Top& entry) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/checkpoint_options.hpp"
 #include "support/counters.hpp"
 
 namespace cli {
@@ -53,6 +54,7 @@ struct Report {
     std::optional<Verification> verification;
     std::optional<Components> components;
     std::vector<Top> top;
+    support::CheckpointReport checkpoints;
     std::vector<support::SetCounters> kddm;
 
     void set_time(double all_seconds, std::uint32_t runs);

@@ -9,6 +9,7 @@
 #include "graph/digest.hpp"
 #include "graph/reference.hpp"
 #include "graph/rmat.hpp"
+#include "graph/saved.hpp"
 #include "graph/tiled_solver.hpp"
 #include "graph/top.hpp"
 #include "graph/union_find.hpp"
@@ -138,6 +139,35 @@ TEST(Digest, sees_every_bit_and_edge_in_any_order) {
     EXPECT_NE(graph::digest_of(edges), graph::digest_of(std::span(edges).first(2)));
     const std::vector<Edge> reversed{{2, 1}, {1, 2}, {1, 2}};
     EXPECT_NE(graph::digest_of(edges), graph::digest_of(reversed));
+}
+
+TEST(Saved, is_read_back_and_refused_when_it_is_of_something_else) {
+    const graph::Fingerprint graph{.vertices = 9, .edges = 20, .digest = 0xabc,
+                                   .block_vertices = 64};
+    const graph::Saved saved{.iterations = 5, .totals = {3, 4}, .graph = graph, .damping = 0.85};
+    const auto bytes = std::as_bytes(std::span(&saved, 1));
+    graph::Saved found;
+    EXPECT_EQ(graph::read_saved(bytes, found), "");
+    EXPECT_EQ(found.totals.dangling, 4);
+    EXPECT_EQ(graph::fault_of(found, graph, 0.85, 5), "");
+    EXPECT_EQ(graph::fault_of(found, graph, 0.5, 5), "is of a run with --damping 0.85, not 0.5");
+    EXPECT_EQ(graph::fault_of(found, graph, 0.85, 4), "is of iteration 5, beyond --iterations 4");
+    auto other = graph;
+    other.edges = 21;
+    EXPECT_EQ(graph::fault_of(found, other, 0.85, 5),
+              "is of a graph of 9 vertices and 20 edges, not 9 and 21");
+    other = graph;
+    other.digest = 1;
+    EXPECT_NE(graph::fault_of(found, other, 0.85, 5), "");
+    other = graph;
+    other.block_vertices = 128;
+    EXPECT_NE(graph::fault_of(found, other, 0.85, 5), "");
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_EQ(graph::read_saved(bytes.first(length), found), "has no state of a ranking");
+    graph::Saved newer = saved;
+    newer.format = 2;
+    EXPECT_EQ(graph::read_saved(std::as_bytes(std::span(&newer, 1)), found),
+              "was saved in format 2, of which this program knows up to 1");
 }
 
 TEST(TiledSolver, starts_afresh_at_every_run) {

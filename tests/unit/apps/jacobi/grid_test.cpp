@@ -10,6 +10,7 @@
 #include "grid/kernel.hpp"
 #include "grid/layout.hpp"
 #include "grid/palette.hpp"
+#include "grid/saved.hpp"
 #include "grid/serial.hpp"
 
 namespace jacobi {
@@ -149,6 +150,30 @@ TEST(Layout, cuts_where_the_fewest_cells_touch) {
     EXPECT_EQ(Layout({100, 100}, 10, 2).rank_rows(), 2);
     // One row cannot be shared by rows.
     EXPECT_EQ(Layout({1, 100}, 10, 3).rank_cols(), 3);
+}
+
+TEST(Saved, is_read_back_and_refused_when_it_is_of_something_else) {
+    const Saved saved{.plate = {30, 20}, .grid = {3, 2}, .speed = 0.2, .steps = 7, .seconds = 1.5};
+    const auto bytes = std::as_bytes(std::span(&saved, 1));
+    Saved found;
+    EXPECT_EQ(read_saved(bytes, found), "");
+    EXPECT_EQ(found, saved);
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.2, 7), "");
+    EXPECT_EQ(fault_of(found, {30, 21}, 0.2, 7), "is of a plate of 30 x 20 cells, not 30 x 21");
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.1, 7), "is of a run with --speed 0.2, not 0.1");
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.2, 6), "is of step 7, beyond --iterations 6");
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_EQ(read_saved(bytes.first(length), found), "has no state of a plate") << length;
+    Saved newer = saved;
+    newer.format = 2;
+    EXPECT_EQ(read_saved(std::as_bytes(std::span(&newer, 1)).first(9), found),
+              "was saved in format 2, of which this program knows up to 1");
+    for (const BlockGrid grid : {BlockGrid{0, 2}, BlockGrid{31, 2}, BlockGrid{3, 21}}) {
+        Saved odd = saved;
+        odd.grid = grid;
+        EXPECT_EQ(read_saved(std::as_bytes(std::span(&odd, 1)), found),
+                  "has a state that no plate can have");
+    }
 }
 
 TEST(Serial, keeps_a_plate_that_is_even_as_it_is_and_mixes_any_other) {
