@@ -87,27 +87,41 @@ def report_of(text):
         return {}
 
 
-def is_being_written(store):
-    """Whether the newest version has no manifest yet."""
+def newest(store, *, committed):
+    """The highest number of a version, of those with a manifest or of all; 0: none."""
     try:
-        versions = [name for name in os.listdir(store) if re.fullmatch(r"v\d+", name)]
+        names = [name for name in os.listdir(store) if re.fullmatch(r"v\d+", name)]
     except FileNotFoundError:
+        return 0
+    return max((int(name[1:]) for name in names if not committed or os.path.exists(
+        os.path.join(store, name, "manifest"))), default=0)
+
+
+def wait_until(run, condition, limit_seconds):
+    """False: the run ended before."""
+    end = time.monotonic() + limit_seconds
+    while time.monotonic() < end and not condition():
+        if run.is_over():
+            return False
+        time.sleep(0.001)
+    return not run.is_over()
+
+
+def wait_for_moment(run, store, before, choice, typical_seconds):
+    """Until it is time to kill; mostly after this run has saved something, which `before` has not,
+    and every other time while it saves. False: the run ended before."""
+    if choice.random() < 0.8:
+        if not wait_until(run, lambda: newest(store, committed=True) > before, 30):
+            return False
+        pause = 0.4 * choice.random() * typical_seconds
+    else:
+        pause = choice.random() * typical_seconds
+    if not wait_until(run, lambda: False, pause):
         return False
-    return bool(versions) and not os.path.exists(
-        os.path.join(store, max(versions, key=lambda name: int(name[1:])), "manifest"))
-
-
-def wait_for_moment(run, store, choice, typical_seconds):
-    """Until it is time to kill; False: the run ended before."""
-    in_checkpoint = choice.random() < 0.5
-    moment = time.monotonic() + 0.3 + 0.6 * choice.random() * typical_seconds
-    deadline = moment + 10
-    while not run.is_over():
-        now = time.monotonic()
-        if now >= moment and (not in_checkpoint or is_being_written(store) or now >= deadline):
-            return True
-        time.sleep(0.001 if now >= moment else 0.01)
-    return False
+    if choice.random() < 0.5:
+        return wait_until(run, lambda: newest(store, committed=False) >
+                          newest(store, committed=True), 10)
+    return True
 
 
 class Round:
@@ -131,7 +145,8 @@ class Round:
         before = 0
         for _ in range(self.choice.randrange(1, 4)):
             run = self.start(store, before)
-            killed = wait_for_moment(run, store, self.choice, self.typical_seconds)
+            killed = wait_for_moment(run, store, newest(store, committed=True), self.choice,
+                                     self.typical_seconds)
             if killed:
                 run.kill_ranks()
                 self.kills += 1
