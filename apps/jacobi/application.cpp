@@ -93,6 +93,8 @@ int Application::prepare() {
     const auto host = support::this_host(session_);
     // Frames of ghosts, pages and what an object costs: a twentieth.
     double bytes = 1.05 * options_.state_bytes() * host.ranks / session_.size();
+    // What is written while it is being saved is there twice.
+    if (!options_.checkpoints.directory.empty() && !options_.checkpoints.wait) bytes *= 2;
     if (options_.verify && host.has_first) bytes += options_.state_bytes();
     bool fits = true;
     problem = support::memory_problem(session_, host, bytes, "the plate",
@@ -114,7 +116,10 @@ int Application::look_at(const ssi::Restarted& from, Saved& saved) {
     std::string fault = read_saved(from.bytes, saved);
     if (fault.empty())
         fault = fault_of(saved, options_.plate, options_.speed, options_.iterations);
-    if (fault.empty()) return 0;
+    return fault.empty() ? 0 : refuse(from, fault);
+}
+
+int Application::refuse(const ssi::Restarted& from, const std::string& fault) {
     return support::leave_with(
         session_, "jacobi",
         {.code = ssi::Errc::mismatch,
@@ -136,6 +141,10 @@ int Application::begin() {
         // It may be older than what was found, which was damaged then.
         Saved saved;
         if (const int code = look_at(**from, saved); code != 0) return code;
+        if (saved.grid != layout_.grid())
+            return refuse(**from, fmt::format("has other blocks than the newest one, which is "
+                                              "damaged: give --restart-version {}",
+                                              (*from)->version));
         first_step_ = saved.steps;
         spent_before_ = saved.seconds;
         plate_->resume(saved.steps);
@@ -158,8 +167,8 @@ int Application::solve() {
     session_.barrier();
     double spent = spent_before_;
     for (std::uint64_t step = first_step_ + 1; step <= options_.iterations; ++step) {
-        if (const auto code = save(step - 1, spent)) return *code;
         const double begin = seconds();
+        if (const auto code = save(step - 1, spent)) return *code;
         plate_->step();
         spent += seconds() - begin;
         progress_.update([&] {

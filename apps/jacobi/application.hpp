@@ -31,6 +31,7 @@ private:
     int begin();     // the plate as it is at the start, or was saved
     int solve();
     int look_at(const ssi::Restarted& from, Saved& saved);
+    int refuse(const ssi::Restarted& from, const std::string& fault);
     std::optional<int> save(std::uint64_t step, double spent);
     void lay_out(const Layout& layout);
     int frame(std::uint64_t step);

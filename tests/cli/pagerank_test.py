@@ -217,7 +217,7 @@ def check_output(tap, program):
 def check_starved_rank(tap, program):
     """One rank of two runs out of memory: it says so, and the other does not wait for ever."""
     arguments = [program, "--rmat", "21", "--no-serial"]
-    starved = ["sh", "-c", 'ulimit -v 400000; exec "$@"', "starved", *arguments]
+    starved = ["sh", "-c", 'ulimit -v 500000; exec "$@"', "starved", *arguments]
     done = run([*MPIRUN, "1", *arguments, ":", "-n", "1", *starved], {})
     tap.check(isinstance(done.code, int) and done.code != 0 and "memory" in done.stderr
               and not done.stdout, "a rank without memory ends the run with an error", done)

@@ -119,17 +119,42 @@ def check_versions(tap, app, folder, expected):
     tap.check(done.code == 0 and done.json()["digest"] == expected["digest"]
               and done.json()["checkpoints"]["restarted"][app.unit] == 91,
               f"{app.name}: and is gone on from", done)
-    newest = max(glob.glob(os.path.join(store, "v*")), key=lambda path: int(path.split("v")[-1]))
-    for segment in glob.glob(os.path.join(newest, "m*", "*.seg"))[:1]:
-        with open(segment, "r+b") as file:
-            file.seek(os.path.getsize(segment) // 3)
-            byte = file.read(1)
-            file.seek(-1, os.SEEK_CUR)
-            file.write(bytes([byte[0] ^ 1]))
+    damage_newest(store)
     done = app.run(3, "--checkpoint", store, "--restart")
     tap.check(done.code == 0 and done.json()["digest"] == expected["digest"]
               and done.json()["checkpoints"]["restarted"][app.unit] == 84,
               f"{app.name}: a damaged version is passed over", done)
+
+
+def damage_newest(store):
+    newest = max(glob.glob(os.path.join(store, "v*")), key=lambda path: int(path.split("v")[-1]))
+    segment = glob.glob(os.path.join(newest, "m*", "*.seg"))[0]
+    with open(segment, "r+b") as file:
+        file.seek(os.path.getsize(segment) // 3)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def check_other_blocks(tap, jacobi, folder, expected):
+    """Versions of one plate that is cut into blocks in two ways."""
+    store = os.path.join(folder, "jacobi-blocks")
+    keep = ["--checkpoint", store, "--ssi-checkpoint-keep", "9"]
+    jacobi.run(2, *keep, "--checkpoint-every", "20")
+    other = ["17" if a == "30" else a for a in jacobi.work]
+    done = mpirun(3, jacobi.program, *other, "--json", *keep, "--checkpoint-every", "70")
+    tap.check(done.code == 0 and done.json()["checkpoints"]["taken"] == 1,
+              "jacobi: other blocks in the same store", done)
+    for version, step in (("5", 70), ("2", 40)):
+        done = jacobi.run(4, *keep, "--restart-version", version)
+        tap.check(done.code == 0 and done.json()["digest"] == expected["digest"]
+                  and done.json()["checkpoints"]["restarted"]["step"] == step,
+                  f"jacobi: goes on with the blocks of version {version}", done)
+    damage_newest(store)
+    done = jacobi.run(2, *keep, "--restart")
+    tap.check(done.code == MISMATCH and "has other blocks than the newest one" in done.stderr
+              and "--restart-version 4" in done.stderr and not done.stdout,
+              "jacobi: what is damaged is not replaced by other blocks", done)
 
 
 def check_refusals(tap, jacobi, pagerank, folder):
@@ -249,6 +274,8 @@ def main():
             check_versions(tap, app, folder, expected)
             check_text(tap, app, folder)
             check_signals(tap, app, folder)
+            if app.name == "jacobi":
+                check_other_blocks(tap, app, folder, expected)
         check_refusals(tap, *apps, folder)
     return tap.finish()
 
