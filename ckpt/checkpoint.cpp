@@ -153,6 +153,12 @@ Result<Restarted> Checkpoint::restart(ckpt::VersionNumber version) {
     return std::move(**found);
 }
 
+Result<Restarted> Checkpoint::find(ckpt::VersionNumber version) {
+    auto found = impl_->restart(version, true);
+    if (!found) return tl::unexpected<Failure>(std::move(found).error());
+    return std::move(**found);
+}
+
 // -- tickets
 
 ckpt::VersionNumber CheckpointTicket::version() const { return state_->version; }

@@ -19,29 +19,32 @@ Application::Application(ssi::Session& session, const Options& options)
     : session_(session),
       options_(options),
       layout_(options.plate, options.block, session.size()),
-      progress_("jacobi", session.rank() == 0, options.progress, clock_) {
+      progress_("jacobi", session.rank() == 0, options.progress, clock_),
+      checkpoints_(session, options.checkpoints, "jacobi", "step", clock_) {
     report_.program = "jacobi";
     report_.plate = options.plate;
     report_.state_bytes = options.state_bytes();
     report_.speed = options.speed;
     report_.ranks = session.size();
-    report_.rank_rows = layout_.rank_rows();
-    report_.rank_cols = layout_.rank_cols();
-    report_.blocks = layout_.blocks();
-    report_.block_rows = layout_.height();
-    report_.block_cols = layout_.width();
     report_.iterations = options.iterations;
+    lay_out(layout_);
+}
+
+void Application::lay_out(const Layout& layout) {
+    layout_ = layout;
+    report_.rank_rows = layout.rank_rows();
+    report_.rank_cols = layout.rank_cols();
+    report_.blocks = layout.blocks();
+    report_.block_rows = layout.height();
+    report_.block_cols = layout.width();
 }
 
 int Application::run() {
     if (const int code = prepare(); code != 0) return code;
-    progress_.stage("filling the plate");
-    const double begin = seconds();
-    plate_.emplace(session_, layout_, options_.speed);
-    if (!options_.png.empty() || !options_.frames.empty())
-        pictures_.emplace(*plate_, options_.pixels);
-    report_.build_seconds = seconds() - begin;
+    if (const int code = look_back(); code != 0) return code;
+    if (const int code = begin(); code != 0) return code;
     if (const int code = solve(); code != 0) return code;
+    report_.checkpoints = checkpoints_.finish();
     if (!options_.png.empty()) {
         if (const int code = picture(options_.png); code != 0) return code;
         report_.picture = options_.png;
@@ -90,6 +93,8 @@ int Application::prepare() {
     const auto host = support::this_host(session_);
     // Frames of ghosts, pages and what an object costs: a twentieth.
     double bytes = 1.05 * options_.state_bytes() * host.ranks / session_.size();
+    // What is written while it is being saved is there twice.
+    if (!options_.checkpoints.directory.empty() && !options_.checkpoints.wait) bytes *= 2;
     if (options_.verify && host.has_first) bytes += options_.state_bytes();
     bool fits = true;
     problem = support::memory_problem(session_, host, bytes, "the plate",
@@ -97,12 +102,73 @@ int Application::prepare() {
     return agree(problem, ssi::Errc::out_of_memory);
 }
 
+int Application::look_back() {
+    const auto from = checkpoints_.find();
+    if (!from) return support::leave_with(session_, "jacobi", from.error());
+    if (!*from) return 0;
+    Saved saved;
+    if (const int code = look_at(**from, saved); code != 0) return code;
+    lay_out(Layout(saved.plate, saved.grid, session_.size()));
+    return 0;
+}
+
+int Application::look_at(const ssi::Restarted& from, Saved& saved) {
+    std::string fault = read_saved(from.bytes, saved);
+    if (fault.empty())
+        fault = fault_of(saved, options_.plate, options_.speed, options_.iterations);
+    return fault.empty() ? 0 : refuse(from, fault);
+}
+
+int Application::refuse(const ssi::Restarted& from, const std::string& fault) {
+    return support::leave_with(
+        session_, "jacobi",
+        {.code = ssi::Errc::mismatch,
+         .text = fmt::format("version {} of {} {}", from.version, options_.checkpoints.directory,
+                             fault)});
+}
+
+int Application::begin() {
+    progress_.stage("filling the plate");
+    const double begin = seconds();
+    plate_.emplace(session_, layout_, options_.speed);
+    if (!options_.png.empty() || !options_.frames.empty())
+        pictures_.emplace(*plate_, options_.pixels);
+    checkpoints_.protect(plate_->blocks());
+    progress_.finish();
+    const auto from = checkpoints_.restart();
+    if (!from) return support::leave_with(session_, "jacobi", from.error());
+    if (*from) {
+        // It may be older than what was found, which was damaged then.
+        Saved saved;
+        if (const int code = look_at(**from, saved); code != 0) return code;
+        if (saved.grid != layout_.grid())
+            return refuse(**from, fmt::format("has other blocks than the newest one, which is "
+                                              "damaged: give --restart-version {}",
+                                              (*from)->version));
+        first_step_ = saved.steps;
+        spent_before_ = saved.seconds;
+        plate_->resume(saved.steps);
+    } else {
+        plate_->start();
+    }
+    report_.build_seconds = seconds() - begin;
+    return 0;
+}
+
+std::optional<int> Application::save(std::uint64_t step, double spent) {
+    const Saved saved{.plate = layout_.plate(), .grid = layout_.grid(), .speed = options_.speed,
+                      .steps = step, .seconds = spent};
+    return checkpoints_.at(step, std::as_bytes(std::span(&saved, 1)));
+}
+
 int Application::solve() {
-    if (const int code = frame(0); code != 0) return code;
+    if (first_step_ == 0)
+        if (const int code = frame(0); code != 0) return code;
     session_.barrier();
-    double spent = 0;
-    for (std::uint64_t step = 1; step <= options_.iterations; ++step) {
+    double spent = spent_before_;
+    for (std::uint64_t step = first_step_ + 1; step <= options_.iterations; ++step) {
         const double begin = seconds();
+        if (const auto code = save(step - 1, spent)) return *code;
         plate_->step();
         spent += seconds() - begin;
         progress_.update([&] {

@@ -8,10 +8,12 @@
 
 #include "cli/options.hpp"
 #include "cli/report.hpp"
+#include "grid/saved.hpp"
 #include "kddm_plate.hpp"
 #include "pictures.hpp"
 #include "ssi/base/clock.hpp"
 #include "ssi/ssi.hpp"
+#include "support/checkpoints.hpp"
 #include "support/progress.hpp"
 
 namespace jacobi {
@@ -23,8 +25,15 @@ public:
     int run();
 
 private:
-    int prepare();   // an exit code; what can be known to fail before the work
+    // Each an exit code.
+    int prepare();   // what can be known to fail before the work
+    int look_back(); // the blocks of the run that this one goes on from
+    int begin();     // the plate as it is at the start, or was saved
     int solve();
+    int look_at(const ssi::Restarted& from, Saved& saved);
+    int refuse(const ssi::Restarted& from, const std::string& fault);
+    std::optional<int> save(std::uint64_t step, double spent);
+    void lay_out(const Layout& layout);
     int frame(std::uint64_t step);
     int picture(const std::string& path);
     void verify();
@@ -41,6 +50,9 @@ private:
     support::Progress progress_;
     std::optional<KddmPlate> plate_;
     std::optional<Pictures> pictures_;
+    support::Checkpoints checkpoints_;
+    std::uint64_t first_step_ = 0;       // that were done before this run
+    double spent_before_ = 0;            // seconds
     Report report_;
 };
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "kddm_plate.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "grid/digest.hpp"
+#include "support/block_homes.hpp"
 
 namespace jacobi {
 
@@ -13,12 +16,24 @@ using ssi::kddm::Access;
 
 namespace {
 
-ssi::kddm::SetOptions at_owner(ssi::kddm::ObjectKind kind, std::int64_t doubles) {
+ssi::kddm::SetOptions placed(ssi::kddm::ObjectKind kind, std::int64_t doubles) {
     ssi::kddm::SetOptions options;
     options.kind = kind;
     options.object_bytes = static_cast<std::uint32_t>(doubles * std::int64_t{sizeof(double)});
-    options.placement = "high_bits";
+    options.placement = KddmPlate::at_owners;
     return options;
+}
+
+ssi::kddm::RawSet open_blocks(ssi::Session& session, const Layout& layout) {
+    support::place_blocks(session, KddmPlate::at_owners, layout.blocks(),
+                          [&](std::uint32_t block) { return layout.owner(block); });
+    return value_or_throw(
+        session.raw_set("jacobi.blocks", placed(ssi::kddm::ObjectKind::variable, 0)));
+}
+
+ssi::ObjectId block_id(std::uint32_t block) { return {0, block}; }
+ssi::ObjectId edge_id(std::uint32_t block, Side side, Plane plane) {
+    return {static_cast<std::uint64_t>(side) * 2 + plane, block};
 }
 
 std::span<double> doubles_of(std::span<std::byte> bytes) {
@@ -34,50 +49,38 @@ KddmPlate::KddmPlate(ssi::Session& session, const Layout& layout, double speed)
     : session_(session),
       layout_(layout),
       speed_(speed),
-      blocks_(value_or_throw(
-          session.raw_set("jacobi.blocks", at_owner(ssi::kddm::ObjectKind::variable, 0)))),
+      blocks_(open_blocks(session, layout)),
       edges_(value_or_throw(session.raw_set(
-          "jacobi.edges", at_owner(ssi::kddm::ObjectKind::fixed,
-                                   std::max(layout.height(), layout.width()))))),
+          "jacobi.edges", placed(ssi::kddm::ObjectKind::fixed,
+                                 std::max(layout.height(), layout.width()))))),
       owned_(layout.owned(session.rank())) {
     for (auto* column : {&west_in_, &east_in_, &west_out_, &east_out_})
         column->resize(static_cast<std::size_t>(layout.height()));
-    const auto is_foreign = [&](std::uint32_t block) {
-        return layout_.owner(block) != session_.rank();
+    find_borders();
+}
+
+void KddmPlate::find_borders() {
+    const auto foreign_neighbour = [&](std::uint32_t block, Side side) {
+        const auto neighbour = layout_.neighbour(block, side);
+        return neighbour && layout_.owner(*neighbour) != session_.rank() ? neighbour
+                                                                         : std::nullopt;
     };
-    const auto at_border = [&](std::uint32_t block) {
-        bool border = false;
-        for (const Side side : all_sides) {
-            const auto neighbour = layout_.neighbour(block, side);
-            border |= neighbour && is_foreign(*neighbour);
-        }
-        return border;
-    };
-    std::stable_partition(owned_.begin(), owned_.end(),
-                          [&](std::uint32_t block) { return !at_border(block); });
-    for (const std::uint32_t block : owned_) {
-        for (const Side side : all_sides) {
-            const auto neighbour = layout_.neighbour(block, side);
-            if (!neighbour || !is_foreign(*neighbour)) continue;
-            wanted_.push_back(edge_id(*neighbour, opposite(side), 0));
-            given_.push_back(edge_id(block, side, 0));
-        }
-        start(block);
-    }
+    std::stable_partition(owned_.begin(), owned_.end(), [&](std::uint32_t block) {
+        return std::ranges::none_of(
+            all_sides, [&](Side side) { return foreign_neighbour(block, side).has_value(); });
+    });
+    for (const std::uint32_t block : owned_)
+        for (const Side side : all_sides)
+            if (const auto neighbour = foreign_neighbour(block, side)) {
+                wanted_.push_back({*neighbour, opposite(side)});
+                given_.push_back({block, side});
+            }
+}
+
+void KddmPlate::start() {
+    plane_ = 0;
+    for (const std::uint32_t block : owned_) start(block);
     session_.barrier();
-}
-
-ssi::ObjectId KddmPlate::block_id(std::uint32_t block) const {
-    return {static_cast<std::uint64_t>(layout_.owner(block)), block};
-}
-
-ssi::ObjectId KddmPlate::edge_id(std::uint32_t block, Side side, Plane plane) const {
-    return {static_cast<std::uint64_t>(layout_.owner(block)),
-            (std::uint64_t{block} * 4 + static_cast<std::uint64_t>(side)) * 2 + plane};
-}
-
-Tile KddmPlate::tile_of(std::uint32_t block, std::span<double> memory) const {
-    return {memory, layout_.rows_of(block), layout_.cols_of(block)};
 }
 
 void KddmPlate::start(std::uint32_t block) {
@@ -86,21 +89,41 @@ void KddmPlate::start(std::uint32_t block) {
                                                                layout_.cols_of(block).size())));
     const Tile tile = tile_of(block, doubles_of(guard.writable()));
     tile.start(layout_.plate());
-    for (std::int64_t r = 0; r < tile.height(); ++r) {
-        west_out_[static_cast<std::size_t>(r)] = tile.row(0, r)[0];
-        east_out_[static_cast<std::size_t>(r)] = tile.row(0, r)[tile.width() - 1];
-    }
+    keep_columns(tile, 0);
     give_edges(block, tile, 0);
     value_or_throw(guard.put());
+}
+
+void KddmPlate::resume(std::uint64_t steps) {
+    plane_ = static_cast<Plane>(steps % 2);
+    for (const std::uint32_t block : owned_) {
+        auto guard = value_or_throw(blocks_.grab(block_id(block)));
+        const std::span<double> cells = doubles_of(guard.writable());
+        if (cells.size() != Tile::doubles(layout_.rows_of(block).size(),
+                                          layout_.cols_of(block).size()))
+            throw ssi::Error({.code = ssi::Errc::mismatch,
+                              .text = fmt::format("block {} has {} numbers: it is of another plate",
+                                                  block, cells.size())});
+        const Tile tile = tile_of(block, cells);
+        keep_columns(tile, plane_);
+        give_edges(block, tile, plane_);
+        value_or_throw(guard.put());
+    }
+    session_.barrier();
+}
+
+Tile KddmPlate::tile_of(std::uint32_t block, std::span<double> memory) const {
+    return {memory, layout_.rows_of(block), layout_.cols_of(block)};
 }
 
 // Edges from other ranks are on their way while the inner blocks are stepped, and those that other
 // ranks hold copies of are called back before they are written.
 void KddmPlate::ask_ahead() {
-    for (const ssi::ObjectId id : wanted_)
-        value_or_throw(edges_.prefetch({id.hi, id.lo + plane_}));
-    for (const ssi::ObjectId id : given_)
-        value_or_throw(edges_.prefetch({id.hi, id.lo + 1 - plane_}, Access::write));
+    for (const Edge& edge : wanted_)
+        value_or_throw(edges_.prefetch(edge_id(edge.block, edge.side, plane_)));
+    for (const Edge& edge : given_)
+        value_or_throw(
+            edges_.prefetch(edge_id(edge.block, edge.side, 1 - plane_), Access::write));
 }
 
 void KddmPlate::step() {
@@ -147,6 +170,13 @@ void KddmPlate::step_rows(std::uint32_t block, const Tile& tile) {
         const double* next = tile.row(1 - plane_, r);
         west_out_[i] = next[0];
         east_out_[i] = next[last];
+    }
+}
+
+void KddmPlate::keep_columns(const Tile& tile, Plane plane) {
+    for (std::int64_t r = 0; r < tile.height(); ++r) {
+        west_out_[static_cast<std::size_t>(r)] = tile.row(plane, r)[0];
+        east_out_[static_cast<std::size_t>(r)] = tile.row(plane, r)[tile.width() - 1];
     }
 }
 

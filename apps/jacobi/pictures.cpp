@@ -17,9 +17,11 @@ namespace {
 ssi::kddm::SetOptions pixels_options() {
     ssi::kddm::SetOptions options;
     options.kind = ssi::kddm::ObjectKind::variable;
-    options.placement = "high_bits";
+    options.placement = KddmPlate::at_owners;
     return options;
 }
+
+ssi::ObjectId id_of(std::uint32_t block) { return {0, block}; }
 
 }  // namespace
 
@@ -27,10 +29,6 @@ Pictures::Pictures(KddmPlate& plate, std::int64_t most_pixels)
     : plate_(plate),
       canvas_(plate.layout().plate(), most_pixels),
       pixels_(value_or_throw(plate.session().raw_set("jacobi.pixels", pixels_options()))) {}
-
-ssi::ObjectId Pictures::id_of(std::uint32_t block) const {
-    return {static_cast<std::uint64_t>(plate_.layout().owner(block)), block};
-}
 
 void Pictures::paint(std::uint32_t block) {
     const Range pixel_rows = canvas_.pixel_rows(plate_.layout().rows_of(block));

@@ -18,7 +18,6 @@ public:
     std::string write(const std::string& path);
 
 private:
-    ssi::ObjectId id_of(std::uint32_t block) const;
     void paint(std::uint32_t block);
     std::string collect(const std::string& path);
 

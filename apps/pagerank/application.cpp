@@ -10,6 +10,7 @@
 
 #include "cli/checks.hpp"
 #include "exchange.hpp"
+#include "graph/digest.hpp"
 #include "kdfs_input.hpp"
 #include "memory_need.hpp"
 #include "support/program.hpp"
@@ -50,7 +51,8 @@ graph::Edges reversed(graph::Edges edges) {
 Application::Application(ssi::Session& session, const cli::Options& options)
     : session_(session),
       options_(options),
-      progress_("pagerank", session.rank() == 0, options.progress, clock_) {}
+      progress_("pagerank", session.rank() == 0, options.progress, clock_),
+      checkpoints_(session, options.checkpoints, "pagerank", "iteration", clock_) {}
 
 int Application::run() {
     if (const int code = open_source(); code != 0) return code;
@@ -61,7 +63,9 @@ int Application::run() {
     report_.vertices = source_->vertices();
     report_.edges = source_->edges();
     build();
-    solve();
+    if (const int code = go_back(); code != 0) return code;
+    if (const int code = solve(); code != 0) return code;
+    report_.checkpoints = checkpoints_.finish();
     conclude();
     progress_.finish();
     auto code = ssi::Errc::ok;
@@ -109,6 +113,8 @@ void Application::build() {
     graph::Edges edges;
     if (first() || source_->is_sliced())
         edges = source_->slice(session_.rank(), session_.size());
+    if (!options_.checkpoints.directory.empty())
+        fingerprint_.digest = session_.reduce(graph::digest_of(edges), ssi::Reduce::sum);
     graph_ =
         std::make_unique<LocalGraph>(session_, source_->vertices(), options_.block_vertices, edges);
     ranking_ = std::make_unique<Ranking>(*graph_, clock_);
@@ -128,19 +134,67 @@ void Application::build() {
     report_.block_vertices = graph_->partition().block_vertices();
 }
 
-void Application::solve() {
+int Application::go_back() {
+    fingerprint_.vertices = source_->vertices();
+    fingerprint_.edges = source_->edges();
+    fingerprint_.block_vertices = report_.block_vertices;
+    progress_.finish();
+    graph::Saved saved;
+    const auto found = checkpoints_.find();
+    if (!found) return support::leave_with(session_, "pagerank", found.error());
+    // Before anything is put into sets that may be too small for it.
+    if (*found)
+        if (const int code = look_at(**found, saved); code != 0) return code;
+    checkpoints_.protect(ranking_->ranks());
+    const auto from = checkpoints_.restart();
+    if (!from) return support::leave_with(session_, "pagerank", from.error());
+    if (!*from) return 0;
+    if (const int code = look_at(**from, saved); code != 0) return code;
+    saved_ = Ranking::Run{.iterations = saved.iterations, .totals = saved.totals,
+                          .seconds = saved.seconds};
+    return 0;
+}
+
+int Application::look_at(const ssi::Restarted& from, graph::Saved& saved) {
+    std::string fault = graph::read_saved(from.bytes, saved);
+    if (fault.empty())
+        fault = graph::fault_of(saved, fingerprint_, options_.damping, options_.max_iterations);
+    if (fault.empty()) return 0;
+    return support::leave_with(
+        session_, "pagerank",
+        {.code = ssi::Errc::mismatch,
+         .text = fmt::format("version {} of {} {}", from.version, options_.checkpoints.directory,
+                             fault)});
+}
+
+std::optional<int> Application::save(const Ranking::Run& run) {
+    if (run.converged || run.iterations == options_.max_iterations) return std::nullopt;
+    const graph::Saved saved{.iterations = run.iterations, .totals = run.totals,
+                             .graph = fingerprint_, .damping = options_.damping,
+                             .seconds = run.seconds};
+    return checkpoints_.at(run.iterations, std::as_bytes(std::span(&saved, 1)));
+}
+
+int Application::solve() {
     double seconds = 0;
     std::uint32_t runs = 0;
-    while (runs < options_.repeat || seconds < options_.min_seconds) {
-        const auto run = ranking_->run(
-            options_, [&](const Ranking::Run& so_far) { show(runs + 1, so_far); });
+    std::optional<int> code;
+    const auto observer = [&](const Ranking::Run& so_far) {
+        show(runs + 1, so_far);
+        code = save(so_far);
+        return !code;
+    };
+    while (!code && (runs < options_.repeat || seconds < options_.min_seconds)) {
+        const auto run = saved_ ? ranking_->resume(*saved_, options_, observer)
+                                : ranking_->run(options_, observer);
         seconds += run.seconds;
         ++runs;
         report_.iterations = run.iterations;
-        report_.residual = run.residual;
+        report_.residual = run.residual();
         report_.converged = run.converged;
     }
     report_.set_time(seconds, runs);
+    return code.value_or(0);
 }
 
 void Application::show(std::uint32_t run, const Ranking::Run& so_far) {
@@ -152,7 +206,7 @@ void Application::show(std::uint32_t run, const Ranking::Run& so_far) {
     progress_.update([&] {
         const double done = static_cast<double>(source_->edges()) * so_far.iterations;
         return fmt::format("run {}, iteration {}, residual {:.2e}, {:.1f} M edges/s", run,
-                           so_far.iterations, so_far.residual,
+                           so_far.iterations, so_far.residual(),
                            so_far.seconds > 0 ? done / so_far.seconds / 1e6 : 0);
     });
 }
@@ -167,6 +221,7 @@ void Application::conclude() {
     }
     for (const auto& entry : ranking_->top(options_.top))
         report_.top.push_back({source_->name(entry.vertex), entry.rank});
+    report_.digest = ranking_->digest();
     for (const auto& set : {graph_->adjacency(), ranking_->ranks(), ranking_->shares()})
         report_.kddm.push_back(support::sum_over_ranks(session_, set));
     if (components_)

@@ -10,10 +10,12 @@
 #include "cli/report.hpp"
 #include "cli/source.hpp"
 #include "components.hpp"
+#include "graph/saved.hpp"
 #include "local_graph.hpp"
 #include "ranking.hpp"
 #include "ssi/base/clock.hpp"
 #include "ssi/ssi.hpp"
+#include "support/checkpoints.hpp"
 #include "support/progress.hpp"
 
 namespace pagerank {
@@ -28,7 +30,10 @@ private:
     int open_source();  // exit code; 0: source_ is there
     graph::Outcome<cli::Source> read_source();
     void build();
-    void solve();
+    int go_back();  // exit code; what was saved is put back
+    int look_at(const ssi::Restarted& from, graph::Saved& saved);
+    int solve();    // exit code
+    std::optional<int> save(const Ranking::Run& run);
     void show(std::uint32_t run, const Ranking::Run& so_far);
     void conclude();  // labels, top, verification, statistics
     double seconds() const { return static_cast<double>(clock_.now()) * 1e-9; }
@@ -42,6 +47,9 @@ private:
     std::unique_ptr<Ranking> ranking_;
     std::unique_ptr<Components> components_;
     support::Progress progress_;
+    support::Checkpoints checkpoints_;
+    graph::Fingerprint fingerprint_;
+    std::optional<Ranking::Run> saved_;  // what this run goes on from
     cli::Report report_;
 };
 

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "graph/tiled_solver.hpp"
+#include "support/block_homes.hpp"
 
 namespace pagerank {
 
@@ -23,10 +24,11 @@ RawSet variable_set(ssi::Session& session, const std::string& name) {
     return value_or_throw(session.raw_set(name, options));
 }
 
-RawSet fixed_set(ssi::Session& session, const std::string& name, std::size_t bytes) {
+RawSet fixed_set(ssi::Session& session, const std::string& name, std::size_t bytes,
+                 const char* placement) {
     ssi::kddm::SetOptions options;
     options.object_bytes = static_cast<std::uint32_t>(bytes);
-    options.placement = "high_bits";
+    options.placement = placement;
     return value_or_throw(session.raw_set(name, options));
 }
 
@@ -39,6 +41,9 @@ LocalGraph::LocalGraph(ssi::Session& session, graph::Vertex vertices, std::uint3
       adjacency_(variable_set(session, "pagerank.adjacency")),
       tiles_(partition_.blocks()) {
     balance(edges);
+    support::place_blocks(session, at_owners, partition_.blocks(), [&](std::uint32_t block) {
+        return partition_.owner_of_block(block);
+    });
     count_degrees(edges);
 }
 
@@ -46,7 +51,7 @@ void LocalGraph::balance(std::span<const Edge> edges) {
     const std::string name = "pagerank.load";
     std::vector<std::uint64_t> mine(partition_.blocks());
     for (const Edge& edge : edges) ++mine[partition_.block_of(edge.target)];
-    RawSet set = fixed_set(session_, name, mine.size() * sizeof(std::uint64_t));
+    RawSet set = fixed_set(session_, name, mine.size() * sizeof(std::uint64_t), "node:0");
     {
         auto guard = value_or_throw(set.grab(0));
         const auto total = writable_values<std::uint64_t>(guard);
@@ -121,13 +126,8 @@ std::span<const double> LocalGraph::inverse_degree(std::uint32_t block) const {
     return std::span(inverse_degree_).subspan(begin, partition_.vertices_in(block));
 }
 
-ssi::ObjectId LocalGraph::id_of(std::uint32_t block, std::uint32_t part) const {
-    return {static_cast<std::uint64_t>(partition_.owner_of_block(block)),
-            std::uint64_t{block} << 32 | part};
-}
-
 RawSet LocalGraph::block_set(const std::string& name, std::size_t bytes_per_vertex) const {
-    return fixed_set(session_, name, bytes_per_vertex * partition_.block_vertices());
+    return fixed_set(session_, name, bytes_per_vertex * partition_.block_vertices(), at_owners);
 }
 
 }  // namespace pagerank

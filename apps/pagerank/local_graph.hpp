@@ -20,6 +20,9 @@ namespace pagerank {
 
 class LocalGraph {
 public:
+    // Placement of the sets that are kept by blocks.
+    static constexpr const char* at_owners = "pagerank.owners";
+
     // `edges`: this rank's share of the graph, any edges; together all ranks pass each edge once.
     LocalGraph(ssi::Session& session, graph::Vertex vertices, std::uint32_t block_vertices,
                std::span<const graph::Edge> edges);
@@ -35,8 +38,10 @@ public:
     std::span<const double> inverse_degree(std::uint32_t block) const;
 
     // The name of block b (version `part` of it) in every set that is kept by blocks: homed at the
-    // rank that owns the block.
-    ssi::ObjectId id_of(std::uint32_t block, std::uint32_t part = 0) const;
+    // rank that owns the block, and the same whichever that is.
+    static ssi::ObjectId id_of(std::uint32_t block, std::uint32_t part = 0) {
+        return {part, block};
+    }
     // A fixed-size set with `bytes_per_vertex` for each vertex of a block.
     ssi::kddm::RawSet block_set(const std::string& name, std::size_t bytes_per_vertex) const;
     ssi::kddm::RawSet adjacency() const { return adjacency_; }

@@ -13,6 +13,8 @@ double bytes_needed(const cli::Options& options, double vertices, double edges, 
     // Degrees (4), the shares of both parities (16) and, at the end, labels and their forest (8).
     constexpr double per_vertex = 28;
     double bytes = ranks_here * (per_edge * edges / ranks + per_vertex * vertices);
+    // Ranks that are written while they are being saved are there twice.
+    if (!options.checkpoints.directory.empty()) bytes += 8 * vertices * ranks_here / ranks;
     // Rank 0 keeps the edges of a file of the machine, and holds the whole graph to run serially.
     const bool from_file = options.input != cli::InputKind::rmat && options.volumes.empty();
     if (has_first && from_file) bytes += per_edge * edges;

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "graph/digest.hpp"
+
 namespace pagerank {
 
 using ssi::value_or_throw;
@@ -14,23 +16,23 @@ Ranking::Ranking(const LocalGraph& graph, const ssi::Clock& clock)
       clock_(clock),
       // In this order: a rank block is held while its share block is taken.
       ranks_(graph.block_set("pagerank.ranks", sizeof(double))),
-      shares_(graph.block_set("pagerank.shares", sizeof(double))),
+      shares_(graph.block_set("pagerank.shares", sizeof(graph::Amount))),
       sums_(partition_.end_owned(session_.rank()) - partition_.first_owned(session_.rank())) {}
 
-std::span<double> Ranking::sums_of(std::uint32_t block) {
+std::span<graph::Amount> Ranking::sums_of(std::uint32_t block) {
     const auto begin = partition_.first_vertex(block) - partition_.first_owned(session_.rank());
     return std::span(sums_).subspan(begin, partition_.vertices_in(block));
 }
 
-double Ranking::start() {
-    double dangling = 0;
+graph::Amount Ranking::start() {
+    graph::Amount dangling = 0;
     for (std::uint32_t block = graph_.first_block(); block < graph_.end_block(); ++block) {
         const std::size_t count = partition_.vertices_in(block);
         auto ranks = value_or_throw(ranks_.grab(graph_.id_of(block)));
         auto shares = value_or_throw(shares_.grab(graph_.id_of(block, 0)));
         dangling += graph::start_block(partition_.vertices(), graph_.inverse_degree(block),
                                        writable_values<double>(ranks).first(count),
-                                       writable_values<double>(shares).first(count));
+                                       writable_values<graph::Amount>(shares).first(count));
         value_or_throw(shares.put());
         value_or_throw(ranks.put());
     }
@@ -54,7 +56,7 @@ void Ranking::pull(std::uint32_t parity) {
         const std::uint32_t block = (first + step) % blocks;
         if (tiles.from(block).empty()) continue;
         const auto guard = value_or_throw(shares_.get(graph_.id_of(block, parity)));
-        const double* shares = values<double>(guard).data();
+        const graph::Amount* shares = values<graph::Amount>(guard).data();
         for (const auto& tile : tiles.from(block))
             graph::accumulate(tile.codes, tile.count, shares, sums_of(tile.target_block).data());
     }
@@ -66,12 +68,9 @@ graph::StepTotals Ranking::publish(graph::StepRule rule, std::uint32_t parity) {
         const std::size_t count = partition_.vertices_in(block);
         auto ranks = value_or_throw(ranks_.grab(graph_.id_of(block)));
         auto shares = value_or_throw(shares_.grab(graph_.id_of(block, parity)));
-        const auto of_block =
-            graph::finish_block(rule, graph_.inverse_degree(block), sums_of(block),
-                                writable_values<double>(ranks).first(count),
-                                writable_values<double>(shares).first(count));
-        totals.residual += of_block.residual;
-        totals.dangling += of_block.dangling;
+        totals += graph::finish_block(rule, graph_.inverse_degree(block), sums_of(block),
+                                      writable_values<double>(ranks).first(count),
+                                      writable_values<graph::Amount>(shares).first(count));
         value_or_throw(shares.put());
         value_or_throw(ranks.put());
     }
@@ -79,27 +78,57 @@ graph::StepTotals Ranking::publish(graph::StepRule rule, std::uint32_t parity) {
             session_.reduce(totals.dangling, ssi::Reduce::sum)};
 }
 
+void Ranking::share() {
+    for (std::uint32_t block = graph_.first_block(); block < graph_.end_block(); ++block) {
+        const std::size_t count = partition_.vertices_in(block);
+        const auto ranks = value_or_throw(ranks_.get(graph_.id_of(block)));
+        auto shares = value_or_throw(shares_.grab(graph_.id_of(block, 0)));
+        graph::share_block(graph_.inverse_degree(block), values<double>(ranks).first(count),
+                           writable_values<graph::Amount>(shares).first(count));
+        value_or_throw(shares.put());
+    }
+    session_.barrier();   // nobody reads them before they are all there
+}
+
 Ranking::Run Ranking::run(const cli::Options& options, const Observer& observer) {
     session_.barrier();
-    const ssi::Nanoseconds begin = clock_.now();
-    const auto seconds = [&] { return static_cast<double>(clock_.now() - begin) * 1e-9; };
     Run run;
-    graph::StepTotals totals;
-    totals.dangling = start();
-    for (std::uint32_t parity = 0; run.iterations < options.max_iterations && !run.converged;
+    const ssi::Nanoseconds begin = clock_.now();
+    run.totals.dangling = start();
+    run.seconds = static_cast<double>(clock_.now() - begin) * 1e-9;
+    iterate(run, options, observer);
+    return run;
+}
+
+Ranking::Run Ranking::resume(const Run& then, const cli::Options& options,
+                             const Observer& observer) {
+    share();
+    Run run = then;
+    run.converged = run.iterations > 0 && run.residual() <= options.tolerance;
+    iterate(run, options, observer);
+    return run;
+}
+
+void Ranking::iterate(Run& run, const cli::Options& options, const Observer& observer) {
+    const double before = run.seconds;
+    const ssi::Nanoseconds begin = clock_.now();
+    const auto seconds = [&] {
+        return before + static_cast<double>(clock_.now() - begin) * 1e-9;
+    };
+    bool goes_on = true;
+    for (std::uint32_t parity = 0;
+         goes_on && run.iterations < options.max_iterations && !run.converged;
          parity = 1 - parity) {
         pull(parity);
-        totals =
-            publish(graph::StepRule::of(partition_.vertices(), options.damping, totals.dangling),
-                    1 - parity);
+        run.totals = publish(
+            graph::StepRule::of(partition_.vertices(), options.damping, run.totals.dangling),
+            1 - parity);
         ++run.iterations;
-        run.residual = totals.residual;
-        run.converged = totals.residual <= options.tolerance;
+        run.converged = run.residual() <= options.tolerance;
         run.seconds = seconds();
-        observer(run);
+        goes_on = observer(run);
     }
     run.seconds = session_.reduce(seconds(), ssi::Reduce::max);
-    return run;
 }
 
 std::vector<double> Ranking::all_ranks() {
@@ -113,6 +142,16 @@ std::vector<double> Ranking::all_ranks() {
         all.insert(all.end(), of_block.begin(), of_block.end());
     }
     return all;
+}
+
+std::uint64_t Ranking::digest() {
+    std::uint64_t sum = 0;
+    for (std::uint32_t block = graph_.first_block(); block < graph_.end_block(); ++block) {
+        const auto guard = value_or_throw(ranks_.get(graph_.id_of(block)));
+        sum += graph::digest_of(partition_.first_vertex(block),
+                                values<double>(guard).first(partition_.vertices_in(block)));
+    }
+    return session_.reduce(sum, ssi::Reduce::sum);
 }
 
 std::vector<graph::Ranked> Ranking::top(std::size_t count) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Ranking: PageRank by pulling. Two sets kept by blocks, homed at the block's owner:
-//   pagerank.ranks    {block}           written and read by the owner until the end
-//   pagerank.shares   {block, parity}   rank / out-degree: written by the owner, read by all
+//   pagerank.ranks    {0, block}        written and read by the owner until the end
+//   pagerank.shares   {parity, block}   rank / out-degree: written by the owner, read by all
 // An iteration reads the shares of one parity and writes those of the other, so that no writer
 // disturbs a reader; the reduction at its end is the barrier between them. While a rank computes,
 // the blocks it will read travel to it, and the blocks it will write are taken back from their
@@ -24,29 +24,36 @@ class Ranking {
 public:
     struct Run {
         std::uint32_t iterations = 0;
-        double residual = 0;
+        graph::StepTotals totals;   // of the last one
         bool converged = false;
-        double seconds = 0;  // the slowest rank's
+        double seconds = 0;         // the slowest rank's, at the end
+        double residual() const { return graph::from_amount(totals.residual); }
     };
-    // After each iteration, on every rank.
-    using Observer = std::function<void(const Run& so_far)>;
+    // After each iteration, on every rank; false, on every rank: leave it at that.
+    using Observer = std::function<bool(const Run& so_far)>;
 
     Ranking(const LocalGraph& graph, const ssi::Clock& clock);
     // From equal ranks until the residual is at most options.tolerance.
     Run run(const cli::Options& options, const Observer& observer);
+    // The same from ranks that were put back as they were then.
+    Run resume(const Run& then, const cli::Options& options, const Observer& observer);
 
     // On rank 0 (others: empty), after a barrier.
     std::vector<double> all_ranks();
     std::vector<graph::Ranked> top(std::size_t count);
+    // Of the ranks of all vertices; collective, the same everywhere.
+    std::uint64_t digest();
 
     ssi::kddm::RawSet ranks() const { return ranks_; }
     ssi::kddm::RawSet shares() const { return shares_; }
 
 private:
-    double start();
+    graph::Amount start();
+    void share();
+    void iterate(Run& run, const cli::Options& options, const Observer& observer);
     void pull(std::uint32_t parity);
     graph::StepTotals publish(graph::StepRule rule, std::uint32_t parity);
-    std::span<double> sums_of(std::uint32_t block);
+    std::span<graph::Amount> sums_of(std::uint32_t block);
 
     const LocalGraph& graph_;
     const graph::Partition& partition_;
@@ -54,7 +61,7 @@ private:
     const ssi::Clock& clock_;
     ssi::kddm::RawSet ranks_;
     ssi::kddm::RawSet shares_;
-    std::vector<double> sums_;  // of the owned vertices
+    std::vector<graph::Amount> sums_;  // of the owned vertices
 };
 
 }  // namespace pagerank

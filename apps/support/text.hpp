@@ -57,4 +57,10 @@ bool to_integer(std::string_view text, Integer& value) {
     return error == std::errc{} && end == text.data() + text.size();
 }
 
+// The same for a number with a fraction.
+inline bool to_number(std::string_view text, double& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size();
+}
+
 }  // namespace support

@@ -16,6 +16,7 @@ void run(const Settings& settings, Report& report, Session& session) {
     constexpr double speed = 0.2;
     std::uint64_t our_steps = 0, their_steps = 0;
     jacobi::KddmPlate ours(session, jacobi::Layout(plate, 512, settings.size), speed);
+    ours.start();
     peers::MpiPlate theirs(plate, speed);
     const auto timed_steps = [&](std::uint64_t count, std::uint64_t& done,
                                  const std::function<void()>& step) {

@@ -10,6 +10,7 @@
 #include "cli/options.hpp"
 #include "cli/report.hpp"
 #include "cli/source.hpp"
+#include "graph/digest.hpp"
 #include "mpi_solver.hpp"
 
 namespace {
@@ -70,6 +71,7 @@ int run(const cli::Options& options) {
         report.top.push_back({source->name(entry.vertex), entry.rank});
     const auto ranks = solver.gather_ranks();
     if (!first) return 0;
+    report.digest = graph::digest_of(0, ranks);
     if (options.serial || options.verify)
         cli::check(options, source->vertices(), source->whole(), ranks, {}, MPI_Wtime, report);
     fmt::print("{}", options.json ? report.json() : report.text());

@@ -75,40 +75,45 @@ void MpiSolver::sort_tiles(std::span<const Edge> edges) {
     }
 }
 
-std::span<double> MpiSolver::owned(graph::LargeVector<double>& by_vertex) const {
-    return std::span(by_vertex).subspan(partition_.first_owned(rank_), ranks_.size());
+void MpiSolver::reduce(graph::StepTotals& totals) const {
+    graph::Amount both[] = {totals.residual, totals.dangling};
+    MPI_Allreduce(MPI_IN_PLACE, both, 2, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
+    totals = {both[0], both[1]};
 }
 
 graph::StepTotals MpiSolver::step(graph::StepRule rule) {
     MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, shares_.data(), counts_.data(),
-                   displacements_.data(), MPI_DOUBLE, MPI_COMM_WORLD);
+                   displacements_.data(), MPI_INT64_T, MPI_COMM_WORLD);
     const Vertex first = partition_.first_owned(rank_);
     for (std::uint32_t source = 0; source < partition_.blocks(); ++source)
         for (const auto& tile : tiles_.from(source))
             graph::accumulate(tile.codes, tile.count, &shares_[partition_.first_vertex(source)],
                               &sums_[partition_.first_vertex(tile.target_block) - first]);
-    const auto local = graph::finish_block(rule, inverse_degree_, sums_, ranks_, owned(shares_));
-    const double mine[] = {local.residual, local.dangling};
-    double all[2];
-    MPI_Allreduce(mine, all, 2, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
-    return {all[0], all[1]};
+    graph::StepTotals totals;
+    for (auto block = partition_.first_block(rank_); block < partition_.end_block(rank_); ++block)
+        totals += graph::finish_block(rule, of_block(inverse_degree_, block),
+                                      of_block(sums_, block), of_block(ranks_, block),
+                                      shares_of(block));
+    reduce(totals);
+    return totals;
 }
 
 MpiSolver::Run MpiSolver::run() {
     Run run;
-    const double n = partition_.vertices();
     MPI_Barrier(MPI_COMM_WORLD);
     const double begin = MPI_Wtime();
     graph::StepTotals totals;
-    totals.dangling =
-        graph::start_block(partition_.vertices(), inverse_degree_, ranks_, owned(shares_));
-    MPI_Allreduce(MPI_IN_PLACE, &totals.dangling, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+    for (auto block = partition_.first_block(rank_); block < partition_.end_block(rank_); ++block)
+        totals.dangling +=
+            graph::start_block(partition_.vertices(), of_block(inverse_degree_, block),
+                               of_block(ranks_, block), shares_of(block));
+    reduce(totals);
     while (run.iterations < options_.max_iterations && !run.converged) {
         totals = step(
-            graph::StepRule::of(static_cast<std::uint64_t>(n), options_.damping, totals.dangling));
+            graph::StepRule::of(partition_.vertices(), options_.damping, totals.dangling));
         ++run.iterations;
-        run.residual = totals.residual;
-        run.converged = totals.residual <= options_.tolerance;
+        run.residual = graph::from_amount(totals.residual);
+        run.converged = run.residual <= options_.tolerance;
     }
     const double mine = MPI_Wtime() - begin;
     MPI_Allreduce(&mine, &run.seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);

@@ -37,7 +37,18 @@ private:
     void count_degrees(const graph::Edges& edges);
     void sort_tiles(std::span<const graph::Edge> edges);
     graph::StepTotals step(graph::StepRule rule);
-    std::span<double> owned(graph::LargeVector<double>& by_vertex) const;
+    void reduce(graph::StepTotals& totals) const;
+    std::span<graph::Amount> shares_of(std::uint32_t block) {
+        return std::span(shares_).subspan(partition_.first_vertex(block),
+                                          partition_.vertices_in(block));
+    }
+    // Of an owned block.
+    template <class Vector>
+    auto of_block(Vector& of_owned, std::uint32_t block) const {
+        return std::span(of_owned).subspan(
+            partition_.first_vertex(block) - partition_.first_owned(rank_),
+            partition_.vertices_in(block));
+    }
 
     const cli::Options& options_;
     int rank_ = 0;
@@ -48,8 +59,8 @@ private:
     graph::TileIndex tiles_;
     std::vector<double> inverse_degree_;  // of the owned vertices, as ranks_ and sums_
     graph::LargeVector<double> ranks_;
-    graph::LargeVector<double> sums_;
-    graph::LargeVector<double> shares_;  // of all vertices
+    graph::LargeVector<graph::Amount> sums_;
+    graph::LargeVector<graph::Amount> shares_;  // of all vertices
 };
 
 }  // namespace peers

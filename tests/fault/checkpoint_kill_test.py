@@ -3,8 +3,9 @@
 """usage: checkpoint_kill_test.py PROGRAM [--thorough] [--rounds N] [--seed S]
 
 Programs that take checkpoints die by kill -9: at each FaultPoint (ckpt/fault_point.hpp) one rank or
-all, and N times at a random moment. The next one, on another number of ranks, must go on from the last checkpoint that was told to be durable, or from the one that was
-being taken, each byte as it was then (checkpoint_rank.cpp looks). Survivors leave by themselves.
+all, and N times at a random moment. The next one, on another number of ranks, must go on from the
+last checkpoint that was told to be durable, or from the one that was being taken, each byte as it
+was then (checkpoint_rank.cpp looks). Survivors leave by themselves.
 --thorough: each point with every choice of who dies. Prints TAP."""
 import argparse
 import os

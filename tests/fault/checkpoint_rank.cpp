@@ -5,9 +5,9 @@
 //     checkpoint_rank DIRECTORY TAKES
 //     checkpoint_rank --points
 //
-// Rank 0 tells on standard error, each line at once: "new" or "from VERSION STEP"; "take STEP" before and "taken
-// VERSION STEP" after each; "done". A byte that is not as it was saved is "wrong ..." and exit code
-// 1 on any rank.
+// Rank 0 tells on standard error, each line at once: "new" or "from VERSION STEP"; "take STEP"
+// before and "taken VERSION STEP" after each; "done". A byte that is not as it was saved is
+// "wrong ..." and exit code 1 on any rank.
 #include <unistd.h>
 
 #include <cstdio>

@@ -18,6 +18,7 @@ constexpr std::int64_t largest_block = 2040;
 // Numbers are taken as text, because the library would accept some that wrap around or round.
 struct Raw {
     std::string size, rows, cols, iterations, block, every, pixels;
+    support::CheckpointArguments checkpoints;
 };
 
 struct Number {
@@ -62,6 +63,7 @@ void add_options(CLI::App& app, Options& options, Raw& raw, bool kddm) {
         ->type_name("FILE");
     app.add_flag("--progress", options.progress,
                  "a progress line on standard error even if it is no terminal");
+    support::add_checkpoint_options(app, raw.checkpoints, "steps");
 }
 
 // Fills what was given; the fault, or an empty string.
@@ -137,6 +139,8 @@ tl::expected<Options, support::Leave> parse(Program program, int argc, const cha
     }
     std::string fault = take_numbers(raw, options);
     if (fault.empty()) fault = fault_of(app, options);
+    if (fault.empty() && kddm)
+        fault = support::take_checkpoint_options(app, raw.checkpoints, options.checkpoints);
     if (!fault.empty()) return wrong(fault);
     return options;
 }

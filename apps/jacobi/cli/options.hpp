@@ -7,6 +7,7 @@
 #include <string>
 
 #include "grid/types.hpp"
+#include "support/checkpoint_options.hpp"
 #include "support/leave.hpp"
 
 namespace jacobi {
@@ -24,6 +25,7 @@ struct Options {
     std::uint64_t every = 0;     // steps between frames
     std::int64_t pixels = 1024;  // at most, on a picture's longer side
     std::string beside;          // another run's report
+    support::CheckpointOptions checkpoints;
 
     // Two planes of doubles.
     double state_bytes() const { return 16.0 * static_cast<double>(plate.cells()); }

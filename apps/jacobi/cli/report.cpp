@@ -57,7 +57,7 @@ std::string Report::text() const {
     if (verification) print_verification(out, *verification);
     if (!picture.empty()) fmt::format_to(out, "picture     {}\n", picture);
     if (frames != 0) fmt::format_to(out, "frames      {}\n", frames);
-    return result + support::counters_text(kddm);
+    return result + checkpoints.text() + support::counters_text(kddm);
 }
 
 std::string Report::json() const {
@@ -91,7 +91,7 @@ std::string Report::json() const {
                        verification->seconds);
     if (!picture.empty())
         fmt::format_to(out, "  \"picture\": {},\n", support::json_string(picture));
-    fmt::format_to(out, "  \"frames\": {},\n  \"kddm\": {}\n}}\n", frames,
+    fmt::format_to(out, "{}  \"frames\": {},\n  \"kddm\": {}\n}}\n", checkpoints.json(), frames,
                    support::counters_json(kddm, "  "));
     return result;
 }

@@ -9,6 +9,7 @@
 #include "cli/beside.hpp"
 #include "cli/options.hpp"
 #include "grid/serial.hpp"
+#include "support/checkpoint_options.hpp"
 #include "support/counters.hpp"
 
 namespace jacobi {
@@ -29,13 +30,14 @@ struct Report {
     std::int64_t block_rows = 0, block_cols = 0;  // of the largest
     std::uint64_t iterations = 0;
     double build_seconds = 0;
-    double seconds = 0;          // stepping, the slowest rank's
+    double seconds = 0;          // stepping, the slowest rank's; of all runs from the start
     double change = 0;           // largest of any cell in the last step
     std::uint64_t digest = 0;
     std::optional<Verification> verification;
     std::optional<Beside> beside;
     std::string picture;
     std::uint64_t frames = 0;
+    support::CheckpointReport checkpoints;
     std::vector<support::SetCounters> kddm;
 
     double updates_per_second() const {

@@ -2,6 +2,7 @@
 #include "grid/layout.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace jacobi {
 namespace {
@@ -16,27 +17,49 @@ std::int64_t pieces(std::int64_t cells, std::int64_t longest, std::int64_t ranks
 
 }  // namespace
 
-Layout::Layout(Plate plate, std::int64_t side, int ranks) : plate_(plate) {
-    // Idle ranks cost more than any edge between ranks. Of equals the one with wider rows.
-    std::int64_t best_busy = 0, best_cut = 0;
+template <class Allowed>
+bool Layout::choose_ranks(int ranks, Allowed allowed) {
+    std::int64_t best_cut = std::numeric_limits<std::int64_t>::max();
     for (std::int64_t across = 1; across <= ranks; ++across) {
-        if (ranks % across != 0) continue;
         const std::int64_t down = ranks / across;
-        const std::int64_t busy = std::min(down, plate.rows) * std::min(across, plate.cols);
-        const std::int64_t cut = (down - 1) * plate.cols + (across - 1) * plate.rows;
-        if (busy < best_busy || (busy == best_busy && cut >= best_cut)) continue;
-        best_busy = busy;
+        if (ranks % across != 0 || !allowed(down, across)) continue;
+        const std::int64_t cut = (down - 1) * plate_.cols + (across - 1) * plate_.rows;
+        if (cut >= best_cut) continue;
         best_cut = cut;
         rank_rows_ = down;
         rank_cols_ = across;
     }
-    block_rows_ = pieces(plate.rows, side, rank_rows_);
-    block_cols_ = pieces(plate.cols, side, rank_cols_);
+    return best_cut != std::numeric_limits<std::int64_t>::max();
+}
+
+Layout::Layout(Plate plate, std::int64_t side, int ranks) : plate_(plate) {
+    // Idle ranks cost more than any edge between ranks.
+    const auto busy = [&](std::int64_t down, std::int64_t across) {
+        return std::min(down, plate.rows) * std::min(across, plate.cols);
+    };
+    std::int64_t busiest = 0;
+    for (std::int64_t across = 1; across <= ranks; ++across)
+        if (ranks % across == 0) busiest = std::max(busiest, busy(ranks / across, across));
+    choose_ranks(ranks, [&](std::int64_t down, std::int64_t across) {
+        return busy(down, across) == busiest;
+    });
+    grid_ = {pieces(plate.rows, side, rank_rows_), pieces(plate.cols, side, rank_cols_)};
+}
+
+Layout::Layout(Plate plate, BlockGrid grid, int ranks) : plate_(plate), grid_(grid) {
+    const bool even = choose_ranks(ranks, [&](std::int64_t down, std::int64_t across) {
+        return grid.rows % down == 0 && grid.cols % across == 0;
+    });
+    if (even) return;
+    in_runs_ = true;
+    rank_rows_ = ranks;
+    rank_cols_ = 1;
 }
 
 int Layout::owner(std::uint32_t block) const {
-    const std::int64_t down = block / block_cols_ * rank_rows_ / block_rows_;
-    const std::int64_t across = block % block_cols_ * rank_cols_ / block_cols_;
+    if (in_runs_) return static_cast<int>(std::int64_t{block} * rank_rows_ / blocks());
+    const std::int64_t down = block / grid_.cols * rank_rows_ / grid_.rows;
+    const std::int64_t across = block % grid_.cols * rank_cols_ / grid_.cols;
     return static_cast<int>(down * rank_cols_ + across);
 }
 
@@ -48,10 +71,10 @@ std::vector<std::uint32_t> Layout::owned(int rank) const {
 }
 
 std::optional<std::uint32_t> Layout::neighbour(std::uint32_t block, Side side) const {
-    const std::int64_t row = block / block_cols_, col = block % block_cols_;
+    const std::int64_t row = block / grid_.cols, col = block % grid_.cols;
     const auto at = [&](std::int64_t r, std::int64_t c) -> std::optional<std::uint32_t> {
-        if (r < 0 || r >= block_rows_ || c < 0 || c >= block_cols_) return std::nullopt;
-        return static_cast<std::uint32_t>(r * block_cols_ + c);
+        if (r < 0 || r >= grid_.rows || c < 0 || c >= grid_.cols) return std::nullopt;
+        return static_cast<std::uint32_t>(r * grid_.cols + c);
     };
     switch (side) {
         case Side::north: return at(row - 1, col);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Words of the plate: its size, ranges of rows and columns, sides of a block.
+// Words of the plate: its size, its blocks, ranges of rows and columns, sides of a block.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,13 @@ struct Plate {
         return static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(cols);
     }
     friend bool operator==(const Plate&, const Plate&) = default;
+};
+
+// How many blocks a plate is cut into, each way.
+struct BlockGrid {
+    std::int64_t rows = 1;
+    std::int64_t cols = 1;
+    friend bool operator==(const BlockGrid&, const BlockGrid&) = default;
 };
 
 struct Range {

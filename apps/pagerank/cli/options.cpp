@@ -23,6 +23,7 @@ struct Raw {
     bool debian = false;
     bool no_serial = false;
     std::string packages, edges;
+    support::CheckpointArguments checkpoints;
 };
 
 void add_input(CLI::App& app, Options& options, Raw& raw) {
@@ -176,6 +177,7 @@ tl::expected<Options, support::Leave> parse(Program program, int argc, const cha
     add_solver(app, options, raw);
     add_output(app, options, raw);
     if (kddm) add_kddm_only(app, options);
+    if (kddm) support::add_checkpoint_options(app, raw.checkpoints, "iterations");
     const auto wrong = [&](std::string_view what) {
         return tl::unexpected(
             support::Leave{support::usage_exit_code,
@@ -194,6 +196,11 @@ tl::expected<Options, support::Leave> parse(Program program, int argc, const cha
     if (fault.empty()) fault = take_block(raw.block, options.block_vertices);
     if (fault.empty()) fault = fault_of(app, options);
     if (fault.empty() && kddm) fault = take_kdfs(raw, options);
+    if (fault.empty() && kddm)
+        fault = support::take_checkpoint_options(app, raw.checkpoints, options.checkpoints);
+    if (fault.empty() && !options.checkpoints.directory.empty() &&
+        (options.repeat != 1 || options.min_seconds != 0))
+        fault = "--checkpoint saves one run: give no --repeat and no --min-seconds";
     if (!fault.empty()) return wrong(fault);
     if (!raw.edges.empty()) options.input = InputKind::edges, options.path = raw.edges;
     if (!raw.packages.empty()) options.input = InputKind::packages, options.path = raw.packages;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/checkpoint_options.hpp"
 #include "support/leave.hpp"
 
 namespace cli {
@@ -40,6 +41,7 @@ struct Options {
     bool json = false;
     bool log_iterations = false;
     bool progress = false;
+    support::CheckpointOptions checkpoints;
 };
 
 enum class Program : std::uint8_t { kddm, mpi_twin };

@@ -49,7 +49,7 @@ std::string Report::text() const {
     fmt::format_to(out, "build       {:.3f} s\n", build_seconds);
     fmt::format_to(out, "time        {:.4f} s, {:.1f} M edges/s", seconds, edges_per_second / 1e6);
     if (repeats > 1) fmt::format_to(out, ", mean of {} runs", repeats);
-    fmt::format_to(out, "\n");
+    fmt::format_to(out, "\ndigest      {:016x}\n", digest);
     if (serial)
         fmt::format_to(out,
                        "serial      {:.4f} s, {:.1f} M edges/s: {} rank{} {:.2f} times as fast\n",
@@ -66,7 +66,7 @@ std::string Report::text() const {
         if (!verification->components_agree)
             fmt::format_to(out, "verify      components: DIFFER\n");
     }
-    return result + support::counters_text(kddm);
+    return result + checkpoints.text() + support::counters_text(kddm);
 }
 
 std::string Report::json() const {
@@ -80,7 +80,8 @@ std::string Report::json() const {
                    iterations, json_number(residual), converged);
     fmt::format_to(out, "  \"repeats\": {},\n  \"build_seconds\": {},\n  \"seconds\": {},\n",
                    repeats, build_seconds, seconds);
-    fmt::format_to(out, "  \"edges_per_second\": {},\n", edges_per_second);
+    fmt::format_to(out, "  \"edges_per_second\": {},\n  \"digest\": \"{:016x}\",\n",
+                   edges_per_second, digest);
     if (serial)
         fmt::format_to(out, "  \"serial\": {{\"seconds\": {}, \"edges_per_second\": {}}},\n",
                        serial->seconds, serial->edges_per_second);
@@ -97,6 +98,7 @@ std::string Report::json() const {
                        "\"seconds\": {}}},\n",
                        components->count, components->largest, components->rounds,
                        components->seconds);
+    result += checkpoints.json();
     json_list(out, "notes", notes, [](const std::string& note) { return json_string(note); });
     fmt::format_to(out, ",\n");
     json_list(out, "top", top, [](const Top& entry) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/checkpoint_options.hpp"
 #include "support/counters.hpp"
 
 namespace cli {
@@ -48,10 +49,12 @@ struct Report {
     double build_seconds = 0;     // generate or read, distribute, sort
     double seconds = 0;           // iterating, mean of the runs, the slowest rank's
     double edges_per_second = 0;  // edges x iterations / seconds
+    std::uint64_t digest = 0;     // of the bits of all ranks, see graph/digest.hpp
     std::optional<Serial> serial;
     std::optional<Verification> verification;
     std::optional<Components> components;
     std::vector<Top> top;
+    support::CheckpointReport checkpoints;
     std::vector<support::SetCounters> kddm;
 
     void set_time(double all_seconds, std::uint32_t runs);

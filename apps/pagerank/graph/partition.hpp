@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Partition: vertices in blocks of a power of two, blocks in consecutive ranges, one range a rank.
 // Immutable after balance(). The block size depends on the graph alone, never on the number of
-// ranks, so that every rank count adds the same numbers in nearly the same order.
+// ranks, so that what is summed block by block has the same bits on any number of them.
 #pragma once
 
 #include <cstdint>

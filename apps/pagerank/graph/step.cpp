@@ -7,61 +7,84 @@
 namespace graph {
 namespace {
 
-// One vertex.
-inline void finish(const StepRule& rule, double inverse, double& sum, double& rank, double& share,
+// So many vertices at a time: what is handed from loop to loop stays in the nearest cache.
+constexpr std::size_t strip = 256;
+// Sums side by side, which vectorizes: one alone would make every addition wait for the one before,
+// and branch on dangling vertices, which come in no order that can be foreseen.
+constexpr std::size_t lanes = 4;
+
+struct Partial {
+    double residual[lanes] = {};
+    double dangling[lanes] = {};
+};
+
+double total(const double (&parts)[lanes]) { return parts[0] + parts[1] + parts[2] + parts[3]; }
+
+// One vertex; `part` is its sum and becomes its share.
+inline void finish(const StepRule& rule, double inverse, double& part, double& rank,
                    double& residual, double& dangling) {
-    const double after = rule.base + rule.damping * sum;
+    const double after = rule.base + rule.damping * part;
     residual += std::fabs(after - rank);
     dangling += inverse == 0 ? after : 0;
     rank = after;
-    share = after * inverse;
-    sum = 0;
+    part = after * inverse;
+}
+
+void finish_strip(const StepRule& rule, std::size_t count, const double* __restrict inverse,
+                  double* __restrict part, double* __restrict rank, Partial& partial) {
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes)
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            finish(rule, inverse[i + lane], part[i + lane], rank[i + lane],
+                   partial.residual[lane], partial.dangling[lane]);
+    for (; i < count; ++i)
+        finish(rule, inverse[i], part[i], rank[i], partial.residual[0], partial.dangling[0]);
 }
 
 }  // namespace
 
-void accumulate(const Code* codes, std::size_t count, const double* __restrict shares,
-                double* __restrict sums) {
+void accumulate(const Code* codes, std::size_t count, const Amount* __restrict shares,
+                Amount* __restrict sums) {
     for (std::size_t i = 0; i < count; ++i)
         sums[target_offset(codes[i])] += shares[source_offset(codes[i])];
 }
 
-StepRule StepRule::of(std::uint64_t vertices, double damping, double dangling) {
-    return {((1 - damping) + damping * dangling) / static_cast<double>(vertices), damping};
+StepRule StepRule::of(std::uint64_t vertices, double damping, Amount dangling) {
+    return {((1 - damping) + damping * from_amount(dangling)) / static_cast<double>(vertices),
+            damping};
 }
 
 StepTotals finish_block(StepRule rule, std::span<const double> inverse_degree,
-                        std::span<double> sums, std::span<double> ranks, std::span<double> shares) {
-    const std::size_t count = ranks.size();
-    const double* __restrict inverse = inverse_degree.data();
-    double* __restrict sum = sums.data();
-    double* __restrict rank = ranks.data();
-    double* __restrict share = shares.data();
-    // Four sums side by side, which vectorizes: one alone would make every addition wait for the
-    // one before, and branch on dangling vertices, which come in no order that can be foreseen.
-    constexpr std::size_t lanes = 4;
-    double residual[lanes] = {}, dangling[lanes] = {};
-    std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes)
-        for (std::size_t lane = 0; lane < lanes; ++lane)
-            finish(rule, inverse[i + lane], sum[i + lane], rank[i + lane], share[i + lane],
-                   residual[lane], dangling[lane]);
-    for (; i < count; ++i)
-        finish(rule, inverse[i], sum[i], rank[i], share[i], residual[0], dangling[0]);
-    return {residual[0] + residual[1] + residual[2] + residual[3],
-            dangling[0] + dangling[1] + dangling[2] + dangling[3]};
+                        std::span<Amount> sums, std::span<double> ranks,
+                        std::span<Amount> shares) {
+    Partial partial;
+    double parts[strip];
+    for (std::size_t first = 0; first < ranks.size(); first += strip) {
+        const std::size_t count = std::min(strip, ranks.size() - first);
+        for (std::size_t i = 0; i < count; ++i) parts[i] = from_amount(sums[first + i]);
+        finish_strip(rule, count, &inverse_degree[first], parts, &ranks[first], partial);
+        for (std::size_t i = 0; i < count; ++i) shares[first + i] = to_amount(parts[i]);
+    }
+    std::fill(sums.begin(), sums.end(), 0);
+    return {to_amount(total(partial.residual)), to_amount(total(partial.dangling))};
 }
 
-double start_block(std::uint64_t vertices, std::span<const double> inverse_degree,
-                   std::span<double> ranks, std::span<double> shares) {
+Amount start_block(std::uint64_t vertices, std::span<const double> inverse_degree,
+                   std::span<double> ranks, std::span<Amount> shares) {
     const double rank = 1 / static_cast<double>(vertices);
     double dangling = 0;
     for (std::size_t i = 0; i < ranks.size(); ++i) {
         ranks[i] = rank;
-        shares[i] = rank * inverse_degree[i];
         dangling += inverse_degree[i] == 0 ? rank : 0;
     }
-    return dangling;
+    share_block(inverse_degree, ranks, shares);
+    return to_amount(dangling);
+}
+
+void share_block(std::span<const double> inverse_degree, std::span<const double> ranks,
+                 std::span<Amount> shares) {
+    for (std::size_t i = 0; i < ranks.size(); ++i)
+        shares[i] = to_amount(ranks[i] * inverse_degree[i]);
 }
 
 }  // namespace graph

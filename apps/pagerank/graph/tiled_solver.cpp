@@ -31,16 +31,21 @@ TiledSolver::TiledSolver(Vertex vertices, std::span<const Edge> edges, std::uint
 double TiledSolver::run(double damping, std::uint32_t iterations) {
     const std::uint64_t n = partition_.vertices();
     StepTotals totals;
-    totals.dangling = start_block(n, inverse_degree_, ranks_, shares_);
+    for (std::uint32_t block = 0; block < partition_.blocks(); ++block)
+        totals.dangling += start_block(n, of_block(inverse_degree_, block),
+                                       of_block(ranks_, block), of_block(shares_, block));
     for (std::uint32_t iteration = 0; iteration < iterations; ++iteration) {
         for (std::uint32_t source = 0; source < partition_.blocks(); ++source)
             for (const TileIndex::Tile& tile : index_.from(source))
                 accumulate(tile.codes, tile.count, &shares_[partition_.first_vertex(source)],
                            &sums_[partition_.first_vertex(tile.target_block)]);
-        totals = finish_block(StepRule::of(n, damping, totals.dangling), inverse_degree_, sums_,
-                              ranks_, shares_);
+        const auto rule = StepRule::of(n, damping, totals.dangling);
+        totals = {};
+        for (std::uint32_t block = 0; block < partition_.blocks(); ++block)
+            totals += finish_block(rule, of_block(inverse_degree_, block), of_block(sums_, block),
+                                   of_block(ranks_, block), of_block(shares_, block));
     }
-    return totals.residual;
+    return from_amount(totals.residual);
 }
 
 }  // namespace graph

@@ -21,11 +21,18 @@ public:
     std::span<const double> ranks() const { return ranks_; }
 
 private:
+    template <class Vector>
+    auto of_block(Vector& by_vertex, std::uint32_t block) const {
+        return std::span(by_vertex).subspan(partition_.first_vertex(block),
+                                            partition_.vertices_in(block));
+    }
+
     Partition partition_;
     std::vector<LargeVector<std::uint32_t>> pieces_;  // a piece is a multiple of 4 bytes
     TileIndex index_;
     std::vector<double> inverse_degree_;
-    LargeVector<double> ranks_, shares_, sums_;
+    LargeVector<double> ranks_;
+    LargeVector<Amount> shares_, sums_;
 };
 
 // 1 / out-degree, 0 for 0.

@@ -2,11 +2,14 @@
 // The serial algorithms against each other and against results known by other means.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "graph/digest.hpp"
 #include "graph/reference.hpp"
 #include "graph/rmat.hpp"
+#include "graph/saved.hpp"
 #include "graph/tiled_solver.hpp"
 #include "graph/top.hpp"
 #include "graph/union_find.hpp"
@@ -63,6 +66,108 @@ TEST(TiledSolver, agrees_with_the_textbook_at_every_block_size) {
         EXPECT_LT(graph::max_relative_difference(solver.ranks(), reference.ranks), 1e-12) << block;
         EXPECT_NEAR(residual, reference.residual, 1e-12);
     }
+}
+
+TEST(Amount, holds_what_is_rounded_to_its_unit_and_no_more) {
+    for (const double part : {0.0, 1.0, 0.5, 0x1p-61, 3 * 0x1p-50})
+        EXPECT_EQ(graph::from_amount(graph::to_amount(part)), part);
+    EXPECT_EQ(graph::to_amount(0x1.8p-62), 1) << "to the nearest";
+    EXPECT_EQ(graph::to_amount(0x1p-63), 0);
+    EXPECT_NEAR(graph::from_amount(graph::to_amount(1e-9 / 3)), 1e-9 / 3, 0x1p-62);
+}
+
+// The same sum in doubles has other bits in another order.
+TEST(Accumulate, finds_the_same_bits_in_any_order_of_edges) {
+    std::vector<double> ranks(300), inverse(300);
+    for (std::size_t v = 0; v < ranks.size(); ++v) {
+        ranks[v] = 1.0 / static_cast<double>(v * v + 300);
+        inverse[v] = 1.0 / static_cast<double>(v % 7 + 1);
+    }
+    std::vector<graph::Amount> shares(300);
+    graph::share_block(inverse, ranks, shares);
+    std::vector<graph::Code> codes;
+    for (std::uint32_t source = 0; source < 300; ++source)
+        codes.push_back(graph::encode(source, source % 2));
+    std::vector<graph::Amount> forward(2), backward(2);
+    graph::accumulate(codes.data(), codes.size(), shares.data(), forward.data());
+    std::reverse(codes.begin(), codes.end());
+    graph::accumulate(codes.data(), codes.size(), shares.data(), backward.data());
+    EXPECT_EQ(forward, backward);
+    double sum = 0;
+    for (std::uint32_t v = 0; v < 300; v += 2) sum += ranks[v] * inverse[v];
+    EXPECT_NEAR(graph::from_amount(forward[0]), sum, 1e-15);
+}
+
+// Blocks of more than one strip, and one that ends in the middle of the lanes.
+TEST(FinishBlock, follows_the_formula_at_any_length) {
+    for (const std::size_t count : {1u, 3u, 4u, 255u, 256u, 257u, 1023u}) {
+        std::vector<double> inverse(count), ranks(count, 0.25 / static_cast<double>(count));
+        std::vector<graph::Amount> sums(count), shares(count, -1);
+        for (std::size_t v = 0; v < count; ++v) {
+            inverse[v] = v % 3 == 0 ? 0 : 1.0 / static_cast<double>(v % 5 + 1);
+            sums[v] = graph::to_amount(0.5 / static_cast<double>(v + 1 + count));
+        }
+        const auto before = sums;
+        const graph::StepRule rule{1e-5, 0.85};
+        const auto totals = graph::finish_block(rule, inverse, sums, ranks, shares);
+        double residual = 0, dangling = 0;
+        for (std::size_t v = 0; v < count; ++v) {
+            const double rank = rule.base + 0.85 * graph::from_amount(before[v]);
+            residual += std::abs(rank - 0.25 / static_cast<double>(count));
+            dangling += v % 3 == 0 ? rank : 0;
+            ASSERT_EQ(ranks[v], rank) << v;
+            ASSERT_EQ(shares[v], graph::to_amount(rank * inverse[v])) << v;
+            ASSERT_EQ(sums[v], 0) << v;
+        }
+        EXPECT_NEAR(graph::from_amount(totals.residual), residual, 1e-14);
+        EXPECT_NEAR(graph::from_amount(totals.dangling), dangling, 1e-14);
+    }
+}
+
+TEST(Digest, sees_every_bit_and_edge_in_any_order) {
+    const std::vector<double> ranks{0.1, 0.2, 0.3, 0.4};
+    const auto whole = graph::digest_of(5, ranks);
+    EXPECT_EQ(graph::digest_of(7, std::span(ranks).subspan(2)) +
+                  graph::digest_of(5, std::span(ranks).first(2)),
+              whole);
+    auto other = ranks;
+    other[2] = std::nextafter(other[2], 1.0);
+    EXPECT_NE(graph::digest_of(5, other), whole);
+    EXPECT_NE(graph::digest_of(6, ranks), whole);
+    const std::vector<Edge> edges{{1, 2}, {2, 1}, {2, 1}}, turned{{2, 1}, {1, 2}, {2, 1}};
+    EXPECT_EQ(graph::digest_of(edges), graph::digest_of(turned));
+    EXPECT_NE(graph::digest_of(edges), graph::digest_of(std::span(edges).first(2)));
+    const std::vector<Edge> reversed{{2, 1}, {1, 2}, {1, 2}};
+    EXPECT_NE(graph::digest_of(edges), graph::digest_of(reversed));
+}
+
+TEST(Saved, is_read_back_and_refused_when_it_is_of_something_else) {
+    const graph::Fingerprint graph{.vertices = 9, .edges = 20, .digest = 0xabc,
+                                   .block_vertices = 64};
+    const graph::Saved saved{.iterations = 5, .totals = {3, 4}, .graph = graph, .damping = 0.85};
+    const auto bytes = std::as_bytes(std::span(&saved, 1));
+    graph::Saved found;
+    EXPECT_EQ(graph::read_saved(bytes, found), "");
+    EXPECT_EQ(found.totals.dangling, 4);
+    EXPECT_EQ(graph::fault_of(found, graph, 0.85, 5), "");
+    EXPECT_EQ(graph::fault_of(found, graph, 0.5, 5), "is of a run with --damping 0.85, not 0.5");
+    EXPECT_EQ(graph::fault_of(found, graph, 0.85, 4), "is of iteration 5, beyond --iterations 4");
+    auto other = graph;
+    other.edges = 21;
+    EXPECT_EQ(graph::fault_of(found, other, 0.85, 5),
+              "is of a graph of 9 vertices and 20 edges, not 9 and 21");
+    other = graph;
+    other.digest = 1;
+    EXPECT_NE(graph::fault_of(found, other, 0.85, 5), "");
+    other = graph;
+    other.block_vertices = 128;
+    EXPECT_NE(graph::fault_of(found, other, 0.85, 5), "");
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_EQ(graph::read_saved(bytes.first(length), found), "has no state of a ranking");
+    graph::Saved newer = saved;
+    newer.format = 2;
+    EXPECT_EQ(graph::read_saved(std::as_bytes(std::span(&newer, 1)), found),
+              "was saved in format 2, of which this program knows up to 1");
 }
 
 TEST(TiledSolver, starts_afresh_at_every_run) {

@@ -164,6 +164,7 @@ public:
     // Collective: what restart would go on from, by the manifests alone, before anything need be
     // protected: for programs whose sets depend on what was saved.
     Result<std::optional<Restarted>> find();
+    Result<Restarted> find(ckpt::VersionNumber version);
 
     struct Impl;
 

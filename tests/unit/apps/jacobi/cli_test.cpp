@@ -43,6 +43,10 @@ TEST(Options, refuses_what_it_cannot_use_in_one_line) {
         {{"--frames", "d"}, "--frames needs --every"},
         {{"--every", "3"}, "--every needs --frames"},
         {{"--png", ""}, "--png needs a name"},
+        {{"--restart"}, "--restart needs --checkpoint DIR"},
+        {{"--checkpoint", ""}, "--checkpoint needs a name"},
+        {{"--checkpoint", "d", "--checkpoint-every", "0"}, "--checkpoint-every 0 is out of range"},
+        {{"--checkpoint", "d", "--checkpoint-seconds", "inf"}, "--checkpoint-seconds inf"},
         {{"--nonsense"}, "--nonsense"},
         {{"extra"}, "extra"},
     };
@@ -62,6 +66,22 @@ TEST(Options, has_pictures_in_one_program_only) {
     EXPECT_TRUE(parsed({"--size", "8", "--verify", "--json"}, Program::mpi_twin));
     EXPECT_THAT(parsed({"--help"}).error().text, HasSubstr("--frames"));
     EXPECT_EQ(parsed({"--version"}).error().exit_code, 0);
+}
+
+TEST(Options, say_when_to_save_and_what_to_go_on_from) {
+    EXPECT_TRUE(parsed({})->checkpoints.directory.empty());
+    const auto often = parsed({"--checkpoint", "d", "--checkpoint-every", "7",
+                               "--checkpoint-seconds", "1.5", "--checkpoint-wait"});
+    EXPECT_EQ(often->checkpoints.directory, "d");
+    EXPECT_EQ(often->checkpoints.every, 7u);
+    EXPECT_DOUBLE_EQ(often->checkpoints.seconds, 1.5);
+    EXPECT_TRUE(often->checkpoints.wait);
+    EXPECT_FALSE(often->checkpoints.restart);
+    EXPECT_TRUE(parsed({"--checkpoint", "d", "--restart"})->checkpoints.restart);
+    const auto older = parsed({"--checkpoint", "d", "--restart-version", "3"});
+    EXPECT_TRUE(older->checkpoints.restart);
+    EXPECT_EQ(older->checkpoints.version, 3u);
+    EXPECT_FALSE(parsed({"--checkpoint", "d"}, Program::mpi_twin));
 }
 
 Report some_report() {
@@ -103,6 +123,22 @@ TEST(Report, tells_whether_two_runs_found_the_same) {
     EXPECT_THAT(report.json(), HasSubstr("\"same_result\": false"));
     report.iterations = 11;
     EXPECT_THAT(report.text(), HasSubstr("another plate or other steps"));
+}
+
+TEST(Report, tells_of_checkpoints_where_they_were_asked_for) {
+    Report report = some_report();
+    EXPECT_THAT(report.text() + report.json(), testing::Not(HasSubstr("checkpoints")));
+    report.checkpoints = {.directory = "a \"b\"", .unit = "step", .taken = 3,
+                          .stopped_seconds = 0.5};
+    EXPECT_THAT(report.text(), HasSubstr("checkpoints 3 in a \"b\", for which the run stopped"));
+    EXPECT_THAT(report.text(), testing::Not(HasSubstr("FAILED")));
+    EXPECT_THAT(report.json(), HasSubstr("\"directory\": \"a \\\"b\\\"\", \"taken\": 3"));
+    EXPECT_THAT(report.json(), HasSubstr("\"restarted\": null}"));
+    report.checkpoints.failed = 1;
+    report.checkpoints.restart = {.version = 7, .number = 70, .saved_ranks = 1};
+    EXPECT_THAT(report.text(), HasSubstr("from version 7, step 70, saved by 1 rank\n"));
+    EXPECT_THAT(report.text(), HasSubstr("1 FAILED"));
+    EXPECT_THAT(report.json(), HasSubstr("{\"version\": 7, \"step\": 70, \"saved_ranks\": 1}"));
 }
 
 TEST(Report, says_which_cell_differs) {

@@ -10,6 +10,7 @@
 #include "grid/kernel.hpp"
 #include "grid/layout.hpp"
 #include "grid/palette.hpp"
+#include "grid/saved.hpp"
 #include "grid/serial.hpp"
 
 namespace jacobi {
@@ -68,8 +69,8 @@ TEST(Field, has_a_hot_north_a_cold_south_and_temperatures_between_0_and_1) {
 }
 
 // Every cell is in one block, blocks are no larger than asked, neighbours touch and look back.
-void check_layout(Plate plate, std::int64_t side, int ranks) {
-    const Layout layout(plate, side, ranks);
+void check_layout(const Layout& layout, std::int64_t side, int ranks) {
+    const Plate plate = layout.plate();
     SCOPED_TRACE(testing::Message() << plate.rows << " x " << plate.cols << ", blocks of " << side
                                     << ", " << ranks << " ranks");
     ASSERT_EQ(layout.rank_rows() * layout.rank_cols(), ranks);
@@ -107,7 +108,31 @@ TEST(Layout, covers_every_plate_once) {
     for (const std::int64_t rows : {1, 2, 3, 7, 40})
         for (const std::int64_t cols : {1, 2, 5, 33})
             for (const std::int64_t side : {1, 3, 8, 64})
-                for (int ranks = 1; ranks <= 7; ++ranks) check_layout({rows, cols}, side, ranks);
+                for (int ranks = 1; ranks <= 7; ++ranks)
+                    check_layout(Layout({rows, cols}, side, ranks), side, ranks);
+}
+
+TEST(Layout, keeps_the_blocks_of_a_run_on_other_ranks) {
+    for (int before = 1; before <= 5; ++before)
+        for (int now = 1; now <= 7; ++now) {
+            const Layout saved({97, 61}, 9, before);
+            const Layout layout(saved.plate(), saved.grid(), now);
+            check_layout(layout, 9, now);
+            ASSERT_EQ(layout.blocks(), saved.blocks());
+            for (std::uint32_t block = 0; block < saved.blocks(); ++block) {
+                EXPECT_EQ(layout.rows_of(block).begin, saved.rows_of(block).begin);
+                EXPECT_EQ(layout.cols_of(block).begin, saved.cols_of(block).begin);
+                if (now == before) {
+                    EXPECT_EQ(layout.owner(block), saved.owner(block));
+                }
+            }
+            std::size_t fewest = saved.blocks(), most = 0;
+            for (int rank = 0; rank < now; ++rank) {
+                fewest = std::min(fewest, layout.owned(rank).size());
+                most = std::max(most, layout.owned(rank).size());
+            }
+            EXPECT_LE(most, fewest + 1) << before << " ranks, then " << now;
+        }
 }
 
 TEST(Layout, gives_every_rank_as_many_blocks) {
@@ -125,6 +150,30 @@ TEST(Layout, cuts_where_the_fewest_cells_touch) {
     EXPECT_EQ(Layout({100, 100}, 10, 2).rank_rows(), 2);
     // One row cannot be shared by rows.
     EXPECT_EQ(Layout({1, 100}, 10, 3).rank_cols(), 3);
+}
+
+TEST(Saved, is_read_back_and_refused_when_it_is_of_something_else) {
+    const Saved saved{.plate = {30, 20}, .grid = {3, 2}, .speed = 0.2, .steps = 7, .seconds = 1.5};
+    const auto bytes = std::as_bytes(std::span(&saved, 1));
+    Saved found;
+    EXPECT_EQ(read_saved(bytes, found), "");
+    EXPECT_EQ(found, saved);
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.2, 7), "");
+    EXPECT_EQ(fault_of(found, {30, 21}, 0.2, 7), "is of a plate of 30 x 20 cells, not 30 x 21");
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.1, 7), "is of a run with --speed 0.2, not 0.1");
+    EXPECT_EQ(fault_of(found, {30, 20}, 0.2, 6), "is of step 7, beyond --iterations 6");
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_EQ(read_saved(bytes.first(length), found), "has no state of a plate") << length;
+    Saved newer = saved;
+    newer.format = 2;
+    EXPECT_EQ(read_saved(std::as_bytes(std::span(&newer, 1)).first(9), found),
+              "was saved in format 2, of which this program knows up to 1");
+    for (const BlockGrid grid : {BlockGrid{0, 2}, BlockGrid{31, 2}, BlockGrid{3, 21}}) {
+        Saved odd = saved;
+        odd.grid = grid;
+        EXPECT_EQ(read_saved(std::as_bytes(std::span(&odd, 1)), found),
+                  "has a state that no plate can have");
+    }
 }
 
 TEST(Serial, keeps_a_plate_that_is_even_as_it_is_and_mixes_any_other) {
