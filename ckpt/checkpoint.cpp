@@ -58,6 +58,8 @@ Result<void> Impl::open() {
     SSI_TRY(ckpt::clean(node, *places));
     requests = std::make_unique<ckpt::Requests>(
         node, config.integer("checkpoint.interval_s") * second, options.signals);
+    control = std::make_unique<ckpt::Control>(node, *requests, places->own().name(),
+                                              options.application);
     return {};
 }
 

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "requests.hpp"
+#include "control.hpp"
 #include "saving.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
 
@@ -22,6 +22,7 @@ struct Checkpoint::Impl {
     std::unique_ptr<ckpt::Places> places;
     std::unique_ptr<ckpt::Votes> votes;
     std::unique_ptr<ckpt::Requests> requests;
+    std::unique_ptr<ckpt::Control> control;
     ckpt::Protection protection;
     ckpt::Changes changes;                              // since the last incremental one
     std::uint32_t chain = 0;                            // of that

@@ -40,8 +40,8 @@ Requests::~Requests() {
 
 // The clock of the first node alone counts.
 Result<bool> Requests::need() {
-    const bool due = interval_ != 0 && node_.rank() == 0 &&
-                     node_.doors().clock.now() - last_ >= interval_;
+    const Nanoseconds every = interval();
+    const bool due = every != 0 && node_.rank() == 0 && node_.doors().clock.now() - last_ >= every;
     const bool term = signals_ && term_came.load(std::memory_order_relaxed);
     const bool usr1 = signals_ && usr1_came.exchange(false, std::memory_order_relaxed);
     const bool asked = asked_.exchange(false, std::memory_order_relaxed);

@@ -22,12 +22,16 @@ public:
     Result<bool> need();
     bool should_exit() const { return exit_; }
     void taken() { last_ = node_.doors().clock.now(); }
-    // Any task: as a signal.
+    // Any task: as a signal; after how long another one is due. The first node's counts.
     void ask() { asked_.store(true, std::memory_order_relaxed); }
+    void set_interval(Nanoseconds interval) {
+        interval_.store(interval, std::memory_order_relaxed);
+    }
+    Nanoseconds interval() const { return interval_.load(std::memory_order_relaxed); }
 
 private:
     node::Node& node_;
-    const Nanoseconds interval_;
+    std::atomic<Nanoseconds> interval_;
     const bool signals_;
     Nanoseconds last_;
     std::atomic<bool> asked_{false};

@@ -95,6 +95,7 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
         return tl::unexpected<Failure>(std::move(taken).error());
     }
     requests->taken();
+    control->took(state);
     task = node.doors().tasks.spawn("checkpoint", [this] { ticket->finish(saving->run()); });
     CheckpointTicket handle(state);
     if (take.asynchronous) return handle;

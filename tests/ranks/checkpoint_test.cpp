@@ -3,6 +3,7 @@
 // others go on from there.
 #include <gtest/gtest.h>
 #include <mpi.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
@@ -17,9 +18,12 @@
 #include <thread>
 
 #include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/base/json.hpp"
 #include "ssi/ckpt/store.hpp"
 #include "ssi/io/libaio_disk.hpp"
 #include "ssi/kddm/serialized.hpp"
+#include "ssi/node/control_verbs.hpp"
+#include "ssi/node/node.hpp"
 #include "ssi/ssi.hpp"
 
 namespace ssi {
@@ -629,6 +633,51 @@ TEST_F(CheckpointRanks, a_directory_for_each_rank_and_one_that_cannot_be_made) {
         EXPECT_THROW(Checkpoint(s, {.directory = directory_ + "/not/there"}), Error);
         EXPECT_THROW(Checkpoint(s, {.directory = ""}), Error);
     });
+}
+
+TEST_F(CheckpointRanks, who_wants_one_is_heard_on_every_rank_once) {
+    session_of(world_size(), [&](Session& s) {
+        Checkpoint checkpoint(s, options());
+        EXPECT_FALSE(checkpoint.need());
+        const bool last = s.rank() == s.size() - 1;
+        if (last) ::raise(SIGUSR1);
+        EXPECT_TRUE(checkpoint.need());
+        EXPECT_FALSE(checkpoint.need());
+        EXPECT_FALSE(checkpoint.should_exit());
+        const auto ask = [&](const char* request) {
+            const auto parsed = good(JsonValue::parse(request));
+            return good(s.internal_node().control().call(parsed).value);
+        };
+        if (last) ask(R"({"verb":"checkpoint.take"})");
+        EXPECT_TRUE(checkpoint.need());
+        EXPECT_FALSE(checkpoint.need());
+        good(checkpoint.take(""));
+        const std::string status = ask(R"({"verb":"checkpoint.status"})");
+        EXPECT_NE(status.find(R"("taken":1,"version":1,"saving":false)"), std::string::npos)
+            << status;
+        EXPECT_NE(status.find(directory_), std::string::npos) << status;
+        if (s.rank() == 0) ask(R"({"verb":"checkpoint.policy","interval_s":1})");
+        EXPECT_FALSE(checkpoint.need());
+        std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+        EXPECT_TRUE(checkpoint.need());
+        EXPECT_TRUE(checkpoint.need()) << "due until one is taken";
+        good(checkpoint.take(""));
+        EXPECT_FALSE(checkpoint.need());
+        s.barrier();
+        if (s.rank() == 0) {
+            ask(R"({"verb":"checkpoint.policy","interval_s":0})");
+            ::raise(SIGTERM);
+        }
+        EXPECT_TRUE(checkpoint.need()) << "a last one";
+        EXPECT_TRUE(checkpoint.should_exit());
+        EXPECT_FALSE(checkpoint.need());
+        EXPECT_TRUE(checkpoint.should_exit());
+        s.barrier();
+    });
+    // As it was before.
+    struct sigaction now {};
+    ::sigaction(SIGTERM, nullptr, &now);
+    EXPECT_EQ(now.sa_handler, SIG_DFL);
 }
 
 // -- under load

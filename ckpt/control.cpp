@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control.hpp"
+
+#include <mutex>
+
+#include "saving.hpp"
+#include "ssi/base/json.hpp"
+
+namespace ssi::ckpt {
+namespace {
+
+constexpr const char* take_verb = "checkpoint.take";
+constexpr const char* status_verb = "checkpoint.status";
+constexpr const char* policy_verb = "checkpoint.policy";
+constexpr Nanoseconds second = 1'000'000'000;
+
+}  // namespace
+
+Control::Control(node::Node& node, Requests& requests, std::string directory,
+                 std::string application)
+    : node_(node), requests_(requests), directory_(std::move(directory)),
+      application_(std::move(application)) {
+    node::ControlVerbs& verbs = node.control();
+    verbs.add(take_verb, [this](const JsonValue&) -> Result<std::string> {
+        requests_.ask();
+        return status();
+    });
+    verbs.add(status_verb, [this](const JsonValue&) -> Result<std::string> { return status(); });
+    verbs.add(policy_verb, [this](const JsonValue& request) { return set_policy(request); });
+}
+
+Control::~Control() {
+    for (const char* verb : {take_verb, status_verb, policy_verb}) node_.control().remove(verb);
+}
+
+void Control::took(std::shared_ptr<CheckpointTicket::State> ticket) {
+    std::lock_guard lock(mutex_);
+    last_ = std::move(ticket);
+    ++taken_;
+}
+
+std::string Control::status() {
+    std::shared_ptr<CheckpointTicket::State> last;
+    std::uint64_t taken = 0;
+    {
+        std::lock_guard lock(mutex_);
+        last = last_;
+        taken = taken_;
+    }
+    Json json;
+    json.object().field("directory", directory_).field("application", application_);
+    json.field("interval_s", static_cast<std::uint64_t>(requests_.interval() / second));
+    json.field("taken", taken);
+    if (last) {
+        const CheckpointTicket ticket(last);
+        const bool done = ticket.test();
+        const auto progress = ticket.progress();
+        json.field("version", ticket.version()).field("saving", !done);
+        json.field("saved_bytes", progress.saved_bytes);
+        json.field("stopped_seconds", progress.stopped_seconds);
+        json.field("seconds", progress.seconds);
+        if (done)
+            if (const auto outcome = ticket.wait(); !outcome)
+                json.field("error", outcome.error().to_string());
+    }
+    return json.end().text();
+}
+
+Result<std::string> Control::set_policy(const JsonValue& request) {
+    if (!request.find("interval_s"))
+        return fail(Errc::invalid_argument, "checkpoint.policy sets interval_s, seconds; 0: never");
+    requests_.set_interval(static_cast<Nanoseconds>(request.u64_of("interval_s")) * second);
+    return status();
+}
+
+}  // namespace ssi::ckpt

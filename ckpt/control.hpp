@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Control: the verbs of checkpoints on a node's control socket (docs/formats/control.md).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "requests.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/node/control_verbs.hpp"
+
+namespace ssi::ckpt {
+
+class Control {
+public:
+    // All outlive it.
+    Control(node::Node& node, Requests& requests, std::string directory, std::string application);
+    ~Control();
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+    // The one that is being taken from now on.
+    void took(std::shared_ptr<CheckpointTicket::State> ticket);
+
+private:
+    std::string status();
+    Result<std::string> set_policy(const JsonValue& request);
+
+    node::Node& node_;
+    Requests& requests_;
+    const std::string directory_, application_;
+    sys::Mutex mutex_;                                   // of all below
+    std::shared_ptr<CheckpointTicket::State> last_;
+    std::uint64_t taken_ = 0;
+};
+
+}  // namespace ssi::ckpt
