@@ -32,15 +32,19 @@ CheckpointOptions with_defaults(CheckpointOptions options, const Config& config)
 
 }  // namespace
 
-Impl::Impl(Session& session, CheckpointOptions o)
-    : node(session.internal_node()),
-      engine(session.internal_engine()),
-      hub(session.internal_hub()),
-      config(session.config()),
+Impl::Impl(node::Node& n, kddm::Engine& e, kddm::sync::Hub& h, CheckpointOptions o)
+    : node(n),
+      engine(e),
+      hub(h),
+      config(n.doors().config),
       options(with_defaults(std::move(o), config)),
       cut(engine, &hub) {}
 
 Result<void> Impl::open() {
+    Result<void> alone;
+    if (ckpt::Control::is_there(node))
+        alone = fail(Errc::exists, "the session has a Checkpoint already: one at a time");
+    SSI_TRY(agree(node, std::move(alone)));
     auto opened = ckpt::Places::open(node, options.directory);
     if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
     places = std::move(*opened);
@@ -89,7 +93,12 @@ void Impl::finish_last() {
 }
 
 Checkpoint::Checkpoint(Session& session, CheckpointOptions options)
-    : impl_(std::make_unique<Impl>(session, std::move(options))) {
+    : Checkpoint(session.internal_node(), session.internal_engine(), session.internal_hub(),
+                 std::move(options)) {}
+
+Checkpoint::Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& hub,
+                       CheckpointOptions options)
+    : impl_(std::make_unique<Impl>(node, engine, hub, std::move(options))) {
     value_or_throw(impl_->open());
 }
 

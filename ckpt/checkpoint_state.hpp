@@ -11,7 +11,7 @@
 namespace ssi {
 
 struct Checkpoint::Impl {
-    Impl(Session& session, CheckpointOptions options);
+    Impl(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& hub, CheckpointOptions options);
 
     node::Node& node;
     kddm::Engine& engine;

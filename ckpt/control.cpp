@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 #include "saving.hpp"
@@ -27,6 +28,11 @@ Control::Control(node::Node& node, Requests& requests, std::string directory,
     });
     verbs.add(status_verb, [this](const JsonValue&) -> Result<std::string> { return status(); });
     verbs.add(policy_verb, [this](const JsonValue& request) { return set_policy(request); });
+}
+
+bool Control::is_there(node::Node& node) {
+    const auto names = node.control().names();
+    return std::ranges::find(names, take_verb) != names.end();
 }
 
 Control::~Control() {

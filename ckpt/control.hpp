@@ -19,6 +19,8 @@ public:
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
 
+    // Whether a node has one.
+    static bool is_there(node::Node& node);
     // The one that is being taken from now on.
     void took(std::shared_ptr<CheckpointTicket::State> ticket);
 

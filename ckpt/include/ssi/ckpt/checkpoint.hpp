@@ -105,6 +105,9 @@ public:
 
     // Collective. Makes the store where there is none, and removes what was never committed.
     Checkpoint(Session& session, CheckpointOptions options = {});
+    // Of parts of a session, for the layers above and for tests.
+    Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& hub,
+               CheckpointOptions options);
     // Waits for what is being saved.
     ~Checkpoint();
     Checkpoint(const Checkpoint&) = delete;

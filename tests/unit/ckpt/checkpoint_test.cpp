@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checkpoints of nodes in one process, on real directories: what the sanitizers look at. Over real
+// processes: tests/ranks/checkpoint_test.cpp.
+#include "ssi/ckpt/checkpoint.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "loop_nodes.hpp"
+#include "ssi/kddm/cut.hpp"
+#include "ssi/kddm/engine.hpp"
+
+namespace ssi::ckpt::test {
+namespace {
+
+namespace stdfs = std::filesystem;
+using ssi::test::LoopNodes;
+
+template <class T>
+T good(Result<T> result) {
+    if (!result) throw std::runtime_error(result.error().to_string());
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+// What a node of a session is to a test.
+struct Member {
+    node::Node& node;
+    kddm::Engine& engine;
+    kddm::sync::Hub& hub;
+    bool first() const { return node.rank() == 0; }
+    template <class T>
+    kddm::Set<T> set(std::string_view name) {
+        return kddm::Set<T>(good(engine.create_or_open(name, kddm::options_of<T>({}))));
+    }
+};
+
+class CheckpointTest : public testing::Test {
+protected:
+    void SetUp() override {
+        directory_ = (stdfs::temp_directory_path() / "ssi-checkpoint-XXXXXX").string();
+        ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
+    }
+    void TearDown() override { stdfs::remove_all(directory_); }
+
+    // A thread for each node of a session of so many.
+    template <class Body>
+    void session_of(int count, Body&& body) {
+        LoopNodes nodes(count);
+        std::vector<std::unique_ptr<kddm::Engine>> engines;
+        std::vector<std::unique_ptr<kddm::sync::Hub>> hubs;
+        for (int i = 0; i < count; ++i) {
+            kddm::Engine::Options options;
+            options.peers_in_process = true;
+            engines.push_back(std::make_unique<kddm::Engine>(nodes[i], options));
+            hubs.push_back(std::make_unique<kddm::sync::Hub>(nodes[i]));
+        }
+        nodes.start();
+        nodes.run([&](node::Node& node) {
+            const auto i = static_cast<std::size_t>(node.rank());
+            Member member{node, *engines[i], *hubs[i]};
+            try {
+                body(member);
+            } catch (const std::exception& error) {
+                ADD_FAILURE() << "node " << i << ": " << error.what();
+            }
+            EXPECT_TRUE(node.barrier());
+        });
+        nodes.stop();
+        for (int quiet = 0; quiet < 8; ++quiet)
+            for (int i = 0; i < count; ++i)
+                if (nodes[i].doors().transport.poll()) quiet = 0;
+        EXPECT_EQ(nodes.errors(), "");
+    }
+
+    std::unique_ptr<Checkpoint> open(Member& member, std::uint32_t keep = 2) {
+        return std::make_unique<Checkpoint>(
+            member.node, member.engine, member.hub,
+            CheckpointOptions{.directory = directory_, .application = "test", .keep = keep,
+                              .signals = false});
+    }
+
+    std::string directory_;
+};
+
+constexpr std::uint64_t accounts = 24;
+
+void move_money(Member& member, kddm::Set<std::int64_t>& set, unsigned seed,
+                const std::atomic<bool>& over) {
+    std::mt19937 random(seed);
+    while (!over) {
+        const std::uint64_t a = random() % accounts, b = random() % accounts;
+        if (a == b) continue;
+        {
+            auto low = set.grab(std::min(a, b));
+            auto high = set.grab(std::max(a, b));
+            *low -= 3;
+            *high += 3;
+        }
+        const kddm::CriticalSection section(member.engine);
+        set.fetch_add(a, std::int64_t{1});
+        set.fetch_add(b, std::int64_t{-1});
+    }
+}
+
+std::int64_t money(kddm::Set<std::int64_t>& set) {
+    std::int64_t sum = 0;
+    for (std::uint64_t i = 0; i < accounts; ++i) sum += set.read(i).value;
+    return sum;
+}
+
+TEST_F(CheckpointTest, taken_under_load_they_are_whole_on_other_numbers_of_nodes) {
+    for (const int count : {2, 3, 1, 2}) {
+        session_of(count, [&](Member& member) {
+            auto set = member.set<std::int64_t>("money");
+            auto checkpoint = open(member);
+            checkpoint->protect(set);
+            good(checkpoint->restart());
+            EXPECT_EQ(money(set), 0);
+            EXPECT_TRUE(member.node.barrier());
+            std::atomic<bool> over{false};
+            std::vector<std::thread> team;
+            for (unsigned t = 0; t < 2; ++t)
+                team.emplace_back([&, t] {
+                    move_money(member, set, t + 2 * static_cast<unsigned>(member.node.rank()),
+                               over);
+                });
+            for (int i = 0; i < 6; ++i) {
+                const auto ticket = checkpoint->take(
+                    "", {.asynchronous = i % 2 == 0, .incremental = i % 3 != 0});
+                EXPECT_TRUE(ticket) << ticket.error().to_string();
+                if (!ticket) break;
+                // Asked by somebody else meanwhile.
+                std::thread watcher([&] {
+                    while (!ticket->test()) (void)ticket->progress();
+                });
+                EXPECT_TRUE(ticket->wait());
+                watcher.join();
+            }
+            over = true;
+            for (auto& thread : team) thread.join();
+            EXPECT_TRUE(member.node.barrier());
+        });
+        if (HasFailure()) return;
+    }
+}
+
+TEST_F(CheckpointTest, memory_and_arrays_are_as_of_the_take_and_divided_anew) {
+    constexpr std::uint64_t length = 5000;
+    const auto piece_of = [](Member& member, std::uint64_t& begin) {
+        const auto nodes = static_cast<std::uint64_t>(member.node.size());
+        const auto rank = static_cast<std::uint64_t>(member.node.rank());
+        begin = length * rank / nodes;
+        return std::vector<std::uint64_t>(length * (rank + 1) / nodes - begin);
+    };
+    session_of(3, [&](Member& member) {
+        std::uint64_t begin = 0;
+        auto piece = piece_of(member, begin);
+        for (std::uint64_t i = 0; i < piece.size(); ++i) piece[i] = (begin + i) * 7;
+        auto checkpoint = open(member);
+        checkpoint->protect_array("array", std::span(piece), begin, length);
+        const auto ticket = good(checkpoint->take("", {.asynchronous = true}));
+        std::ranges::fill(piece, 1);
+        good(ticket.wait());
+    });
+    session_of(2, [&](Member& member) {
+        std::uint64_t begin = 0;
+        auto piece = piece_of(member, begin);
+        auto checkpoint = open(member);
+        checkpoint->protect_array("array", std::span(piece), begin, length);
+        EXPECT_TRUE(good(checkpoint->restart()));
+        for (std::uint64_t i = 0; i < piece.size(); ++i) {
+            if (piece[i] != (begin + i) * 7) ADD_FAILURE() << "element " << begin + i;
+        }
+    });
+}
+
+TEST_F(CheckpointTest, a_store_that_goes_away_fails_the_take_and_is_found_again) {
+    session_of(2, [&](Member& member) {
+        auto set = member.set<std::int64_t>("money");
+        auto checkpoint = open(member);
+        checkpoint->protect(set);
+        good(checkpoint->take(""));
+        EXPECT_TRUE(member.node.barrier());
+        const std::string away = directory_ + ".away";
+        if (member.first()) stdfs::rename(directory_, away);
+        EXPECT_TRUE(member.node.barrier());
+        const auto failed = checkpoint->take("");
+        EXPECT_FALSE(failed);
+        *set.grab(static_cast<std::uint64_t>(member.node.rank())) = 5;   // goes on
+        EXPECT_TRUE(member.node.barrier());
+        if (member.first()) stdfs::rename(away, directory_);
+        EXPECT_TRUE(member.node.barrier());
+        EXPECT_TRUE(checkpoint->take(""));
+    });
+}
+
+TEST_F(CheckpointTest, two_in_one_session_do_not_disturb_each_other) {
+    session_of(2, [&](Member& member) {
+        auto set = member.set<std::int64_t>("money");
+        auto first = open(member);
+        first->protect(set);
+        const auto ticket = good(first->take("", {.asynchronous = true}));
+        good(ticket.wait());
+        EXPECT_THROW(open(member), Error);
+        first.reset();
+        EXPECT_TRUE(member.node.barrier());
+        auto second = open(member);
+        second->protect(set);
+        EXPECT_EQ(good(second->take("")).version(), 2u);
+    });
+}
+
+}  // namespace
+}  // namespace ssi::ckpt::test
