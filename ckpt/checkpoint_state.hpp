@@ -50,6 +50,7 @@ struct Checkpoint::Impl {
                                          const TakeOptions& options);
     Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);
     void begin_changes(bool incremental);
+    Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     Result<void> come_to_rest();
     void keep_memory(bool copy);                        // into `saving`

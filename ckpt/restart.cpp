@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "checkpoint_state.hpp"
 #include "choice.hpp"
@@ -184,7 +185,7 @@ private:
         ckpt::Restoring restoring({impl_.node, impl_.engine, impl_.hub, impl_.protection},
                                   plan.manifest, again);
         SSI_TRY(restoring.prepare());
-        auto done = agree(impl_.node, read(plan, restoring));
+        auto done = agree(impl_.node, read_all(plan, restoring));
         if (!done) {
             restoring.undo();
             return tl::unexpected<Failure>(std::move(done).error());
@@ -194,6 +195,15 @@ private:
         restarted->restored_bytes = restoring.bytes();
         SSI_TRY(agree(impl_.node, impl_.run(CheckpointEvent::restarted)));
         return restarted;
+    }
+
+    Result<void> read_all(const Plan& plan, ckpt::Restoring& restoring) {
+        try {
+            return read(plan, restoring);
+        } catch (const std::bad_alloc&) {
+            return fail(Errc::out_of_memory, fmt::format("node {}: what was saved does not fit",
+                                                         impl_.node.id().value));
+        }
     }
 
     Result<void> read(const Plan& plan, ckpt::Restoring& restoring) {

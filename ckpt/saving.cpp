@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "fault_point.hpp"
 #include "manifest.hpp"
@@ -100,19 +101,25 @@ Result<void> Saving::save_changes() {
 Result<MemberInfo> Saving::save() {
     fault_point(FaultPoint::saving_begun);
     Result<void> saved;
-    for (const SavedMemory& memory : memory_)
-        if (saved) saved = save_memory(memory);
-    for (const kddm::CutChannel& channel : doors_.cut.channels())
-        if (saved)
-            saved = put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
-                        channel.state);
-    if (saved) saved = doors_.changes ? save_changes() : save_objects();
+    try {
+        saved = save_all();
+    } catch (const std::bad_alloc&) {
+        saved = fail(Errc::out_of_memory, "no memory for a copy of one object and its hashes");
+    }
     doors_.cut.end();
     fault_point(FaultPoint::objects_saved);
     if (!saved) return tl::unexpected<Failure>(std::move(saved).error());
     auto member = writer_->finish();
     fault_point(FaultPoint::member_durable);
     return member;
+}
+
+Result<void> Saving::save_all() {
+    for (const SavedMemory& memory : memory_) SSI_TRY(save_memory(memory));
+    for (const kddm::CutChannel& channel : doors_.cut.channels())
+        SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
+                    channel.state));
+    return doors_.changes ? save_changes() : save_objects();
 }
 
 Result<void> Saving::run() {

@@ -81,6 +81,7 @@ private:
     Result<void> put(const Changed& changed);
     void counted(const Part& part);
     Result<void> save_memory(const SavedMemory& memory);
+    Result<void> save_all();
     Result<void> save_objects();
     Result<void> save_changes();
     Bytes ballot(const Result<MemberInfo>& saved) const;

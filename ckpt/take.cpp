@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "checkpoint_state.hpp"
 #include "fault_point.hpp"
@@ -63,6 +64,7 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     finish_last();
     ckpt::fault_point(ckpt::FaultPoint::take_begun);
     auto state = std::make_shared<CheckpointTicket::State>(clock());
+    SSI_TRY(votes->meet(config.integer("checkpoint.meet_ms") * 1'000'000));
     auto taken = agree(node, run(CheckpointEvent::before));
     if (taken) {
         auto version = begin_version(description, take);
@@ -78,7 +80,8 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
                                       take.incremental ? &changes : nullptr},
                     std::move(*version), std::move(*writer), options.keep, state);
                 ticket = state;
-                taken = stop_and_begin(take.asynchronous);
+                taken = agree(node, make_room(take.asynchronous));
+                if (taken) taken = stop_and_begin(take.asynchronous);
             } else {
                 taken = tl::unexpected<Failure>(std::move(writer).error());
             }
@@ -237,12 +240,23 @@ Result<void> Impl::come_to_rest() {
                                              "messages come and go all the time", timeout_ms));
 }
 
+// For copies of memory, before anything is stopped.
+Result<void> Impl::make_room(bool copy) {
+    std::size_t all = 0;
+    for (const ckpt::Protected& one : protection.all()) all += one.memory.size();
+    try {
+        if (copy && shadow.size() < all) shadow.resize(all);
+    } catch (const std::bad_alloc&) {
+        return fail(Errc::out_of_memory,
+                    fmt::format("node {}: no memory for a copy of {} bytes of spans and arrays: "
+                                "take it without `asynchronous`", node.id().value, all));
+    }
+    return {};
+}
+
 // What is saved while all ranks wait in take is read where it is.
 void Impl::keep_memory(bool copy) {
     const auto rank = static_cast<std::uint64_t>(node.rank());
-    std::size_t all = 0;
-    for (const ckpt::Protected& one : protection.all()) all += one.memory.size();
-    if (copy && shadow.size() < all) shadow.resize(all);
     std::size_t used = 0;
     for (const ckpt::Protected& one : protection.all()) {
         if (one.memory.empty()) continue;

@@ -118,6 +118,9 @@ constexpr std::array table{
            "After how long another checkpoint is due. 0: only when somebody asks for one."),
     number("checkpoint.full_every", "", "8", 1, 9,
            "Of incremental checkpoints in a row, each so many-th is a whole one. 1: all are."),
+    number("checkpoint.meet_ms", "ms", "600000", 1, 86'400'000,
+           "How long ranks that want to take a checkpoint wait for those that have not come to the "
+           "same point of the program."),
     number("checkpoint.timeout_ms", "ms", "10000", 1, 3'600'000,
            "How long all that is under way may take to come to rest before a checkpoint is given "
            "up and the application goes on without it."),

@@ -3,6 +3,7 @@
 // processes: tests/ranks/checkpoint_test.cpp.
 #include "ssi/ckpt/checkpoint.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -50,8 +51,10 @@ protected:
 
     // A thread for each node of a session of so many.
     template <class Body>
-    void session_of(int count, Body&& body) {
-        LoopNodes nodes(count);
+    void session_of(int count, Body&& body, const Config& config = {}) {
+        LoopNodes::Options with;
+        with.config = config;
+        LoopNodes nodes(count, with);
         std::vector<std::unique_ptr<kddm::Engine>> engines;
         std::vector<std::unique_ptr<kddm::sync::Hub>> hubs;
         for (int i = 0; i < count; ++i) {
@@ -198,6 +201,28 @@ TEST_F(CheckpointTest, a_store_that_goes_away_fails_the_take_and_is_found_again)
         EXPECT_TRUE(member.node.barrier());
         EXPECT_TRUE(checkpoint->take(""));
     });
+}
+
+TEST_F(CheckpointTest, a_node_that_does_not_come_is_named_and_may_come_next_time) {
+    Config config;
+    good(config.set("checkpoint.meet_ms", "300", "test"));
+    session_of(3, [&](Member& member) {
+        auto set = member.set<std::int64_t>("money");
+        auto checkpoint = open(member);
+        checkpoint->protect(set);
+        for (int absent = 0; absent < 3; ++absent) {
+            good(checkpoint->take(""));
+            if (member.node.rank() != absent) {
+                const auto failed = checkpoint->take("");
+                ASSERT_FALSE(failed);
+                EXPECT_EQ(failed.error().code, Errc::timed_out);
+                EXPECT_NE(failed.error().text.find(fmt::format("rank {} did not come", absent)),
+                          std::string::npos) << failed.error().text;
+            }
+            EXPECT_TRUE(member.node.barrier());
+        }
+        EXPECT_EQ(good(checkpoint->take("")).version(), 4u);
+    }, config);
 }
 
 TEST_F(CheckpointTest, two_in_one_session_do_not_disturb_each_other) {
