@@ -130,10 +130,12 @@ def io_parts(_quick):
 
 def ckpt_parts(_quick):
     rows = tuple(SUITES["ckpt"])
-    other = "ckpt/restart_other_count"
+    other, slowdown = "ckpt/restart_other_count", "ckpt/slowdown"
     return [
-        Part("bench/ckpt/ckpt_checkpoint", 2, tuple(row for row in rows if row != other), cores=2),
+        Part("bench/ckpt/ckpt_checkpoint", 2,
+             tuple(row for row in rows if row not in (other, slowdown)), cores=2),
         Part("bench/ckpt/ckpt_checkpoint", 3, (other,), cores=2),
+        Part("bench/ckpt/ckpt_slowdown", 2, (slowdown,), cores=2),
     ]
 
 
