@@ -15,6 +15,8 @@ namespace ssi::ckpt {
 namespace {
 
 constexpr int most_stores = 65536;
+constexpr int most_tries = 20;
+constexpr Nanoseconds between_tries = 100'000'000;
 
 std::string at_rank(const std::string& pattern, int rank) {
     const auto at = pattern.find("%n");
@@ -75,6 +77,28 @@ Result<void> Places::open_here(node::Node& node, const std::string& pattern) {
     return {};
 }
 
+// One session at a time: two would take each other's versions for their own. One that was killed
+// just now may not be quite gone.
+Result<void> Places::lock_all(node::Node& node) {
+    if (!leads()) return {};
+    for (Store* store : stores_)
+        for (int tries = 0;; ++tries) {
+            auto lock = io::DirectoryLock::take(store->name(), true);
+            if (lock) {
+                locks_.push_back(std::move(*lock));
+                break;
+            }
+            if (lock.error().code != Errc::would_block)
+                return tl::unexpected<Failure>(std::move(lock).error());
+            if (tries == most_tries)
+                return fail(Errc::would_block,
+                            fmt::format("another session has the checkpoints in {}: wait for its "
+                                        "end, or give this one another directory", store->name()));
+            node.doors().tasks.sleep_for(between_tries);
+        }
+    return {};
+}
+
 Result<std::unique_ptr<Places>> Places::open(node::Node& node, const std::string& pattern) {
     std::unique_ptr<Places> places(new Places(node.rank()));
     if (auto opened = agree(node, places->open_here(node, pattern)); !opened)
@@ -97,6 +121,8 @@ Result<std::unique_ptr<Places>> Places::open(node::Node& node, const std::string
     for (std::size_t i = 0; i < all.size(); ++i)
         places->leaders_[i] = first.try_emplace(all[i], static_cast<int>(i)).first->second;
     places->device_ = fmt::format("{:x}:{:x}", mine.host, mine.device);
+    if (auto locked = agree(node, places->lock_all(node)); !locked)
+        return tl::unexpected<Failure>(std::move(locked).error());
     return places;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ssi/ckpt/store.hpp"
+#include "ssi/io/directory_lock.hpp"
 #include "ssi/node/node.hpp"
 
 namespace ssi::ckpt {
@@ -17,7 +18,8 @@ class Places {
 public:
     // Collective. `pattern`: a directory, made when its parent is there; %n stands for the node's
     // rank, and a node also reads those of ranks that the session does not have. Failures:
-    // invalid_argument (no directory), io; the same everywhere.
+    // invalid_argument (no directory), io, would_block (another
+    // session has them); the same everywhere.
     static Result<std::unique_ptr<Places>> open(node::Node& node, const std::string& pattern);
 
     Store& own() { return *stores_.front(); }
@@ -31,6 +33,7 @@ private:
     explicit Places(int rank) : rank_(rank) {}
     Result<void> open_here(node::Node& node, const std::string& pattern);
     Result<void> add(node::Node& node, const std::string& directory);
+    Result<void> lock_all(node::Node& node);
 
     struct Identity;
     int rank_;
@@ -38,6 +41,7 @@ private:
     std::vector<std::unique_ptr<Store>> owned_;
     std::vector<Store*> stores_;
     std::vector<int> leaders_;
+    std::vector<io::DirectoryLock> locks_;   // of the stores that this node speaks for
     std::string device_;
 };
 

@@ -41,16 +41,15 @@ Result<void> Restoring::place(const FoundPart& found) {
         return fail(Errc::io, fmt::format("an object of item {}, which the manifest does not have",
                                           found.part.item.value));
     bytes_ += found.length;
-    if (item && item->item.kind == ItemKind::span) return place_span(*item, found);
-    if (item && item->item.kind == ItemKind::array) return place_piece(*item, found);
+    if (!item) return place_channel(found);
+    if (item->item.kind == ItemKind::span) return place_span(*item, found);
+    if (item->item.kind == ItemKind::array) return place_piece(*item, found);
     const Part& part = found.part;
     if (!found.zero && part.offset == 0 && found.length == part.total)
-        return place_whole(item, part, found.bytes);
-    if (part.offset == 0) {
-        if (part.total > kddm::max_object_bytes && item)
-            return fail(Errc::io, fmt::format("an object of {} bytes", part.total));
-        object_.resize(part.total);
-    }
+        return place_object(item->set, part, found.bytes);
+    if (part.total > kddm::max_object_bytes)
+        return fail(Errc::io, fmt::format("an object of {} bytes", part.total));
+    if (part.offset == 0) object_.resize(part.total);
     // Parts come in order and without gaps: Dataset sees to it.
     std::byte* const to = object_.data() + part.offset;
     if (found.zero)
@@ -58,15 +57,12 @@ Result<void> Restoring::place(const FoundPart& found) {
     else
         std::ranges::copy(found.bytes, to);
     if (part.offset + found.length < part.total) return {};
-    return place_whole(item, part, object_);
+    return place_object(item->set, part, object_);
 }
 
-Result<void> Restoring::place_whole(const Protected* item, const Part& part,
-                                    std::span<const std::byte> bytes) {
-    if (item) return place_object(item->set, part, bytes);
-    const kddm::CutChannel channel{part.id, {}, 0};
-    const NodeId home = kddm::Cut::home_of(doors_.hub, channel);
-    return send(doors_.node.members().index_of(home), part, bytes);
+Result<void> Restoring::place_channel(const FoundPart& found) {
+    const NodeId home = kddm::Cut::home_of(doors_.hub, {found.part.id, {}, 0});
+    return send(doors_.node.members().index_of(home), found);
 }
 
 // Without a message where the object is at home; else it is written here and sent there.
@@ -92,18 +88,7 @@ Result<void> Restoring::place_object(kddm::RawSet set, const Part& part,
 
 Result<void> Restoring::place_span(const Protected& item, const FoundPart& found) {
     const auto rank = static_cast<int>(found.part.id.hi);
-    if (rank != doors_.node.rank()) {
-        if (!found.zero) return send(rank, found.part, found.bytes);
-        zeroes_.assign(std::min<std::uint64_t>(found.length, piece_bytes), std::byte{0});
-        Part part = found.part;
-        for (std::uint64_t left = found.length; left != 0;) {
-            const auto some = std::min<std::uint64_t>(left, zeroes_.size());
-            SSI_TRY(send(rank, part, std::span(zeroes_).first(some)));
-            part.offset += some;
-            left -= some;
-        }
-        return {};
-    }
+    if (rank != doors_.node.rank()) return send(rank, found);
     if (found.part.total != item.memory.size())
         return fail(Errc::mismatch,
                     fmt::format("span '{}' had {} bytes on rank {} in version {}, and {} here",
@@ -128,36 +113,44 @@ Result<void> Restoring::place_piece(const Protected& item, const FoundPart& foun
         const std::uint64_t last = std::min(end, piece.offset + piece.length);
         if (first >= last) continue;
         const std::uint64_t length = last - first;
-        const bool mine = static_cast<int>(rank) == doors_.node.rank();
-        std::span<const std::byte> bytes = zeroes_;
-        if (!found.zero) {
-            bytes = found.bytes.subspan(first - begin, length);
-        } else if (!mine) {
-            zeroes_.assign(length, std::byte{0});
-            bytes = zeroes_;
+        FoundPart some = found;
+        some.part.offset = first - found.part.id.lo;
+        some.length = length;
+        if (!found.zero) some.bytes = found.bytes.subspan(first - begin, length);
+        if (static_cast<int>(rank) != doors_.node.rank()) {
+            SSI_TRY(send(static_cast<int>(rank), some));
+            continue;
         }
-        if (!mine) {
-            Part part = found.part;
-            part.offset = first - part.id.lo;
-            SSI_TRY(send(static_cast<int>(rank), part, bytes));
-        } else if (found.zero) {
-            std::memset(item.memory.data() + (first - item.offset), 0, length);
-        } else {
-            std::memcpy(item.memory.data() + (first - item.offset), bytes.data(), length);
-        }
+        std::byte* const to = item.memory.data() + (first - item.offset);
+        if (some.zero)
+            std::memset(to, 0, length);
+        else
+            std::memcpy(to, some.bytes.data(), length);
     }
     return {};
 }
 
-Result<void> Restoring::send(int rank, const Part& part, std::span<const std::byte> bytes) {
+Result<void> Restoring::send(int rank, FoundPart found) {
     if (rank < 0 || rank >= doors_.node.size())
         return fail(Errc::io, fmt::format("an object of rank {}", rank));
-    return inbox_.send(rank, part, bytes);
+    if (found.zero) zeroes_.resize(std::min<std::uint64_t>(found.length, piece_bytes));
+    do {
+        const auto some = std::min<std::uint64_t>(found.length, piece_bytes);
+        SSI_TRY(inbox_.send(rank, found.part, (found.zero ? std::span<const std::byte>(zeroes_) : found.bytes).first(some)));
+        found.part.offset += some;
+        found.length -= some;
+        if (!found.zero) found.bytes = found.bytes.subspan(some);
+    } while (found.length != 0);
+    return {};
 }
 
 Result<void> Restoring::receive(const Part& part, std::span<const std::byte> bytes) {
     if (part.item == channels_item) {
-        return kddm::Cut::restore(doors_.hub, {part.id, Bytes(bytes.begin(), bytes.end()), 0});
+        // All of it comes from one node, in order.
+        Bytes& state = channels_[part.id];
+        state.insert(state.end(), bytes.begin(), bytes.end());
+        if (state.size() < part.total) return {};
+        return kddm::Cut::restore(doors_.hub, {part.id, std::move(state), 0});
     }
     FoundPart found{.part = part, .length = bytes.size(), .zero = false, .bytes = bytes, .from = 0};
     const Protected& item = *items_.at(part.item);

@@ -35,13 +35,13 @@ public:
 
 private:
     Result<void> place(const FoundPart& found);
-    Result<void> place_whole(const Protected* item, const Part& part,
-                             std::span<const std::byte> bytes);
+    Result<void> place_channel(const FoundPart& found);
     Result<void> place_object(kddm::RawSet set, const Part& part,
                               std::span<const std::byte> bytes);
     Result<void> place_span(const Protected& item, const FoundPart& found);
     Result<void> place_piece(const Protected& item, const FoundPart& found);
-    Result<void> send(int rank, const Part& part, std::span<const std::byte> bytes);
+    // In pieces that an inbox takes.
+    Result<void> send(int rank, FoundPart found);
     Result<void> receive(const Part& part, std::span<const std::byte> bytes);
 
     RestoringDoors doors_;
@@ -55,7 +55,7 @@ private:
     };
     std::map<SetId, std::vector<Piece>> pieces_;             // of arrays, by rank
     std::map<SetId, std::vector<ObjectId>> restored_;        // by the session's set
-    std::vector<kddm::CutChannel> channels_;                 // at home here
+    std::map<ObjectId, Bytes> channels_;                     // at home here; as far as they came
     Bytes object_;                                           // whose parts are being read
     Bytes zeroes_;
     std::uint64_t bytes_ = 0;

@@ -183,6 +183,7 @@ private:
             sets.write(static_cast<std::uint64_t>(i));
             const double below = disk(true, sets.bytes_here());
             const double ours = take(checkpoint, {}, ticket);
+            row.counters["stopped_seconds"] = max_over_ranks(ticket.progress().stopped_seconds);
             add(row, i, ours, below);
         }
         row.note = "committed; the device's cache is not controlled";

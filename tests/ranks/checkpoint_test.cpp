@@ -20,6 +20,7 @@
 #include "ssi/ckpt/checkpoint.hpp"
 #include "ssi/base/json.hpp"
 #include "ssi/ckpt/store.hpp"
+#include "ssi/io/directory_lock.hpp"
 #include "ssi/io/libaio_disk.hpp"
 #include "ssi/kddm/serialized.hpp"
 #include "ssi/node/control_verbs.hpp"
@@ -226,6 +227,53 @@ TEST_F(CheckpointRanks, all_comes_back_on_any_number_of_ranks) {
             });
             if (HasFatalFailure()) return;
         }
+}
+
+TEST_F(CheckpointRanks, what_is_larger_than_an_object_may_be_comes_back_too) {
+    constexpr std::uint64_t length = 9'500'000;   // doubles, 72 MiB; zeroes but for one
+    constexpr int messages = 40;
+    const std::string message(std::size_t{2} << 20, 'm');
+    const auto session = [&](int ranks, bool saves) {
+        session_of(ranks, [&](Session& s) {
+            // One rank has it all: another one in each session.
+            const bool mine = saves ? s.rank() == s.size() - 1 : s.rank() == 0;
+            std::vector<double> field(mine ? length : 0);
+            Checkpoint checkpoint(s, options());
+            checkpoint.protect_array("field", std::span(field), 0, length);
+            if (saves) {
+                if (mine) field[length - 5] = 2.5;
+                auto mail = s.channel<std::string>("mail", {.capacity = messages});
+                if (mine)
+                    for (int i = 0; i < messages; ++i) mail.send(message + std::to_string(i));
+                s.barrier();
+                good(checkpoint.take(""));
+                return;
+            }
+            if (mine) field[7] = 1;
+            ASSERT_TRUE(good(checkpoint.restart()));
+            auto mail = s.channel<std::string>("mail", {.capacity = messages});
+            if (!mine) return;
+            EXPECT_EQ(field[7], 0);
+            EXPECT_EQ(field[length - 5], 2.5);
+            for (int i = 0; i < messages; ++i)
+                ASSERT_EQ(mail.receive(), message + std::to_string(i));
+        });
+    };
+    session(world_size(), true);
+    session(std::max(1, world_size() - 1), false);
+}
+
+TEST_F(CheckpointRanks, a_store_is_one_session_s_at_a_time) {
+    session_of(1, [&](Session& s) {
+        const io::DirectoryLock other = good(io::DirectoryLock::take(directory_, true));
+        try {
+            Checkpoint checkpoint(s, options());
+            ADD_FAILURE() << "no failure";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), Errc::would_block);
+            EXPECT_NE(std::string(error.what()).find("another session"), std::string::npos);
+        }
+    });
 }
 
 TEST_F(CheckpointRanks, what_is_changed_after_an_asynchronous_take_is_not_in_it) {
