@@ -136,7 +136,8 @@ Result<void> Restoring::send(int rank, FoundPart found) {
     if (found.zero) zeroes_.resize(std::min<std::uint64_t>(found.length, piece_bytes));
     do {
         const auto some = std::min<std::uint64_t>(found.length, piece_bytes);
-        SSI_TRY(inbox_.send(rank, found.part, (found.zero ? std::span<const std::byte>(zeroes_) : found.bytes).first(some)));
+        const std::span<const std::byte> bytes = found.zero ? zeroes_ : found.bytes;
+        SSI_TRY(inbox_.send(rank, found.part, bytes.first(some)));
         found.part.offset += some;
         found.length -= some;
         if (!found.zero) found.bytes = found.bytes.subspan(some);
