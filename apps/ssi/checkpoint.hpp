@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `ssi checkpoint`: what stores have of checkpoints, on disk, whether or not a session runs.
+// `ssi checkpoint`: what stores have of checkpoints, on disk, whether or not a session runs; and
+// asking a running session for one.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,11 @@ struct CheckpointRequest {
     std::optional<std::uint64_t> version;
     std::uint64_t keep = 1;
     bool all = false, dry_run = false, json = false;
+    // Of verbs on a running session.
+    bool of_session = false;
+    std::string session;                       // the beginning of its id; empty: the only one
+    std::uint64_t interval_s = 0;
+    double timeout_s = 600;
 };
 
 // What a verb has in hand.
@@ -41,7 +47,10 @@ const std::vector<CheckpointVerb>& checkpoint_verbs();
 // Without directories those of the setting checkpoint.directory are meant.
 Result<void> run_checkpoint(const Config& config, CheckpointRequest request);
 
-// The verbs, by files.
+// take, status and policy.
+Result<void> run_checkpoint_session(const Config& config, const CheckpointRequest& request);
+
+// The verbs on stores, by files.
 Result<void> checkpoint_list(const CheckpointRun& run);
 Result<void> checkpoint_show(const CheckpointRun& run);
 Result<void> checkpoint_verify(const CheckpointRun& run);

@@ -138,12 +138,41 @@ void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
     }
 }
 
+// Verbs on a running session.
+void describe_checkpoint_session(CLI::App& checkpoint, Choices& choices) {
+    CheckpointRequest& request = choices.checkpoint;
+    const auto add = [&](const char* name, const char* text) {
+        CLI::App* verb = checkpoint.add_subcommand(name, text);
+        verb->add_flag("--json", request.json, "Print one JSON object instead of text.");
+        verb->add_option("--session", request.session,
+                         "The running session whose id begins like this. Default: the only one.")
+            ->type_name("ID");
+        verb->set_help_flag("-h,--help", "Print help.");
+        verb->callback([&request, name] {
+            request.verb = name;
+            request.of_session = true;
+        });
+        return verb;
+    };
+    add("take", "Have a running session take one at the next point of its program, and wait until "
+                "it is durable.")
+        ->add_option("--timeout", request.timeout_s, "Give up waiting after so many seconds.")
+        ->type_name("S")
+        ->check(CLI::PositiveNumber);
+    add("status", "Print what a running session says of the last one it has taken.");
+    add("policy", "Set after how many seconds a running session takes another one.")
+        ->add_option("--interval", request.interval_s, "Seconds; 0: only when somebody asks.")
+        ->type_name("S")
+        ->required()
+        ->check(CLI::Range(0, 31'536'000));
+}
+
 void describe_checkpoint(CLI::App& app, Choices& choices, Verbs& verbs) {
     using Takes = CheckpointVerb::Takes;
     CheckpointRequest& request = choices.checkpoint;
     verbs.checkpoint = app.add_subcommand(
         "checkpoint", "Look at and remove checkpoints on disk, whether or not a session runs: ssi "
-                      "checkpoint VERB DIR...");
+                      "checkpoint VERB DIR...; or have a running session take one.");
     verbs.checkpoint->require_subcommand(0, 1);
     for (const CheckpointVerb& verb : checkpoint_verbs()) {
         CLI::App* added = verbs.checkpoint->add_subcommand(verb.name, verb.text);
@@ -173,6 +202,7 @@ void describe_checkpoint(CLI::App& app, Choices& choices, Verbs& verbs) {
         added->set_help_flag("-h,--help", "Print help.");
         added->callback([&request, &verb] { request.verb = verb.name; });
     }
+    describe_checkpoint_session(*verbs.checkpoint, choices);
 }
 
 Verbs describe(CLI::App& app, Choices& choices) {
@@ -297,7 +327,9 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
         return done ? 0 : report(done.error());
     }
     if (verbs.checkpoint->parsed()) {
-        const auto done = run_checkpoint(*loaded, choices.checkpoint);
+        const auto done = choices.checkpoint.of_session
+                              ? run_checkpoint_session(*loaded, choices.checkpoint)
+                              : run_checkpoint(*loaded, choices.checkpoint);
         return done ? 0 : report(done.error());
     }
     run_config(*loaded, choices.markdown ? ConfigFormat::markdown

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`ssi checkpoint take`, `status` and `policy` on jacobi, which runs under mpirun meanwhile."""
+import os
+import shutil
+import subprocess
+import time
+
+from support import ProgramTest, main
+
+JACOBI = os.environ["SSI_TEST_JACOBI"]
+RANK = os.environ["SSI_TEST_RANK"]
+MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none",
+          "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
+NOT_FOUND, TIMED_OUT = 43, 52
+
+
+class RunningTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.run_directory = os.path.join(self.here, "run")
+        self.store = os.path.join(self.here, "store")
+
+    def tearDown(self):
+        for name in ("run", "store"):
+            shutil.rmtree(os.path.join(self.here, name), ignore_errors=True)
+        super().tearDown()
+
+    def start(self, *command):
+        self.files.add("log")
+        variables = {"SSI_CONTROL_DIRECTORY": self.run_directory, "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        with open(os.path.join(self.here, "log"), "w", encoding="utf-8") as log:
+            self.job = subprocess.Popen([*MPIRUN, "-n", "2", *command], cwd=self.here,
+                                        env=self.environment(variables),
+                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(self.end_job)
+
+    def end_job(self):
+        if self.job.poll() is None:
+            self.job.terminate()
+            self.job.wait(30)
+
+    def checkpoint(self, *arguments):
+        return self.run_ssi("checkpoint", *arguments,
+                            env={"SSI_CONTROL_DIRECTORY": self.run_directory})
+
+    def wait(self, condition, text, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, text)
+            self.assertIsNone(self.job.poll(), "the program has ended")
+            time.sleep(0.05)
+
+    def status(self):
+        return self.checkpoint("status", "--json").json()
+
+    def test_a_running_program_takes_one_when_asked_and_by_another_interval(self):
+        self.start(JACOBI, "--rows", "512", "--cols", "512", "--iterations", "100000000",
+                   "--checkpoint", self.store)
+        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        before = self.status()
+        self.assertEqual((before["taken"], before["directory"]), (0, self.store))
+        self.assertNotIn("version", before)
+        taken = self.checkpoint("take")
+        self.assertEqual(taken.code, 0, taken.err)
+        self.assertRegex(taken.out, r"(?m)^version 1: durable after [\d.]+ s, stopped for")
+        # On the disk, and whole.
+        listed = self.checkpoint("list", "--json", self.store).json()["versions"]
+        self.assertEqual([(v["version"], v["state"]) for v in listed], [(1, "complete")])
+        self.assertEqual(self.checkpoint("take", "--json").json()["version"], 2)
+        policy = self.checkpoint("policy", "--interval", "1", "--json").json()
+        self.assertEqual(policy["interval_s"], 1)
+        self.wait(lambda: self.status()["taken"] >= 4, "the interval does nothing")
+        self.assertIn("another one each 1 s", self.checkpoint("status").out)
+        self.checkpoint("policy", "--interval", "0")
+        self.assertIn("when somebody asks", self.checkpoint("status").out)
+
+    def test_a_program_without_checkpoints_and_none_at_all_are_told(self):
+        os.makedirs(self.run_directory, mode=0o700)
+        self.assert_fails(self.checkpoint("take"), NOT_FOUND, "no session")
+        self.start(RANK, "lone")
+        self.wait(lambda: "ready" in self.text("log"), "the session does not start")
+        self.assert_fails(self.checkpoint("take"), NOT_FOUND, "takes no checkpoints")
+        self.assert_fails(self.checkpoint("policy"), 2, "--interval")
+
+    def text(self, name):
+        with open(os.path.join(self.here, name), encoding="utf-8") as file:
+            return file.read()
+
+
+if __name__ == "__main__":
+    main()
