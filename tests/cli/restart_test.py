@@ -198,9 +198,19 @@ class Background:
 
     def __init__(self, app, ranks, *arguments):
         self.command = [*MPIRUN, str(ranks), app.program, *app.long_work, "--json", *arguments]
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             self.command, env={**os.environ, **MPI_ENVIRONMENT}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=self.errors, text=True)
+
+    def said(self):
+        # Where the program writes next must stay where it is.
+        return os.pread(self.errors.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def wait_until_said(self, text):
+        deadline = time.monotonic() + 30
+        while text not in self.said() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def signal_rank(self, which, number):
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
@@ -209,13 +219,13 @@ class Background:
 
     def end(self):
         try:
-            out, err = self.process.communicate(timeout=60)
+            out = self.process.communicate(timeout=60)[0]
             code = self.process.returncode
         except subprocess.TimeoutExpired:
             self.process.terminate()
-            out, err = self.process.communicate()
-            code, err = "none: it hung", err
-        return Done(self.command, code, out, err, 0)
+            out = self.process.communicate()[0]
+            code = "none: it hung"
+        return Done(self.command, code, out, self.said(), 0)
 
 
 def wait_for_version(store, least):
@@ -240,7 +250,8 @@ def check_signals(tap, app, folder):
               f"{app.name}: SIGTERM to one rank ends all with exit code {EXIT_AGAIN}", done)
     newest = wait_for_version(store, 1)
     run = Background(app, 2, "--checkpoint", store, "--restart")
-    time.sleep(1.5)
+    run.wait_until_said("goes on from version")   # from then on signals are requests
+    time.sleep(0.5)
     tap.check(wait_for_version(store, 1) == newest, f"{app.name}: unasked, it does not save")
     run.signal_rank(0, signal.SIGUSR1)
     tap.check(wait_for_version(store, newest + 1) == newest + 1,
