@@ -99,12 +99,21 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     }
     requests->taken();
     control->took(state);
-    task = node.doors().tasks.spawn("checkpoint", [this] { ticket->finish(saving->run()); });
+    task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
     CheckpointTicket handle(state);
     if (take.asynchronous) return handle;
     if (auto saved = handle.wait(); !saved)
         return tl::unexpected<Failure>(std::move(saved).error());
     return handle;
+}
+
+// Told in the log, too: nobody need look at a ticket.
+void Impl::save() {
+    auto saved = saving->run();
+    if (!saved && node.rank() == 0)
+        SSI_LOG(node.doors().log, warn, "checkpoint", "version {} failed: {}", ticket->version,
+                saved.error().to_string());
+    ticket->finish(std::move(saved));
 }
 
 // The chain of versions that need each other is as long as it may be after so many: then one is

@@ -2,18 +2,17 @@
 // `ssi checkpoint take|status|policy`: of a running session, over its control sockets.
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
-
 #include "checkpoint.hpp"
 #include "running.hpp"
+#include "ssi/base/clock.hpp"
 #include "ssi/base/json.hpp"
+#include "ssi/sys/task.hpp"
 #include "words.hpp"
 
 namespace ssi::cli {
 namespace {
 
-constexpr auto between_looks = std::chrono::milliseconds(50);
+constexpr Nanoseconds between_looks = 50'000'000;
 
 // Of the session's first node, whose clock and directory count.
 struct FirstNode {
@@ -68,8 +67,9 @@ void print(const CheckpointRequest& request, const JsonValue& status) {
 
 // Until one that was taken after `before` others is durable.
 Result<JsonValue> wait(FirstNode& first, std::uint64_t before, double seconds) {
-    using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+    const RealClock clock;
+    const auto tasks = sys::make_thread_tasks();
+    const Nanoseconds end = clock.now() + static_cast<Nanoseconds>(seconds * 1e9);
     for (;;) {
         auto status = first.ask("checkpoint.status");
         if (!status) return status;
@@ -79,13 +79,13 @@ Result<JsonValue> wait(FirstNode& first, std::uint64_t before, double seconds) {
             return fail(Errc::io, fmt::format("version {} failed: {}", status->u64_of("version"),
                                               status->text_of("error")));
         }
-        if (Clock::now() > end)
+        if (clock.now() > end)
             return fail(Errc::timed_out,
                         taken ? fmt::format("version {} is still being saved",
                                             status->u64_of("version"))
                               : std::string("the application has not come to a point where it "
                                             "takes one; it has been asked to"));
-        std::this_thread::sleep_for(between_looks);
+        tasks->sleep_for(between_looks);
     }
 }
 

@@ -19,8 +19,10 @@ class RunningTest(ProgramTest):
         super().setUp()
         self.run_directory = os.path.join(self.here, "run")
         self.store = os.path.join(self.here, "store")
+        self.job = None
 
     def tearDown(self):
+        self.end_job()
         for name in ("run", "store"):
             shutil.rmtree(os.path.join(self.here, name), ignore_errors=True)
         super().tearDown()
@@ -33,10 +35,9 @@ class RunningTest(ProgramTest):
             self.job = subprocess.Popen([*MPIRUN, "-n", "2", *command], cwd=self.here,
                                         env=self.environment(variables),
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.addCleanup(self.end_job)
 
     def end_job(self):
-        if self.job.poll() is None:
+        if self.job and self.job.poll() is None:
             self.job.terminate()
             self.job.wait(30)
 
