@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "control.hpp"
+#include "partners.hpp"
 #include "saving.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
 
@@ -26,6 +27,8 @@ struct Checkpoint::Impl {
     ckpt::Protection protection;
     ckpt::Changes changes;                              // since the last incremental one
     std::uint32_t chain = 0;                            // of that
+    CheckpointLevel base_level = CheckpointLevel::local;
+    std::unique_ptr<ckpt::Copies> copies;
     struct Callback {
         CheckpointEvent event;
         std::function<Result<void>()> function;
@@ -49,7 +52,9 @@ struct Checkpoint::Impl {
     Result<ckpt::Manifest> begin_version(std::string_view description,
                                          const TakeOptions& options);
     Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);
-    void begin_changes(bool incremental);
+    void begin_changes(const TakeOptions& options);
+    std::vector<ckpt::Seat> seats() const;              // by rank
+    Result<std::vector<int>> choose_partners();
     Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     Result<void> come_to_rest();

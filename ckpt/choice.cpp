@@ -14,6 +14,7 @@ namespace {
 // A version that some rank has the manifest of: a rank sees the members that its leader does.
 struct Known {
     DatasetId dataset;
+    std::uint32_t level = 0;
     std::uint32_t members = 0;
     int manifest_at = -1;
     std::string why;
@@ -70,6 +71,7 @@ Result<std::vector<SeenVersion>> see(std::span<Store* const> stores) {
             continue;
         }
         one.dataset = info.manifest->dataset;
+        one.level = info.manifest->level;
         one.members = static_cast<std::uint32_t>(info.manifest->members.size());
         one.present = info.present;
     }
@@ -83,6 +85,7 @@ std::vector<std::byte> encode_seen(std::span<const SeenVersion> versions) {
         out.put(one.version);
         out.put(one.dataset.high);
         out.put(one.dataset.low);
+        out.put(one.level);
         out.put(one.members);
         out.put(static_cast<std::uint32_t>(one.present.size()));
         for (const MemberIndex member : one.present) out.put(member);
@@ -101,6 +104,7 @@ Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes) {
         one.version = in.get<std::uint64_t>();
         one.dataset.high = in.get<std::uint64_t>();
         one.dataset.low = in.get<std::uint64_t>();
+        one.level = in.get<std::uint32_t>();
         one.members = in.get<std::uint32_t>();
         const std::uint32_t present = in.count(sizeof(MemberIndex));
         for (std::uint32_t k = 0; k < present; ++k)
@@ -120,6 +124,7 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
             if (known.why.empty()) known.why = one.why;
             if (one.members == 0 || known.manifest_at >= 0) continue;
             known.dataset = one.dataset;
+            known.level = one.level;
             known.members = one.members;
             known.manifest_at = static_cast<int>(rank);
             known.holders.resize(one.members);
@@ -136,7 +141,10 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
     for (const auto& [version, known] : all) {
         Choice& choice = out.emplace_back();
         choice.version = version;
+        choice.dataset = known.dataset;
+        choice.level = known.level;
         choice.manifest_at = known.manifest_at;
+        choice.holders = known.holders;
         if (known.manifest_at < 0) {
             choice.why_not = known.why.empty() ? "it has no manifest" : known.why;
             continue;

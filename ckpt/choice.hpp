@@ -16,7 +16,8 @@ namespace ssi::ckpt {
 struct SeenVersion {
     VersionNumber version = 0;
     DatasetId dataset;                   // of its manifest, or of the members
-    std::uint32_t members = 0;           // that the manifest names; 0: no manifest here
+    std::uint32_t level = 0;             // as the manifest says
+    std::uint32_t members = 0;           // that it names; 0: no manifest here
     std::vector<MemberIndex> present;
     std::string why;                     // unless complete here
 
@@ -30,7 +31,10 @@ Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes);
 
 struct Choice {
     VersionNumber version = 0;
+    DatasetId dataset;
+    std::uint32_t level = 0;
     int manifest_at = 0;                 // a rank that has it
+    std::vector<std::vector<int>> holders;   // of each member: leaders that see it
     std::vector<int> readers;            // a rank for each member
     std::string why_not;                 // not empty: it cannot be read
 };

@@ -10,12 +10,6 @@
 namespace ssi::ckpt {
 namespace {
 
-// A version that a leader lacks the manifest of, and a rank that has it.
-struct Lacking {
-    VersionNumber version = 0;
-    std::uint32_t holder = 0;
-};
-
 // Of each version that a leader has in its stores: whether its manifest is among it.
 Result<Bytes> seen_here(Places& places) {
     Writer out;
@@ -64,19 +58,19 @@ void adopt(Places& places, const Manifest& manifest) {
     }
 }
 
-Result<void> give(node::Node& node, Places& places, const Lacking& one) {
+}  // namespace
+
+Result<void> give_manifest(node::Node& node, Places& places, VersionNumber version, int rank) {
     Bytes bytes;
-    if (node.rank() == static_cast<int>(one.holder))
+    if (node.rank() == rank)
         for (Store* store : places.all())
-            if (const auto manifest = store->manifest(one.version); manifest && bytes.empty())
+            if (const auto manifest = store->manifest(version); manifest && bytes.empty())
                 bytes = encode_manifest(*manifest);
-    SSI_TRY(share(node, bytes, static_cast<int>(one.holder)));
+    SSI_TRY(share(node, bytes, rank));
     const auto manifest = decode_manifest(bytes);
     if (manifest && places.leads()) adopt(places, *manifest);   // else it was removed meanwhile
     return {};
 }
-
-}  // namespace
 
 Result<void> clean(node::Node& node, Places& places) {
     auto mine = seen_here(places);
@@ -89,9 +83,10 @@ Result<void> clean(node::Node& node, Places& places) {
     std::vector<VersionNumber> committed;
     Reader in(bytes);
     for (auto left = in.get<std::uint32_t>(); left > 0 && in.ok(); --left) {
-        Lacking one{in.get<std::uint64_t>(), in.get<std::uint32_t>()};
-        committed.push_back(one.version);
-        if (in.get<std::uint8_t>() != 0) SSI_TRY(give(node, places, one));
+        committed.push_back(in.get<std::uint64_t>());
+        const auto holder = static_cast<int>(in.get<std::uint32_t>());
+        if (in.get<std::uint8_t>() != 0)
+            SSI_TRY(give_manifest(node, places, committed.back(), holder));
     }
     fault_point(FaultPoint::cleaning);
     Result<void> cleaned;

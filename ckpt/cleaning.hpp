@@ -10,5 +10,7 @@ namespace ssi::ckpt {
 // Collective. A version whose manifest is in any store was committed: stores that have members of
 // it get the manifest, too. All others are removed, unless somebody writes them now.
 Result<void> clean(node::Node& node, Places& places);
+// Collective: the manifest that `rank` has, to every store that has a member of the version.
+Result<void> give_manifest(node::Node& node, Places& places, VersionNumber version, int rank);
 
 }  // namespace ssi::ckpt

@@ -74,6 +74,8 @@ public:
         ok_ = false;
         return 0;
     }
+    // What was not read yet.
+    std::span<const std::byte> rest() const { return bytes_; }
     void expect_zero(std::uint64_t value) { ok_ = ok_ && value == 0; }
     bool ok() const { return ok_; }
     bool at_end() const { return bytes_.empty(); }

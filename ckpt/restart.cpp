@@ -10,6 +10,7 @@
 #include "choice.hpp"
 #include "fault_point.hpp"
 #include "manifest.hpp"
+#include "rebuild.hpp"
 #include "restoring.hpp"
 
 namespace ssi {
@@ -38,6 +39,11 @@ public:
             if (!plan) return tl::unexpected<Failure>(std::move(plan).error());
             if (!*plan) return std::optional<Restarted>();
             auto restarted = only_find ? found((*plan)->manifest) : put_back(**plan, again);
+            if (restarted && !only_find) {
+                const auto rebuilt = rebuild();
+                if (!rebuilt) return tl::unexpected<Failure>(rebuilt.error());
+                restarted->rebuilt_members = *rebuilt;
+            }
             if (restarted) return std::optional(std::move(*restarted));
             if (wanted_ || restarted.error().code != Errc::io)
                 return tl::unexpected<Failure>(std::move(restarted).error());
@@ -85,7 +91,7 @@ private:
         while (at_ < choices_.size()) {
             ckpt::Choice& choice = choices_[at_++];
             if (wanted_ && choice.version != *wanted_) continue;
-            if (choice.why_not.empty()) return std::optional(std::move(choice));
+            if (choice.why_not.empty()) return std::optional(choice);
             if (wanted_)
                 return fail(Errc::io, fmt::format("version {} cannot be used: {}", *wanted_,
                                                   choice.why_not));
@@ -137,6 +143,14 @@ private:
         if (!manifest) return tl::unexpected<Failure>(std::move(manifest).error());
         plan.manifest = std::move(*manifest);
         return std::optional(std::move(plan));
+    }
+
+    Result<std::uint64_t> rebuild() {
+        std::vector<ckpt::Rebuild> wanted;
+        if (impl_.node.rank() == 0)
+            wanted = ckpt::missing_copies(choices_, impl_.seats(),
+                                          impl_.config.boolean("checkpoint.allow_same_host"));
+        return ckpt::rebuild(impl_.node, *impl_.places, *impl_.copies, wanted);
     }
 
     static Bytes encode(const std::optional<ckpt::Choice>& choice) {

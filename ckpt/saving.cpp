@@ -8,6 +8,7 @@
 
 #include "fault_point.hpp"
 #include "manifest.hpp"
+#include "store_state.hpp"
 
 namespace ssi {
 
@@ -117,13 +118,45 @@ Result<MemberInfo> Saving::save() {
 Result<void> Saving::save_all() {
     for (const SavedMemory& memory : memory_) SSI_TRY(save_memory(memory));
     for (const kddm::CutChannel& channel : doors_.cut.channels())
-        SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
-                    channel.state));
+        if (!doors_.copies.is_ours(channel.id))
+            SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
+                        channel.state));
     return doors_.changes ? save_changes() : save_objects();
 }
 
+// A task for each member that comes, as its sender may wait for nobody else meanwhile.
+Result<MemberInfo> Saving::copy(Result<MemberInfo> saved) {
+    if (partners_.empty()) return saved;
+    const auto self = doors_.node.rank();
+    const auto copy_of = [&](int rank) {
+        return CopyOf{version_.dataset, version_.version, static_cast<MemberIndex>(rank)};
+    };
+    std::vector<int> from;
+    for (std::size_t rank = 0; rank < partners_.size(); ++rank)
+        if (partners_[rank] == self) from.push_back(static_cast<int>(rank));
+    std::vector<Result<void>> came(from.size());
+    std::vector<std::unique_ptr<sys::Tasks::Handle>> tasks;
+    for (std::size_t i = 0; i < from.size(); ++i)
+        tasks.push_back(doors_.node.doors().tasks.spawn("checkpoint copy", [&, i] {
+            try {
+                came[i] = doors_.copies.receive(from[i], copy_of(from[i]), doors_.places.own());
+            } catch (const std::bad_alloc&) {
+                came[i] = fail(Errc::out_of_memory, "no memory for a piece of a member");
+            }
+        }));
+    const Result<void> ready = saved ? Result<void>() : tl::unexpected<Failure>(saved.error());
+    auto sent = doors_.copies.send(partners_[static_cast<std::size_t>(self)], copy_of(self),
+                                   doors_.places.own(), ready);
+    for (auto& task : tasks) task->join();
+    fault_point(FaultPoint::copies_made);
+    if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
+    for (auto& one : came)
+        if (!one) return tl::unexpected<Failure>(std::move(one).error());
+    return saved;
+}
+
 Result<void> Saving::run() {
-    const auto saved = save();
+    const auto saved = copy(save());
     const auto decision = doors_.votes.vote(
         ballot(saved), [this](const std::vector<Bytes>& ballots) { return decide(ballots); });
     // A node has died: what is durable stays, as the others may have committed it.
@@ -198,6 +231,7 @@ Result<void> Saving::conclude(std::span<const std::byte> decision) {
     if (decision.empty()) return fail(Errc::bad_message, "a checkpoint's end was not told");
     if (decision[0] != std::byte{fine}) {
         writer_->abandon();
+        drop_copies();
         return tl::unexpected(decode_failure(decision.subspan(1)));
     }
     const auto manifest = decode_manifest(decision.subspan(1));
@@ -208,6 +242,14 @@ Result<void> Saving::conclude(std::span<const std::byte> decision) {
         SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "version {}: no manifest in {}: {}",
                 manifest->version, doors_.places.own().name(), done.error().to_string());
     return {};
+}
+
+// What others' members have left here of a version that failed.
+void Saving::drop_copies() {
+    for (std::size_t rank = 0; rank < partners_.size(); ++rank)
+        if (partners_[rank] == doors_.node.rank())
+            (void)doors_.places.own().state().drop_member(version_.version,
+                                                          static_cast<MemberIndex>(rank));
 }
 
 Result<void> Saving::commit(const Manifest& manifest) {

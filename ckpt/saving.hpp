@@ -2,6 +2,7 @@
 // Saving: one version, from the cut to the commit, at one node, by one task.
 //
 //   save     the member: spans, channels, then what the cut hands out; durable
+//   copy     of level 2: it goes to the partner's store, others come to this one
 //   vote     every node tells how that went; the first one decides
 //   commit   the manifest, in every store; or the member is removed
 //   prune    what is older than what is kept
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "changes.hpp"
+#include "copies.hpp"
 #include "places.hpp"
 #include "protection.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
@@ -56,6 +58,7 @@ struct SavingDoors {
     Places& places;
     Votes& votes;
     Changes* changes;                    // null: everything is saved, and nothing remembered
+    Copies& copies;
 };
 
 class Saving {
@@ -66,6 +69,8 @@ public:
         : doors_(doors), version_(std::move(version)), writer_(std::move(writer)), keep_(keep),
           ticket_(std::move(ticket)) {}
 
+    // By rank, whose store gets a copy of its member; none: no copies.
+    void set_partners(std::vector<int> partners) { partners_ = std::move(partners); }
     // Stays valid until run() has returned.
     void add(SavedMemory memory) { memory_.push_back(memory); }
     // After the cut was opened. The same outcome on every node, but for peer_lost.
@@ -77,6 +82,7 @@ private:
         std::uint64_t bytes = 0;
     };
     Result<MemberInfo> save();
+    Result<MemberInfo> copy(Result<MemberInfo> saved);
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
     Result<void> put(const Changed& changed);
     void counted(const Part& part);
@@ -89,6 +95,7 @@ private:
     Result<Manifest> count(const std::vector<Bytes>& ballots) const;
     Result<void> conclude(std::span<const std::byte> decision);
     Result<void> commit(const Manifest& manifest);
+    void drop_copies();
     void prune();
 
     SavingDoors doors_;
@@ -98,6 +105,7 @@ private:
     std::shared_ptr<CheckpointTicket::State> ticket_;
     std::vector<SavedMemory> memory_;
     std::map<SetId, Count> counts_;      // by item
+    std::vector<int> partners_;
 };
 
 }  // namespace ckpt

@@ -28,6 +28,15 @@ Result<void> Store::State::retract(VersionNumber version) {
     return {};
 }
 
+Result<void> Store::State::drop_member(VersionNumber version, MemberIndex member) {
+    const std::string folder = version_folder(version);
+    if (manifest(version)) return fail(Errc::exists, "the version is committed");
+    SSI_TRY(remove_folder(disk, member_folder(version, member)));
+    const auto others = members(version);
+    if (others && others->empty()) return remove_folder(disk, folder);
+    return {};
+}
+
 // What makes room goes first: a full disk has none for remembering.
 Result<void> Store::State::erase(VersionNumber version) {
     SSI_TRY(retract(version));

@@ -29,6 +29,8 @@ struct Store::State {
     Result<VersionNumber> newest_begun();                    // of all times; 0: none
     Result<void> remember(VersionNumber version);            // that it was begun
     Result<void> retract(VersionNumber version);             // the manifest, durably
+    // A member of a version that is not committed, and the folder if nothing else is in it.
+    Result<void> drop_member(VersionNumber version, MemberIndex member);
     Result<void> erase(VersionNumber version);               // all of it, the manifest first
     // The versions that the members here refer to; io when that cannot be told.
     Result<std::vector<BaseVersion>> bases_of_members(VersionNumber version);

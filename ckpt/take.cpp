@@ -65,6 +65,12 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     ckpt::fault_point(ckpt::FaultPoint::take_begun);
     auto state = std::make_shared<CheckpointTicket::State>(clock());
     SSI_TRY(votes->meet(config.integer("checkpoint.meet_ms") * 1'000'000));
+    std::vector<int> partners;
+    if (take.level == CheckpointLevel::partner) {
+        auto chosen = choose_partners();
+        if (!chosen) return tl::unexpected<Failure>(std::move(chosen).error());
+        partners = std::move(*chosen);
+    }
     auto taken = agree(node, run(CheckpointEvent::before));
     if (taken) {
         auto version = begin_version(description, take);
@@ -74,11 +80,12 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
             auto writer = begin_member(*version);
             if (writer) {
                 ckpt::fault_point(ckpt::FaultPoint::member_begun);
-                begin_changes(take.incremental);
+                begin_changes(take);
                 saving = std::make_unique<ckpt::Saving>(
                     ckpt::SavingDoors{node, cut, protection, *places, *votes,
-                                      take.incremental ? &changes : nullptr},
+                                      take.incremental ? &changes : nullptr, *copies},
                     std::move(*version), std::move(*writer), options.keep, state);
+                saving->set_partners(std::move(partners));
                 ticket = state;
                 taken = agree(node, make_room(take.asynchronous));
                 if (taken) taken = stop_and_begin(take.asynchronous);
@@ -118,14 +125,34 @@ void Impl::save() {
 
 // The chain of versions that need each other is as long as it may be after so many: then one is
 // whole again. So is one after a version that was not kept track of, or failed.
-void Impl::begin_changes(bool incremental) {
-    if (!incremental) return changes.forget();
+void Impl::begin_changes(const TakeOptions& take) {
+    if (!take.incremental) return changes.forget();
+    // What it needs must be kept as well as it is itself.
+    if (take.level > base_level) changes.forget();
+    base_level = take.level;
     const bool lost = ticket && !(ticket->done && ticket->outcome);
     if (lost || (changes.has_base() && !places->own().manifest(changes.base()))) changes.forget();
     const auto longest = static_cast<std::uint32_t>(config.integer("checkpoint.full_every")) - 1;
     const bool whole = !changes.has_base() || chain >= std::min(longest, ckpt::max_chain);
     chain = whole ? 0 : chain + 1;
     changes.begin(whole);
+}
+
+std::vector<ckpt::Seat> Impl::seats() const {
+    std::vector<ckpt::Seat> all;
+    for (int rank = 0; rank < node.size(); ++rank)
+        all.push_back({node.members().members[static_cast<std::size_t>(rank)].host_id,
+                       places->leaders()[static_cast<std::size_t>(rank)]});
+    return all;
+}
+
+// The same on every node, by what all know of each other.
+Result<std::vector<int>> Impl::choose_partners() {
+    auto chosen = ckpt::partners(seats(), config.boolean("checkpoint.allow_same_host"));
+    if (!chosen) return chosen;
+    for (int rank = 0; rank < node.size(); ++rank)
+        copies->know(rank, (*chosen)[static_cast<std::size_t>(rank)]);
+    return chosen;
 }
 
 // The first node's word, but for the number, which is new in every store.
@@ -150,7 +177,7 @@ Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const T
         version.build = SSI_VERSION;
         version.session = session_name;
         version.time = clock().wall();
-        version.level = 1;
+        version.level = static_cast<std::uint32_t>(take.level);
         version.description = description;
         version.user_number = take.number;
         version.user_bytes.assign(take.bytes.begin(), take.bytes.end());
@@ -182,7 +209,7 @@ Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manif
          .host = node.members().find(node.id())->host_name,
          .device = places->device(),
          .bytes_per_second =
-             static_cast<std::uint64_t>(config.integer("checkpoint.bytes_per_second"))});
+             static_cast<std::uint64_t>(config.integer("checkpoint.rate_bytes"))});
     if (auto begun = agree(node, writer ? Result<void>()
                                         : tl::unexpected<Failure>(writer.error()));
         !begun) {

@@ -118,6 +118,9 @@ constexpr std::array table{
            "After how long another checkpoint is due. 0: only when somebody asks for one."),
     number("checkpoint.full_every", "", "8", 1, 9,
            "Of incremental checkpoints in a row, each so many-th is a whole one. 1: all are."),
+    flag("checkpoint.allow_same_host", "false",
+         "Keep copies of a rank's part with another rank of the same host, where there is one host "
+         "alone. They do not survive that host, nor a disk that both use: for tests."),
     number("checkpoint.meet_ms", "ms", "600000", 1, 86'400'000,
            "How long ranks that want to take a checkpoint wait for those that have not come to the "
            "same point of the program."),
@@ -127,8 +130,9 @@ constexpr std::array table{
     number("checkpoint.shadow_bytes", "bytes", "0", 0, 64 * tib,
            "Most memory of a node for copies of objects that are written before they were saved; "
            "beyond it writers wait. 0: no limit."),
-    number("checkpoint.bytes_per_second", "bytes", "0", 0, 64 * tib,
-           "Most that a node writes of a checkpoint, to leave its disk to others. 0: no limit."),
+    number("checkpoint.rate_bytes", "bytes", "0", 0, 64 * tib,
+           "Most that a node writes of a checkpoint in a second, to leave its disk to others. 0: "
+           "no limit."),
 
     number("session.start_timeout_ms", "ms", "30000", 100, 3'600'000,
            "How long nodes wait for each other while a session starts."),

@@ -21,11 +21,14 @@ from runtime_fault_test import EXIT_CODE, PEER_LOST, Failed, Job, check
 LEAVE_SECONDS = 20
 TAKES = "6"
 KILLED = -signal.SIGKILL
+SAME_HOST = {"SSI_CHECKPOINT_ALLOW_SAME_HOST": "true"}
 LEAVES_WITH = {EXIT_CODE[PEER_LOST], EXIT_CODE["cancelled"], EXIT_CODE["io"]}
 # Passed by the first rank alone; by the first of those that share a store.
 FIRST_ONLY = {"ballots_counted"}
 LEADERS = {"file_written", "file_renamed", "committed", "manifest_removed", "pruned"}
 # On the way to a restart, of which there is one.
+# Where each rank has a store of its own, and there are several.
+COPYING = {"copies_made"}
 ONCE = {"cleaning", "restart_chosen", "member_read", "inbox_read", "restarted"}
 
 
@@ -64,9 +67,9 @@ class Rounds:
                        Store(os.path.join(folder, "each", "%n"))]
         self.turn = 0
 
-    def store(self):
+    def store(self, each=False):
         self.turn += 1
-        return self.stores[self.turn % 2]
+        return self.stores[1 if each else self.turn % 2]
 
     def finish(self, job, store, victims):
         job.wait_ended(range(job.ranks), LEAVE_SECONDS)
@@ -83,12 +86,12 @@ class Rounds:
 
     def at_point(self, point, who):
         """`who`: a rank, or None for all."""
-        store = self.store()
+        store = self.store(point in COPYING)
         if point in ONCE and store.taken == 0:
             self.undisturbed(store)
-        ranks = self.choice.randint(2, 4) if who != 0 else self.choice.randint(1, 4)
+        ranks = self.choice.randint(2 if who != 0 or point in COPYING else 1, 4)
         times = 1 if point in ONCE else self.choice.randint(1, 3)
-        variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}"}
+        variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}", **SAME_HOST}
         if who is not None:
             variables["SSI_TEST_FAULT_RANK"] = str(who)
         with Job(self.program, [store.directory, TAKES], ranks, variables) as job:
@@ -101,7 +104,7 @@ class Rounds:
     def at_random(self):
         store = self.store()
         ranks = self.choice.randint(1, 4)
-        with Job(self.program, [store.directory, "1000000"], ranks) as job:
+        with Job(self.program, [store.directory, "1000000"], ranks, SAME_HOST) as job:
             job.wait(lambda: " take " in job.log(0), 60)
             time.sleep(self.choice.random() * 0.7)
             victims = self.choice.choice([range(ranks), [self.choice.randrange(ranks)]])
@@ -113,7 +116,7 @@ class Rounds:
     def undisturbed(self, store):
         ranks = self.choice.randint(1, 4)
         before = store.taken
-        with Job(self.program, [store.directory, "2"], ranks) as job:
+        with Job(self.program, [store.directory, "2"], ranks, SAME_HOST) as job:
             job.wait_ended(range(ranks), 60)
             codes = [job.ended(rank)[0] for rank in range(ranks)]
             check(not any(codes), f"left with {codes}\n{job.logs()}")

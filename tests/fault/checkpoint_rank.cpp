@@ -62,6 +62,7 @@ class Program {
 public:
     Program(Session& session, const std::string& directory)
         : session_(session), first_(session.rank() == 0),
+          has_partners_(session.size() > 1 && directory.find("%n") != directory.npos),
           blobs_(value_or_throw(session.raw_set("blobs", {.kind = kddm::ObjectKind::variable}))),
           steps_(session.set<std::uint64_t>("steps")),
           checkpoint_(session, {.directory = directory, .application = "checkpoint_rank"}) {
@@ -123,12 +124,17 @@ private:
         session_.barrier();
     }
 
-    // In turn: waited for; going on at once and changing everything; incremental, both ways.
+    // In turn: waited for; going on at once and changing everything; incremental, both ways; and
+    // with copies at partners, where each rank has a store of its own.
     void take(std::uint64_t step) {
         if (first_) say("take " + std::to_string(step));
         const bool asynchronous = step % 2 == 1;
+        const bool copies = has_partners_ && step % 5 < 3;
         const auto ticket = value_or_throw(checkpoint_.take(
-            "", {.number = step, .asynchronous = asynchronous, .incremental = step % 4 >= 2}));
+            "", {.number = step,
+                 .asynchronous = asynchronous,
+                 .incremental = step % 4 >= 2,
+                 .level = copies ? CheckpointLevel::partner : CheckpointLevel::local}));
         if (asynchronous) {
             for (std::uint64_t id = 0; id < objects; ++id)
                 if (id % static_cast<std::uint64_t>(session_.size()) ==
@@ -142,7 +148,7 @@ private:
     }
 
     Session& session_;
-    const bool first_;
+    const bool first_, has_partners_;
     kddm::RawSet blobs_;
     kddm::Set<std::uint64_t> steps_;
     std::uint64_t begin_ = 0;

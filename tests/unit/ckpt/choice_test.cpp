@@ -13,7 +13,7 @@ using Readers = std::vector<int>;
 
 SeenVersion seen(VersionNumber version, std::uint32_t members, Members present,
                  std::uint64_t dataset = 1) {
-    return {version, {dataset, version}, members, std::move(present), {}};
+    return {version, {dataset, version}, 1, members, std::move(present), {}};
 }
 
 struct ChoiceTest : testing::Test {

@@ -48,6 +48,12 @@ struct CheckpointOptions {
     bool signals = true;
 };
 
+// Where a version is kept.
+enum class CheckpointLevel : std::uint8_t {
+    local = 1,     // each member in its rank's store
+    partner = 2,   // and in that of a rank on another host
+};
+
 struct TakeOptions {
     std::uint64_t number = 0;             // comes back from restart: such as the step. Rank 0's.
     std::span<const std::byte> bytes;     // the same, at most 16 MiB
@@ -57,6 +63,9 @@ struct TakeOptions {
     // Only what has changed since the last one that was taken so is written; what has not is read
     // from older versions, which are kept as long. At least each checkpoint.full_every-th is whole.
     bool incremental = false;
+    // `partner` needs a store for each rank and several hosts (or checkpoint.allow_same_host): else
+    // unsupported.
+    CheckpointLevel level = CheckpointLevel::local;
 };
 
 // One checkpoint that was taken. Cheap to copy; may outlive the Checkpoint. Thread-safe.
@@ -88,6 +97,8 @@ struct Restarted {
     std::uint32_t saved_ranks = 0;
     Nanoseconds time = 0;                 // when it was taken, since the Unix epoch
     std::uint64_t restored_bytes = 0;     // by this node
+    // Members of all versions that had lost one of two copies and have two again.
+    std::uint64_t rebuilt_members = 0;
     // Newer versions that could not be used, a sentence each.
     std::vector<std::string> passed_over;
 };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "copies.hpp"
+
+#include <fmt/format.h>
+
+#include <new>
+
+#include "manifest.hpp"
+#include "member_copy.hpp"
+#include "ssi/kddm/cut.hpp"
+
+namespace ssi::ckpt {
+namespace {
+
+constexpr std::size_t most_piece = std::size_t{1} << 20;
+constexpr std::uint32_t pieces_under_way = 8;
+constexpr std::uint64_t channel_type = UINT64_MAX;   // bytes of any length
+
+// A piece of a file; the end of all, fine; or the end because something went wrong.
+enum class What : std::uint8_t { piece, end, failed };
+
+std::string name_of(int from, int to) { return fmt::format("ssi.checkpoint.copy.{}.{}", from, to); }
+
+Bytes piece_of(const std::string& name, std::uint64_t place, std::span<const std::byte> bytes) {
+    Writer out;
+    out.put(static_cast<std::uint8_t>(What::piece));
+    out.text(name);
+    out.put(place);
+    Bytes message(out.bytes().begin(), out.bytes().end());
+    message.insert(message.end(), bytes.begin(), bytes.end());
+    return message;
+}
+
+Bytes end_of(const Result<void>& outcome) {
+    Bytes message(1, std::byte(outcome ? What::end : What::failed));
+    if (outcome) return message;
+    const Bytes failure = encode_failure(outcome.error());
+    message.insert(message.end(), failure.begin(), failure.end());
+    return message;
+}
+
+}  // namespace
+
+void Copies::know(int from, int to) { ours_.insert(kddm::Cut::channel_id(name_of(from, to))); }
+
+Result<kddm::sync::Object*> Copies::channel(int from, int to) {
+    return hub_.channel(name_of(from, to), pieces_under_way, channel_type);
+}
+
+Result<void> Copies::send_files(kddm::sync::Object& to, const CopyOf& copy, Store& from) {
+    const auto names = files_of_member(from, copy.version, copy.member);
+    if (!names) return tl::unexpected<Failure>(names.error());
+    for (const std::string& name : *names)
+        SSI_TRY(read_file_of_member(from, copy.version, copy.member, name, most_piece,
+                                    [&](std::uint64_t place, std::span<const std::byte> bytes) {
+                                        return kddm::sync::send(to, piece_of(name, place, bytes));
+                                    }));
+    return {};
+}
+
+// Whatever goes wrong, the other one hears of an end.
+Result<void> Copies::send(int to, const CopyOf& copy, Store& from, const Result<void>& ready) {
+    auto opened = channel(node_.rank(), to);
+    if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
+    Result<void> sent = ready;
+    try {
+        if (sent) sent = send_files(**opened, copy, from);
+    } catch (const std::bad_alloc&) {
+        sent = fail(Errc::out_of_memory, "no memory for a piece of a member");
+    }
+    auto told = kddm::sync::send(**opened, end_of(sent));
+    if (!sent) return sent;
+    return told;
+}
+
+// Goes on receiving when the store refuses: the other one would wait for ever.
+Result<void> Copies::receive(int from, const CopyOf& copy, Store& into) {
+    auto opened = channel(from, node_.rank());
+    if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
+    auto writer = MemberCopy::begin(into, copy.dataset, copy.version, copy.member);
+    const bool there = !writer && writer.error().code == Errc::exists;
+    Result<void> kept;
+    if (!writer && !there) kept = tl::unexpected<Failure>(writer.error());
+    for (;;) {
+        const auto messages = kddm::sync::receive(**opened, 1);
+        if (!messages) return tl::unexpected<Failure>(messages.error());
+        const std::span<const std::byte> message = messages->front();
+        if (message.empty()) return fail(Errc::bad_message, "an empty piece of a member");
+        const auto what = static_cast<What>(message[0]);
+        if (what == What::failed) return tl::unexpected(decode_failure(message.subspan(1)));
+        if (what == What::end) break;
+        if (!kept || there) continue;
+        Reader in(message.subspan(1));
+        const std::string name = in.text();
+        const auto place = in.get<std::uint64_t>();
+        kept = in.ok() ? (*writer)->write(name, place, in.rest())
+                       : fail(Errc::bad_message, "a piece of a member that is malformed");
+    }
+    if (kept && !there) kept = (*writer)->finish();
+    return kept;
+}
+
+}  // namespace ssi::ckpt

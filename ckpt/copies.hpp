@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copies: members that are sent from one node to another one's store, through channels of the
+// session that bear the two ranks' names. Not collective: the two of a copy call, each by one task.
+#pragma once
+
+#include <set>
+
+#include "collect.hpp"
+#include "ssi/ckpt/store.hpp"
+#include "ssi/kddm/sync.hpp"
+
+namespace ssi::ckpt {
+
+struct CopyOf {
+    DatasetId dataset;
+    VersionNumber version = 0;
+    MemberIndex member = 0;
+};
+
+class Copies {
+public:
+    Copies(node::Node& node, kddm::sync::Hub& hub) : node_(node), hub_(hub) {}
+
+    // `ready`: what went wrong before, which the other one hears of instead. peer_lost; io of the
+    // store; what the other one's store said.
+    Result<void> send(int to, const CopyOf& copy, Store& from, const Result<void>& ready);
+    // Durable here when it returns. exists is no failure.
+    Result<void> receive(int from, const CopyOf& copy, Store& into);
+
+    // Every node is told of all pairs before they copy, as any may be home to their channel: these
+    // are no part of a checkpoint.
+    void know(int from, int to);
+    bool is_ours(ObjectId channel) const { return ours_.contains(channel); }
+
+private:
+    Result<kddm::sync::Object*> channel(int from, int to);
+    Result<void> send_files(kddm::sync::Object& to, const CopyOf& copy, Store& from);
+
+    node::Node& node_;
+    kddm::sync::Hub& hub_;
+    std::set<ObjectId> ours_;
+};
+
+}  // namespace ssi::ckpt

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rebuilding: versions that were kept in two places, and of which one was lost, get the other one's
+// copy where there is room for it now.
+#pragma once
+
+#include "choice.hpp"
+#include "copies.hpp"
+#include "partners.hpp"
+#include "places.hpp"
+
+namespace ssi::ckpt {
+
+// A copy to be made, and who has the version's manifest.
+struct Rebuild {
+    CopyOf copy;
+    int from = 0;
+    int to = 0;
+    int manifest_at = 0;
+};
+
+// What is missing of versions that can be put back. Pure; `seats` by rank.
+std::vector<Rebuild> missing_copies(std::span<const Choice> choices, std::span<const Seat> seats,
+                                    bool same_host);
+
+// Collective; the first node says what. What cannot be made is told in the log.
+Result<std::uint64_t> rebuild(node::Node& node, Places& places, Copies& copies,
+                              std::span<const Rebuild> wanted);
+
+}  // namespace ssi::ckpt
