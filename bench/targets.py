@@ -201,6 +201,8 @@ CKPT = {
     "ckpt/incr_1pct_random": ratio(0.35, "floor/disk_write"),
     "ckpt/incr_10pct_contiguous": ratio(0.40, "floor/disk_write"),
     "ckpt/objects_100k_4KiB": ratio(1.5, "floor/disk_write"),
+    "ckpt/partner": ratio(2 * 1.2, "ckpt/durable_full"),   # two copies
+    "ckpt/rebuild": REPORTED,
     "ckpt/slowdown": counters(percent=3),
     "ckpt/restart_same": ratio(1.5, "floor/disk_read"),
     "ckpt/restart_other_count": ratio(2.5, "floor/disk_read"),

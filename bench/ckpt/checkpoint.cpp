@@ -28,6 +28,7 @@ public:
             durable(session, sets, "ckpt/durable_full");
             incremental(session, sets, "ckpt/incr_1pct_random", 1);
             incremental(session, sets, "ckpt/incr_10pct_contiguous", 10);
+            partner(session, sets);
             restart_same(session, sets);
             sets.destroy();
         }
@@ -206,6 +207,32 @@ private:
             add(row, i, ours, below);
         }
         finish(row);
+    }
+
+    // Two copies of everything, beside one; and making good the loss of one rank's store.
+    void partner(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/partner") && !settings_.wants("ckpt/rebuild")) return;
+        Row row{.name = "ckpt/partner", .floor = "ckpt/durable_full"};
+        Row rebuilt{.name = "ckpt/rebuild"};
+        for (int i = 0; i <= rounds(); ++i) {
+            double below = 0, ours = 0;
+            {
+                Checkpoint checkpoint(session, options());
+                checkpoint.protect(sets.set());
+                CheckpointTicket ticket(nullptr);
+                sets.write(static_cast<std::uint64_t>(i));
+                below = take(checkpoint, {}, ticket);
+                ours = take(checkpoint, {.level = CheckpointLevel::partner}, ticket);
+            }
+            add(row, i, ours, below);
+            MPI_Barrier(MPI_COMM_WORLD);
+            if (session.rank() == 0) std::filesystem::remove_all(directory_.path() + "/1");
+            add(rebuilt, i, restart(session, sets, static_cast<std::uint64_t>(i)), 0);
+        }
+        row.note = "two copies on one disk; at most 1.2 times as long for each";
+        rebuilt.note = "a restart of all, from one store, and its copies in the other";
+        finish(row);
+        finish(rebuilt);
     }
 
     double restart(Session& session, Sets& sets, std::uint64_t pass) {
