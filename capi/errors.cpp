@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The last error of a task, the error table for C, and what else all verbs share.
+// What is kept of a task, as its last error; the error table for C, and what else all verbs share.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -16,15 +16,27 @@ struct LastError {
     int sys_errno = 0;
 };
 
+// What this layer keeps of a task.
+struct OfTask {
+    LastError last;
+    std::vector<Entered> entered;
+};
+
 sys::Task::Local& slot() { return sys::current_task().slot(sys::TaskLocalSlot::c_api); }
 
-LastError& last_error() {
+OfTask& of_task() {
     sys::Task::Local& local = slot();
     if (!local.value) {
-        local.value = new LastError;
-        local.destroy = [](void* value) { delete static_cast<LastError*>(value); };
+        local.value = new OfTask;
+        local.destroy = [](void* value) { delete static_cast<OfTask*>(value); };
     }
-    return *static_cast<LastError*>(local.value);
+    return *static_cast<OfTask*>(local.value);
+}
+
+// NULL: this task has had none.
+const LastError* last_error() {
+    const auto* mine = static_cast<const OfTask*>(slot().value);
+    return mine ? &mine->last : nullptr;
 }
 
 // Numbers that are no error read as `internal`, as in error_info.
@@ -36,7 +48,7 @@ const ErrorInfo& info(int error) {
 
 int remember(const Failure& failure) noexcept {
     try {
-        LastError& last = last_error();
+        LastError& last = of_task().last;
         last.node = failure.node;
         last.sys_errno = failure.sys_errno;
         last.shown = error_info(failure.code).text;
@@ -55,6 +67,8 @@ int remember(Errc code, const char* text) noexcept {
     }
 }
 
+std::vector<Entered>& entered() { return of_task().entered; }
+
 Result<void> copy_out(std::span<const std::byte> bytes, void* to, std::size_t capacity,
                       const char* what) {
     const std::size_t fits = std::min(bytes.size(), capacity);
@@ -69,17 +83,17 @@ Result<void> copy_out(std::span<const std::byte> bytes, void* to, std::size_t ca
 using namespace ssi::capi;
 
 const char* ssi_last_error(void) {
-    const auto* last = static_cast<const LastError*>(slot().value);
+    const LastError* last = last_error();
     return last ? last->shown : "";
 }
 
 uint32_t ssi_last_error_node(void) {
-    const auto* last = static_cast<const LastError*>(slot().value);
+    const LastError* last = last_error();
     return last ? last->node.value : SSI_NO_NODE;
 }
 
 int ssi_last_error_errno(void) {
-    const auto* last = static_cast<const LastError*>(slot().value);
+    const LastError* last = last_error();
     return last ? last->sys_errno : 0;
 }
 

@@ -28,12 +28,17 @@ struct ssi_channel {
 
 struct ssi_session {
     ssi::Session session;
-    ssi::sys::Mutex mutex;                         // guards sets, channels and systems
+    ssi::sys::Mutex mutex;                         // guards what follows, but `collective`
     std::vector<std::unique_ptr<ssi_set>> sets;    // one handle per set, however often it is opened
     std::vector<std::unique_ptr<ssi_channel>> channels;   // likewise
     ssi::sys::Mutex collective;                    // held by the task that is in one
     std::vector<std::shared_ptr<ssi_fs>> systems;  // mounted, in the order of that
+    std::shared_ptr<ssi_checkpoint> checkpoint;    // the one that is open
 };
+
+namespace ssi {
+class CheckpointCriticalSection;
+}
 
 namespace ssi::capi {
 
@@ -103,6 +108,15 @@ Result<void> with(Result<T>&& value, Use&& use) {
     use(*value);
     return {};
 }
+
+// A critical section that the calling task is in. Not its owner: what a task that ends has not left
+// stays entered, as its guards stay held.
+struct Entered {
+    ssi_session* session;
+    CheckpointCriticalSection* section;
+};
+// Those of the calling task, the innermost last.
+std::vector<Entered>& entered();
 
 // Collective: file systems that still are mounted are closed, the newest first.
 Result<void> unmount_all(ssi_session& session);

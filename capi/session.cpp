@@ -33,6 +33,7 @@ int ssi_finalize(ssi_session* session) {
     if (!session) return SSI_OK;
     const std::unique_ptr<ssi_session> owned(session);
     return call([&]() -> Result<void> {
+        owned->checkpoint.reset();
         Result<void> unmounted = unmount_all(*owned);
         Result<void> closed = owned->session.close();
         return unmounted ? closed : unmounted;

@@ -128,9 +128,15 @@ void Checkpoint::protect_span(std::string_view name, std::span<std::byte> memory
                     .memory = memory});
 }
 
-void Checkpoint::protect_bytes_of_array(std::string_view name, std::span<std::byte> piece,
-                                        std::uint64_t offset, std::uint64_t length,
-                                        std::uint32_t element_bytes) {
+void Checkpoint::protect_array_bytes(std::string_view name, std::span<std::byte> piece,
+                                     std::uint64_t offset, std::uint64_t length,
+                                     std::uint32_t element_bytes) {
+    if (element_bytes == 0 || piece.size() % element_bytes != 0 ||
+        length > UINT64_MAX / element_bytes)
+        throw Error(Failure{Errc::invalid_argument, 0, no_node,
+                            fmt::format("array '{}' of {} elements: {} bytes are no whole number "
+                                        "of elements of {} bytes, or there are too many", name,
+                                        length, piece.size(), element_bytes)});
     const std::uint64_t count = piece.size() / element_bytes;
     if (offset > length || count > length - offset)
         throw Error(Failure{Errc::invalid_argument, 0, no_node,

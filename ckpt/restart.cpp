@@ -45,7 +45,7 @@ public:
                 restarted->rebuilt_members = *rebuilt;
             }
             if (restarted) return std::optional(std::move(*restarted));
-            if (wanted_ || restarted.error().code != Errc::io)
+            if (wanted_ || complete_ || restarted.error().code != Errc::io)
                 return tl::unexpected<Failure>(std::move(restarted).error());
             pass_over((*plan)->manifest.version, restarted.error().text);
             again = true;
@@ -205,6 +205,7 @@ private:
             return tl::unexpected<Failure>(std::move(done).error());
         }
         SSI_TRY(restoring.complete());
+        complete_ = true;
         ckpt::fault_point(ckpt::FaultPoint::restarted);
         restarted->restored_bytes = restoring.bytes();
         SSI_TRY(agree(impl_.node, impl_.run(CheckpointEvent::restarted)));
@@ -236,6 +237,7 @@ private:
     std::vector<ckpt::Choice> choices_;  // on the first node
     std::size_t at_ = 0;
     std::vector<std::string> passed_over_;
+    bool complete_ = false;              // all is put back: what fails now is a callback
 };
 
 }  // namespace

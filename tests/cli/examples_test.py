@@ -14,6 +14,7 @@ import textwrap
 from pagerank_support import Tap, mpirun
 
 MAX_LINES = 100
+EXIT_AGAIN = 75   # ssi::Checkpoint::exit_again
 # How the output in the guide, made on 4 ranks, reads on another number of them.
 DEPENDS_ON_RANKS = {
     "01_hello": lambda n: "".join(f"hello from node {r} of {n}\n" for r in range(n)),
@@ -64,8 +65,22 @@ def check_kept(tap, program, shown):
                 tap.check(shown.get(name) == wanted, f"{name}: the guide shows that for 4 ranks")
 
 
+def check_checkpoint(tap, program, shown):
+    """The one that saves itself: stops in the first run, and goes on in the second."""
+    name = os.path.basename(program)
+    for first, second in ((4, 4), (4, 1), (1, 3)):
+        with tempfile.TemporaryDirectory(prefix="ssi-example-") as work:
+            runs = [mpirun(ranks, program, os.path.join(work, "kept")) for ranks in (first, second)]
+        tap.check([run.code for run in runs] == [EXIT_AGAIN, 0],
+                  f"{name}: on {first} ranks it asks to be run again, on {second} it ends", runs[1])
+        tap.check("".join(run.stdout for run in runs) == shown.get(name),
+                  f"{name}: prints on {first} and {second} ranks what the guide says", runs[1])
+
+
 def check_example(tap, program, shown):
     name = os.path.basename(program)
+    if name == "11_checkpoint":
+        return check_checkpoint(tap, program, shown)
     if name == "08_kept_set":
         return check_kept(tap, program, shown)
     tap.check(name in shown, f"{name}: the guide says what it prints")

@@ -203,6 +203,8 @@ def check_manuals(tap, prefix):
                         ("man7/libssi-errors.7", ["ERRORS"]),
                         ("man3/ssi-fs.3", ["int ssi_fs_mount(", "int ssi_fs_flock(", "ENOTEMPTY",
                                            '.SH "FILES"']),
+                        ("man3/ssi-checkpoint.3",
+                         ["int ssi_checkpoint_take(", "int ssi_ticket_wait(", '.SH "TAKING"']),
                         ("man3/ssi-fs-cpp.3", ["Result<File> open(", "pwritev(", "struct Extent",
                                                "RENAME_NOREPLACE"])):
         found = glob.glob(f"{prefix.folder}/**/man/{page}", recursive=True)

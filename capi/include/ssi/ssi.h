@@ -349,6 +349,7 @@ int ssi_apply(ssi_set *set, ssi_object_id id, const char *function, const void *
 }
 #endif
 
+#include "ssi/capi/checkpoint.h"
 #include "ssi/capi/file_locks.h"
 #include "ssi/capi/files.h"
 #include "ssi/capi/futures.h"

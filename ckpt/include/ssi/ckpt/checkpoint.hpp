@@ -147,8 +147,12 @@ public:
     template <RawValue T>
     void protect_array(std::string_view name, std::span<T> piece, std::uint64_t offset,
                        std::uint64_t length) {
-        protect_bytes_of_array(name, std::as_writable_bytes(piece), offset, length, sizeof(T));
+        protect_array_bytes(name, std::as_writable_bytes(piece), offset, length, sizeof(T));
     }
+    // The same where the type of the elements is not known: offset and length count elements.
+    void protect_array_bytes(std::string_view name, std::span<std::byte> piece,
+                             std::uint64_t offset, std::uint64_t length,
+                             std::uint32_t element_bytes);
     // Callbacks run on every rank, in the order they were given, in the calling task. A failure or
     // an exception of `before` fails the take, of `restarted` the restart.
     void on(CheckpointEvent event, std::function<Result<void>()> callback);
@@ -183,9 +187,6 @@ public:
     struct Impl;
 
 private:
-    void protect_bytes_of_array(std::string_view name, std::span<std::byte> piece,
-                                std::uint64_t offset, std::uint64_t length,
-                                std::uint32_t element_bytes);
     std::unique_ptr<Impl> impl_;
 };
 
