@@ -93,10 +93,15 @@ Result<TakeOptions> take_of(const ssi_take_options* given) {
     ssi_take_options o = SSI_TAKE_OPTIONS_INIT;
     if (given) SSI_TRY(read_grown(given, least_take, o, "ssi_take_options"));
     if (o.length != 0) SSI_TRY(need(o.bytes, "bytes"));
+    if (o.level > SSI_CHECKPOINT_PARTNER)
+        return fail(Errc::invalid_argument,
+                    "level " + std::to_string(o.level) + " is none of ssi_checkpoint_level");
     return TakeOptions{.number = o.number,
                        .bytes = {static_cast<const std::byte*>(o.bytes), o.length},
                        .asynchronous = o.asynchronous != 0,
-                       .incremental = o.incremental != 0};
+                       .incremental = o.incremental != 0,
+                       .level = o.level == SSI_CHECKPOINT_PARTNER ? CheckpointLevel::partner
+                                                                  : CheckpointLevel::local};
 }
 
 Result<void> failed_callback(int number) {
@@ -122,6 +127,7 @@ ssi_restarted restarted_as_c(ssi_checkpoint& c) {
     r.description = from.description.c_str();
     r.time_ns = from.time;
     r.restored_bytes = from.restored_bytes;
+    r.rebuilt_members = from.rebuilt_members;
     r.passed_over = c.passed_over.data();
     r.passed_over_count = c.passed_over.size();
     return r;

@@ -257,6 +257,12 @@ static void incremental_takes_write_what_has_changed(void) {
     if (rank() == 0) set_cell(1, 1);
     numbers[9] = 9;
     how.number = 2;
+    how.level = 7;
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_checkpoint_take(checkpoint, "", &how, NULL),
+                "level 7");
+    how.level = SSI_CHECKPOINT_PARTNER;
+    CHECK_ERROR(SSI_ERR_UNSUPPORTED, ssi_checkpoint_take(checkpoint, "", &how, NULL), "one store");
+    how.level = 0;
     CHECK(ssi_checkpoint_take(checkpoint, "", &how, NULL) == SSI_OK);
     CHECK(store_bytes() - before < size() * (int64_t)sizeof numbers / 4);
     stop();

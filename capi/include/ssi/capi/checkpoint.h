@@ -102,6 +102,13 @@ int ssi_checkpoint_on(ssi_checkpoint *checkpoint, enum ssi_checkpoint_event even
 
 /* ---- taking ---- */
 
+/* Where a version is kept. */
+enum ssi_checkpoint_level {
+    SSI_CHECKPOINT_LOCAL = 1,   /* each part in its rank's store */
+    SSI_CHECKPOINT_PARTNER = 2  /* and in that of a rank on another host. unsupported: there is none
+                                 * (checkpoint.allow_same_host), or all ranks have one store */
+};
+
 /* Grows at its end: initialise with SSI_TAKE_OPTIONS_INIT, and set members by name. */
 typedef struct ssi_take_options {
     size_t size;             /* sizeof(ssi_take_options) */
@@ -113,8 +120,9 @@ typedef struct ssi_take_options {
     uint32_t incremental;    /* not 0: only what has changed since the last one that was taken so
                               * is written; what has not is read from older versions, which are
                               * kept as long */
+    uint32_t level;          /* an ssi_checkpoint_level; 0: SSI_CHECKPOINT_LOCAL */
 } ssi_take_options;
-#define SSI_TAKE_OPTIONS_INIT { sizeof(ssi_take_options), 0, NULL, 0, 0, 0 }
+#define SSI_TAKE_OPTIONS_INIT { sizeof(ssi_take_options), 0, NULL, 0, 0, 0, SSI_CHECKPOINT_LOCAL }
 
 /* One checkpoint that was taken. May be used by several threads; the last one frees it. May outlive
  * the checkpoint it came from. */
@@ -166,8 +174,10 @@ typedef struct ssi_restarted {
     uint64_t restored_bytes;      /* by this node; 0 of a find */
     const char *const *passed_over;   /* newer versions that could not be used, a sentence each */
     size_t passed_over_count;
+    uint64_t rebuilt_members;     /* that had lost one of two copies and have two again; 0 of a
+                                   * find */
 } ssi_restarted;
-#define SSI_RESTARTED_INIT { sizeof(ssi_restarted), 0, 0, 0, 0, NULL, 0, "", 0, 0, NULL, 0 }
+#define SSI_RESTARTED_INIT { sizeof(ssi_restarted), 0, 0, 0, 0, NULL, 0, "", 0, 0, NULL, 0, 0 }
 
 /* Collective, while the protected sets are as they were created and no channel was opened: puts
  * back the newest version that is whole, or tells that there is none at all (SSI_OK, found 0).
