@@ -460,7 +460,10 @@ static void in_a_second_session_it_comes_back(void) {
 /* Over a communicator of the program's own, as MPI starts once. */
 static int run_session(MPI_Comm comm, const struct test_case *some, int count, int before) {
     int bad;
-    if (ssi_init_comm(&comm, &session) != SSI_OK) return 1;
+    if (ssi_init_comm(&comm, &session) != SSI_OK) {
+        fprintf(stderr, "cannot start: %s\n", ssi_last_error());
+        return 1;
+    }
     bad = run_some(some, count, before);
     return ssi_finalize(session) != SSI_OK || bad;
 }
@@ -473,7 +476,7 @@ int main(int argc, char **argv) {
     int me, bad;
     MPI_Comm comm;
     /* So slow that an asynchronous take returns long before its version is durable. */
-    setenv("SSI_CHECKPOINT_BYTES_PER_SECOND", "10000000", 1);
+    setenv("SSI_CHECKPOINT_RATE_BYTES", "10000000", 1);
     MPI_Init(&argc, &argv);
     MPI_Comm_dup(MPI_COMM_WORLD, &comm);
     MPI_Comm_rank(comm, &me);
