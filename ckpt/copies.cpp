@@ -41,7 +41,7 @@ Bytes end_of(const Result<void>& outcome) {
 
 }  // namespace
 
-void Copies::know(int from, int to) { ours_.insert(kddm::Cut::channel_id(name_of(from, to))); }
+void Copies::know(int from, int to) { kddm::Cut::leave_out(hub_, name_of(from, to)); }
 
 Result<kddm::sync::Object*> Copies::channel(int from, int to) {
     return hub_.channel(name_of(from, to), pieces_under_way, channel_type);

@@ -3,8 +3,6 @@
 // session that bear the two ranks' names. Not collective: the two of a copy call, each by one task.
 #pragma once
 
-#include <set>
-
 #include "collect.hpp"
 #include "ssi/ckpt/store.hpp"
 #include "ssi/kddm/sync.hpp"
@@ -28,9 +26,8 @@ public:
     Result<void> receive(int from, const CopyOf& copy, Store& into);
 
     // Every node is told of all pairs before they copy, as any may be home to their channel: these
-    // are no part of a checkpoint.
+    // are no part of a checkpoint, in this session.
     void know(int from, int to);
-    bool is_ours(ObjectId channel) const { return ours_.contains(channel); }
 
 private:
     Result<kddm::sync::Object*> channel(int from, int to);
@@ -38,7 +35,6 @@ private:
 
     node::Node& node_;
     kddm::sync::Hub& hub_;
-    std::set<ObjectId> ours_;
 };
 
 }  // namespace ssi::ckpt

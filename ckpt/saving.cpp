@@ -118,9 +118,8 @@ Result<MemberInfo> Saving::save() {
 Result<void> Saving::save_all() {
     for (const SavedMemory& memory : memory_) SSI_TRY(save_memory(memory));
     for (const kddm::CutChannel& channel : doors_.cut.channels())
-        if (!doors_.copies.is_ours(channel.id))
-            SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
-                        channel.state));
+        SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
+                    channel.state));
     return doors_.changes ? save_changes() : save_objects();
 }
 

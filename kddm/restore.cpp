@@ -52,6 +52,10 @@ Result<void> Cut::restore(const RawSet& set, ObjectId id, std::uint64_t version,
     return set.set_->owner->impl().restore(*set.set_, id, version, bytes);
 }
 
+void Cut::leave_out(sync::Hub& hub, std::string_view channel) {
+    hub.impl().leave_out(channel_id(channel));
+}
+
 ObjectId Cut::channel_id(std::string_view name) {
     return sync::id_of(sync::Kind::channel, name);
 }

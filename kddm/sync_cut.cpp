@@ -28,12 +28,18 @@ void Hub::Impl::look(CutLook& look) {
     }
 }
 
+void Hub::Impl::leave_out(ObjectId channel) {
+    std::lock_guard lock(mutex);
+    left_out.insert(channel);
+}
+
 std::vector<CutChannel> Hub::Impl::channels() {
     std::vector<Object*> all;
     {
         std::lock_guard lock(mutex);
         for (const auto& [id, object] : objects)
-            if (static_cast<Kind>(id.hi) == Kind::channel && object->machine->is_home())
+            if (static_cast<Kind>(id.hi) == Kind::channel && object->machine->is_home() &&
+                !left_out.contains(id))
                 all.push_back(object.get());
     }
     std::vector<CutChannel> out;

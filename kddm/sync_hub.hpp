@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "channel_state.hpp"
 #include "gate.hpp"
@@ -102,6 +103,7 @@ struct Hub::Impl final : node::Channel {
     void count(NodeId peer, const Message& m, bool sent);
     void look(CutLook& look);
     std::vector<CutChannel> channels();
+    void leave_out(ObjectId channel);     // of cuts
     Result<void> restore(ObjectId id, ChannelState state);
 
     node::Node& node;
@@ -125,6 +127,7 @@ struct Hub::Impl final : node::Channel {
     sys::Mutex mutex;               // of what follows
     std::map<ObjectId, std::unique_ptr<Object>> objects;
     std::vector<NodeId> dead;
+    std::set<ObjectId> left_out;    // channels that are part of no cut
 };
 
 ObjectId id_of(Kind kind, std::string_view name);

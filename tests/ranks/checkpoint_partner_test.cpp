@@ -113,6 +113,34 @@ TEST_F(PartnerRanks, the_loss_of_any_one_store_is_made_good) {
     });
 }
 
+TEST_F(PartnerRanks, what_copies_went_through_is_in_no_later_checkpoint_of_the_session) {
+    session_of(world_size(), [&](Session& s) {
+        auto set = open(s);
+        {
+            Checkpoint checkpoint(s, each());
+            checkpoint.protect(set);
+            fill(s, set, 1);
+            good(checkpoint.take("", {.level = CheckpointLevel::partner}));
+        }
+        s.barrier();
+        {
+            Checkpoint checkpoint(s, each());
+            checkpoint.protect(set);
+            good(checkpoint.take("", {.number = 2}));
+        }
+        s.barrier();
+        if (s.rank() == 0) value_or_throw(s.destroy("state"));
+        s.barrier();
+        set = open(s);
+        Checkpoint checkpoint(s, each());
+        checkpoint.protect(set);
+        const auto from = good(checkpoint.restart());
+        ASSERT_TRUE(from);
+        EXPECT_EQ(from->number, 2u);
+        check(s, set, 1);
+    });
+}
+
 TEST_F(PartnerRanks, fewer_ranks_go_on_without_the_lost_one) {
     save();
     destroy(world_size() - 1);

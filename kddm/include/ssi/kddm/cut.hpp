@@ -95,6 +95,10 @@ public:
     // open() and end(), whatever the state; what was not handed out is forgotten.
     void abandon();
 
+    // A channel of that name is part of no cut from now on, as long as the hub lives. On all nodes,
+    // as any may be its home.
+    static void leave_out(sync::Hub& hub, std::string_view channel);
+
     // -- restart
     // At the home of an object that nobody has used yet, without a message: its value. exists when
     // it is in use; invalid_argument at another node, and for a length that the set cannot have.
