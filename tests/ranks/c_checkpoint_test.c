@@ -313,6 +313,27 @@ static void a_damaged_version_is_passed_over_and_told(void) {
     stop();
 }
 
+/* By the copy at a partner. There is one host, which main allows. */
+static void a_lost_store_is_made_good(void) {
+    ssi_take_options how = take_number(5);
+    ssi_restarted from = nothing();
+    char command[160];
+    if (size() == 1) return;   /* alone there is no partner */
+    how.level = SSI_CHECKPOINT_PARTNER;
+    start("store of %n");
+    fill(13);
+    CHECK(ssi_checkpoint_take(checkpoint, "", &how, NULL) == SSI_OK);
+    stop();
+    snprintf(command, sizeof command, "rm -r '%s/store of 0'", top);
+    if (rank() == 0) CHECK(system(command) == 0);
+    meet();
+    start("store of %n");
+    CHECK(ssi_checkpoint_restart(checkpoint, &from) == SSI_OK && from.number == 5);
+    CHECK(from.rebuilt_members == 2);   /* that of rank 0, and that of whose partner it is */
+    check_filled(13);
+    stop();
+}
+
 /* What a callback is to return, and what it saw. */
 struct told {
     int answer, calls, inside;
@@ -443,6 +464,7 @@ static const struct test_case cases[] = {
     CASE(what_changes_after_an_asynchronous_take_is_not_in_it),
     CASE(incremental_takes_write_what_has_changed),
     CASE(a_damaged_version_is_passed_over_and_told),
+    CASE(a_lost_store_is_made_good),
     CASE(callbacks_that_fail_are_told_to_all),
     CASE(signals_ask_for_a_checkpoint),
     CASE(no_cut_falls_into_a_critical_section),
@@ -477,6 +499,7 @@ int main(int argc, char **argv) {
     MPI_Comm comm;
     /* So slow that an asynchronous take returns long before its version is durable. */
     setenv("SSI_CHECKPOINT_RATE_BYTES", "10000000", 1);
+    setenv("SSI_CHECKPOINT_ALLOW_SAME_HOST", "true", 1);
     MPI_Init(&argc, &argv);
     MPI_Comm_dup(MPI_COMM_WORLD, &comm);
     MPI_Comm_rank(comm, &me);
