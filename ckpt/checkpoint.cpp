@@ -200,15 +200,4 @@ CheckpointTicket::Progress CheckpointTicket::progress() const {
             .seconds = static_cast<double>(now - state_->begun) * 1e-9};
 }
 
-// -- critical sections
-
-struct CheckpointCriticalSection::Impl {
-    explicit Impl(kddm::Engine& engine) : section(engine) {}
-    kddm::CriticalSection section;
-};
-
-CheckpointCriticalSection::CheckpointCriticalSection(Session& session)
-    : impl_(std::make_unique<Impl>(session.internal_engine())) {}
-CheckpointCriticalSection::~CheckpointCriticalSection() = default;
-
 }  // namespace ssi

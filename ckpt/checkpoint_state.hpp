@@ -49,6 +49,8 @@ struct Checkpoint::Impl {
 
     // -- taking, in this order
     Result<CheckpointTicket> take(std::string_view description, const TakeOptions& options);
+    Result<void> make_cut(std::string_view description, const TakeOptions& options,
+                          std::shared_ptr<CheckpointTicket::State> state);
     Result<ckpt::Manifest> begin_version(std::string_view description,
                                          const TakeOptions& options);
     Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);

@@ -41,7 +41,8 @@ Result<void> Inbox::receive(const Visit& visit) {
         if (!guard) return tl::unexpected<Failure>(guard.error());
         const auto bytes = guard->bytes();
         Part part;
-        if (bytes.size() < sizeof part) continue;   // of one that a node sends to others
+        if (bytes.size() < sizeof part)
+            return fail(Errc::bad_message, "a part of a checkpoint came without its head");
         std::memcpy(static_cast<void*>(&part), bytes.data(), sizeof part);
         SSI_TRY(visit(part, bytes.subspan(sizeof part)));
     }

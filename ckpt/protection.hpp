@@ -4,7 +4,7 @@
 //   item      objects                                       bytes
 //   set       the set's own ids                             the object
 //   span      {rank that saved, 0}                          all of it
-//   array     {rank that saved, first element}              its piece
+//   array     {rank that saved, its first byte's place}       its piece
 //   channel   what the channel's name hashes to             ChannelState::encode
 #pragma once
 

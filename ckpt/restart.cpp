@@ -201,7 +201,7 @@ private:
         SSI_TRY(restoring.prepare());
         auto done = agree(impl_.node, read_all(plan, restoring));
         if (!done) {
-            restoring.undo();
+            SSI_TRY(restoring.undo());
             return tl::unexpected<Failure>(std::move(done).error());
         }
         SSI_TRY(restoring.complete());

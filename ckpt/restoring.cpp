@@ -50,8 +50,10 @@ Result<void> Restoring::place(const FoundPart& found) {
     if (part.total > kddm::max_object_bytes)
         return fail(Errc::io, fmt::format("an object of {} bytes", part.total));
     if (part.offset == 0) object_.resize(part.total);
-    // Parts come in order and without gaps: Dataset sees to it.
-    std::byte* const to = object_.data() + part.offset;
+    if (part.total != object_.size())
+        return fail(Errc::io, fmt::format("parts of object {}:{} that do not follow each other",
+                                          part.id.hi, part.id.lo));
+    std::byte* const to = object_.data() + part.offset;   // within it: Dataset sees to that
     if (found.zero)
         std::fill_n(to, found.length, std::byte{0});
     else
@@ -171,13 +173,16 @@ Result<void> Restoring::complete() {
     return inbox_.close();
 }
 
-void Restoring::undo() {
+Result<void> Restoring::undo() {
+    Result<void> gone;
     for (const Protected& one : doors_.protection.all()) {
         if (one.item.kind != ItemKind::set) continue;
         kddm::RawSet set = one.set;
-        for (const ObjectId id : restored_[set.id()]) (void)set.remove(id);
+        for (const ObjectId id : restored_[set.id()])
+            if (auto done = set.remove(id); !done && gone) gone = std::move(done);
     }
-    (void)inbox_.close();
+    SSI_TRY(agree(doors_.node, std::move(gone)));
+    return inbox_.close();
 }
 
 }  // namespace ssi::ckpt

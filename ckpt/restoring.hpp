@@ -30,7 +30,7 @@ public:
     // Collective, once all nodes have read all: what others have read for this one.
     Result<void> complete();
     // Collective: after a failure: no object that was put back is there any more.
-    void undo();
+    Result<void> undo();
     std::uint64_t bytes() const { return bytes_; }
 
 private:

@@ -163,7 +163,6 @@ Result<void> Saving::run() {
     auto concluded = conclude(*decision);
     writer_.reset();
     if (doors_.changes && concluded) doors_.changes->committed(version_.version);
-    if (concluded) prune();
     return concluded;
 }
 

@@ -75,6 +75,8 @@ public:
     void add(SavedMemory memory) { memory_.push_back(memory); }
     // After the cut was opened. The same outcome on every node, but for peer_lost.
     Result<void> run();
+    // Of what is older than what is kept, once it has succeeded.
+    void prune();
 
 private:
     struct Count {
@@ -96,7 +98,6 @@ private:
     Result<void> conclude(std::span<const std::byte> decision);
     Result<void> commit(const Manifest& manifest);
     void drop_copies();
-    void prune();
 
     SavingDoors doors_;
     Manifest version_;

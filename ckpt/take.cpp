@@ -65,39 +65,8 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     ckpt::fault_point(ckpt::FaultPoint::take_begun);
     auto state = std::make_shared<CheckpointTicket::State>(clock());
     SSI_TRY(votes->meet(config.integer("checkpoint.meet_ms") * 1'000'000));
-    std::vector<int> partners;
-    if (take.level == CheckpointLevel::partner) {
-        auto chosen = choose_partners();
-        if (!chosen) return tl::unexpected<Failure>(std::move(chosen).error());
-        partners = std::move(*chosen);
-    }
-    auto taken = agree(node, run(CheckpointEvent::before));
-    if (taken) {
-        auto version = begin_version(description, take);
-        if (version) {
-            state->version = version->version;
-            ckpt::fault_point(ckpt::FaultPoint::version_agreed);
-            auto writer = begin_member(*version);
-            if (writer) {
-                ckpt::fault_point(ckpt::FaultPoint::member_begun);
-                begin_changes(take);
-                saving = std::make_unique<ckpt::Saving>(
-                    ckpt::SavingDoors{node, cut, protection, *places, *votes,
-                                      take.incremental ? &changes : nullptr, *copies},
-                    std::move(*version), std::move(*writer), options.keep, state);
-                saving->set_partners(std::move(partners));
-                ticket = state;
-                taken = agree(node, make_room(take.asynchronous));
-                if (taken) taken = stop_and_begin(take.asynchronous);
-            } else {
-                taken = tl::unexpected<Failure>(std::move(writer).error());
-            }
-        } else {
-            taken = tl::unexpected<Failure>(std::move(version).error());
-        }
-    }
-    const auto after = run(CheckpointEvent::after);
-    if (!after)
+    auto taken = make_cut(description, take, state);
+    if (const auto after = run(CheckpointEvent::after); !after)
         SSI_LOG(node.doors().log, warn, "checkpoint", "a callback failed afterwards: {}",
                 after.error().to_string());
     if (!taken) {
@@ -108,10 +77,35 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     control->took(state);
     task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
     CheckpointTicket handle(state);
-    if (take.asynchronous) return handle;
-    if (auto saved = handle.wait(); !saved)
-        return tl::unexpected<Failure>(std::move(saved).error());
+    if (!take.asynchronous)
+        if (auto saved = handle.wait(); !saved)
+            return tl::unexpected<Failure>(std::move(saved).error());
     return handle;
+}
+
+// Until the application may go on: what is to be saved is in `saving`.
+Result<void> Impl::make_cut(std::string_view description, const TakeOptions& take,
+                            std::shared_ptr<CheckpointTicket::State> state) {
+    Result<std::vector<int>> partners;
+    if (take.level == CheckpointLevel::partner) partners = choose_partners();
+    if (!partners) return tl::unexpected<Failure>(std::move(partners).error());
+    SSI_TRY(agree(node, run(CheckpointEvent::before)));
+    auto version = begin_version(description, take);
+    if (!version) return tl::unexpected<Failure>(std::move(version).error());
+    state->version = version->version;
+    ckpt::fault_point(ckpt::FaultPoint::version_agreed);
+    auto writer = begin_member(*version);
+    if (!writer) return tl::unexpected<Failure>(std::move(writer).error());
+    ckpt::fault_point(ckpt::FaultPoint::member_begun);
+    begin_changes(take);
+    saving = std::make_unique<ckpt::Saving>(
+        ckpt::SavingDoors{node, cut, protection, *places, *votes,
+                          take.incremental ? &changes : nullptr, *copies},
+        std::move(*version), std::move(*writer), options.keep, state);
+    saving->set_partners(std::move(*partners));
+    ticket = std::move(state);
+    SSI_TRY(agree(node, make_room(take.asynchronous)));
+    return stop_and_begin(take.asynchronous);
 }
 
 // Told in the log, too: nobody need look at a ticket.
@@ -120,7 +114,9 @@ void Impl::save() {
     if (!saved && node.rank() == 0)
         SSI_LOG(node.doors().log, warn, "checkpoint", "version {} failed: {}", ticket->version,
                 saved.error().to_string());
+    const bool fine = saved.has_value();
     ticket->finish(std::move(saved));
+    if (fine) saving->prune();   // nobody waits for it
 }
 
 // The chain of versions that need each other is as long as it may be after so many: then one is

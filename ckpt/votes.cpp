@@ -64,10 +64,7 @@ Result<void> Votes::await(std::uint64_t target, Nanoseconds timeout) {
          pause = std::min(2 * pause, longest_pause)) {
         if (const auto seen = look(); !seen) return tl::unexpected<Failure>(seen.error());
         if (now >= target) return {};
-        for (const auto& member : node_.members().members)
-            if (node_.any_lost() && node_.lost(member.node))
-                return fail(Errc::peer_lost, fmt::format("node {} is dead, which the others wait "
-                                                         "for", member.node.value), member.node);
+        if (node_.any_lost()) return tl::unexpected(lost_one());
         node_.doors().tasks.sleep_for(pause);
     }
     for (;;) {
@@ -77,6 +74,14 @@ Result<void> Votes::await(std::uint64_t target, Nanoseconds timeout) {
         if (!found) return tl::unexpected<Failure>(found.error());
         if (*found == now) return tl::unexpected(nobody_came(target, timeout));
     }
+}
+
+Failure Votes::lost_one() const {
+    NodeId lost = no_node;
+    for (const auto& member : node_.members().members)
+        if (node_.lost(member.node)) lost = member.node;
+    return {Errc::peer_lost, 0, lost, fmt::format("node {} is dead, which the others wait for",
+                                                  lost.value)};
 }
 
 Failure Votes::nobody_came(std::uint64_t target, Nanoseconds timeout) {
@@ -92,9 +97,11 @@ Failure Votes::nobody_came(std::uint64_t target, Nanoseconds timeout) {
         else
             missing += fmt::format("{}{}", missing.empty() ? "" : ", ", rank);
     }
+    // They may all have come just now.
     return {Errc::timed_out, 0, no_node,
-            fmt::format("rank {} did not come within {} ms (checkpoint.meet_ms)",
-                        missing.empty() ? "of others" : missing, timeout / 1'000'000)};
+            fmt::format("{} did not come within {} ms (checkpoint.meet_ms)",
+                        missing.empty() ? "a rank" : "rank " + missing,
+                        timeout / 1'000'000)};
 }
 
 Result<void> Votes::put(ObjectId id, std::span<const std::byte> bytes) {

@@ -33,6 +33,7 @@ private:
     Votes(node::Node& node, kddm::RawSet set, kddm::sync::Object& barrier)
         : node_(node), set_(set), barrier_(barrier) {}
     Result<void> await(std::uint64_t target, Nanoseconds timeout);
+    Failure lost_one() const;
     Failure nobody_came(std::uint64_t target, Nanoseconds timeout);
     Result<void> put(ObjectId id, std::span<const std::byte> bytes);
     Result<std::vector<Bytes>> given();

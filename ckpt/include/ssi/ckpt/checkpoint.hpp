@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "ssi/ckpt/dataset.hpp"
+#include "ssi/kddm/cut.hpp"
 #include "ssi/kddm/session.hpp"
 
 namespace ssi {
@@ -194,14 +195,10 @@ private:
 // receiving a message and changing an object accordingly. Nestable; do not wait in it for others.
 class CheckpointCriticalSection {
 public:
-    explicit CheckpointCriticalSection(Session& session);
-    ~CheckpointCriticalSection();
-    CheckpointCriticalSection(const CheckpointCriticalSection&) = delete;
-    CheckpointCriticalSection& operator=(const CheckpointCriticalSection&) = delete;
+    explicit CheckpointCriticalSection(Session& session) : section_(session.internal_engine()) {}
 
 private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    kddm::CriticalSection section_;
 };
 
 }  // namespace ssi
