@@ -14,6 +14,7 @@
 #include <random>
 #include <thread>
 
+#include "bank.hpp"
 #include "checkpoint_ranks.hpp"
 #include "ssi/base/json.hpp"
 #include "ssi/ckpt/store.hpp"
@@ -545,32 +546,6 @@ TEST_F(CheckpointRanks, who_wants_one_is_heard_on_every_rank_once) {
 }
 
 // -- under load
-
-constexpr std::uint64_t accounts = 16;
-
-struct Account {
-    std::int64_t balance = 0;
-    std::uint64_t writes = 0;
-};
-
-void move_money(Session& s, kddm::Set<Account>& near, kddm::Set<Account>& far, unsigned seed,
-                const std::atomic<bool>& over) {
-    std::mt19937 random(seed);
-    while (!over) {
-        {
-            auto from = near.grab(random() % accounts);
-            auto to = far.grab(random() % accounts);
-            const auto amount = static_cast<std::int64_t>(random() % 100);
-            from->balance -= amount;
-            to->balance += amount;
-            ++from->writes;
-            ++to->writes;
-        }
-        const CheckpointCriticalSection section(s);
-        near.fetch_add(random() % accounts, std::int64_t{5});
-        far.fetch_add(random() % accounts, std::int64_t{-5});
-    }
-}
 
 std::int64_t money(kddm::Set<Account>& set, std::uint64_t& writes) {
     std::int64_t sum = 0;

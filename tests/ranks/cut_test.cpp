@@ -8,28 +8,26 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <random>
 #include <thread>
 #include <vector>
 
+#include "bank.hpp"
 #include "ssi/kddm/cut.hpp"
 #include "ssi/ssi.hpp"
 
 namespace ssi {
 namespace {
 
+using test::Account;
+using test::accounts;
+using test::move_money;
+
 constexpr int threads = 3;            // of each rank
-constexpr std::uint64_t accounts = 16;
 // By hand, with 1000 in each and more ranks: CUTS=1000 mpirun ...
 int cuts() {
     const char* text = std::getenv("CUTS");
     return text ? std::stoi(text) : 1000;
 }
-
-struct Account {
-    std::int64_t balance = 0;
-    std::uint64_t writes = 0;
-};
 
 // What a rank sees, as it travels.
 struct Seen {
@@ -64,25 +62,6 @@ bool come_to_rest(Session& s, kddm::Cut& cut) {
     }
 }
 
-void move_money(kddm::Engine& engine, kddm::Set<Account>& near, kddm::Set<Account>& far,
-                unsigned seed, const std::atomic<bool>& over) {
-    std::mt19937 random(seed);
-    while (!over) {
-        {
-            auto from = near.grab(random() % accounts);
-            auto to = far.grab(random() % accounts);
-            const auto amount = static_cast<std::int64_t>(random() % 100);
-            from->balance -= amount;
-            to->balance += amount;
-            ++from->writes;
-            ++to->writes;
-        }
-        const kddm::CriticalSection section(engine);
-        near.fetch_add(random() % accounts, std::int64_t{5});
-        far.fetch_add(random() % accounts, std::int64_t{-5});
-    }
-}
-
 TEST(CutRanks, the_money_is_all_there_in_each_cut_and_blocked_threads_stop_none) {
     Session s = Session::from_mpi(nullptr);
     auto near = s.set<Account>("near", {.count = accounts});
@@ -94,7 +73,7 @@ TEST(CutRanks, the_money_is_all_there_in_each_cut_and_blocked_threads_stop_none)
     std::vector<std::thread> team;
     for (int t = 0; t < threads; ++t)
         team.emplace_back([&, t] {
-            move_money(engine, near, far, static_cast<unsigned>(s.rank() * threads + t), over);
+            move_money(s, near, far, static_cast<unsigned>(s.rank() * threads + t), over);
         });
     team.emplace_back([&] {
         silence.receive();

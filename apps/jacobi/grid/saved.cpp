@@ -3,7 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <cstring>
+#include "support/saved_state.hpp"
 
 namespace jacobi {
 namespace {
@@ -22,15 +22,9 @@ bool is_possible(const Saved& saved) {
 }  // namespace
 
 std::string read_saved(std::span<const std::byte> bytes, Saved& saved) {
-    if (bytes.size() >= sizeof saved.format)
-        std::memcpy(&saved.format, bytes.data(), sizeof saved.format);
-    if (bytes.size() >= sizeof saved.format && saved.format > Saved::newest_format)
-        return fmt::format("was saved in format {}, of which this program knows up to {}",
-                           saved.format, Saved::newest_format);
-    if (bytes.size() != sizeof saved || saved.format != Saved::newest_format)
-        return "has no state of a plate";
-    std::memcpy(&saved, bytes.data(), sizeof saved);
-    return is_possible(saved) ? "" : "has a state that no plate can have";
+    std::string fault = support::read_saved_state(bytes, "a plate", saved);
+    if (fault.empty() && !is_possible(saved)) fault = "has a state that no plate can have";
+    return fault;
 }
 
 std::string fault_of(const Saved& saved, const Plate& plate, double speed, std::uint64_t steps) {

@@ -3,20 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <cstring>
+#include "support/saved_state.hpp"
 
 namespace graph {
 
 std::string read_saved(std::span<const std::byte> bytes, Saved& saved) {
-    if (bytes.size() >= sizeof saved.format)
-        std::memcpy(&saved.format, bytes.data(), sizeof saved.format);
-    if (bytes.size() >= sizeof saved.format && saved.format > Saved::newest_format)
-        return fmt::format("was saved in format {}, of which this program knows up to {}",
-                           saved.format, Saved::newest_format);
-    if (bytes.size() != sizeof saved || saved.format != Saved::newest_format)
-        return "has no state of a ranking";
-    std::memcpy(&saved, bytes.data(), sizeof saved);
-    return {};
+    return support::read_saved_state(bytes, "a ranking", saved);
 }
 
 std::string fault_of(const Saved& saved, const Fingerprint& graph, double damping,

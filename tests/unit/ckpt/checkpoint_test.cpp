@@ -13,15 +13,13 @@
 #include <random>
 #include <thread>
 
-#include "loop_nodes.hpp"
+#include "loop_session.hpp"
 #include "ssi/kddm/cut.hpp"
-#include "ssi/kddm/engine.hpp"
 
 namespace ssi::ckpt::test {
 namespace {
 
 namespace stdfs = std::filesystem;
-using ssi::test::LoopNodes;
 
 template <class T>
 T good(Result<T> result) {
@@ -29,12 +27,7 @@ T good(Result<T> result) {
     if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
-// What a node of a session is to a test.
-struct Member {
-    node::Node& node;
-    kddm::Engine& engine;
-    kddm::sync::Hub& hub;
-    bool first() const { return node.rank() == 0; }
+struct Member : LoopMember {
     template <class T>
     kddm::Set<T> set(std::string_view name) {
         return kddm::Set<T>(good(engine.create_or_open(name, kddm::options_of<T>({}))));
@@ -49,36 +42,12 @@ protected:
     }
     void TearDown() override { stdfs::remove_all(directory_); }
 
-    // A thread for each node of a session of so many.
     template <class Body>
     void session_of(int count, Body&& body, const Config& config = {}) {
-        LoopNodes::Options with;
-        with.config = config;
-        LoopNodes nodes(count, with);
-        std::vector<std::unique_ptr<kddm::Engine>> engines;
-        std::vector<std::unique_ptr<kddm::sync::Hub>> hubs;
-        for (int i = 0; i < count; ++i) {
-            kddm::Engine::Options options;
-            options.peers_in_process = true;
-            engines.push_back(std::make_unique<kddm::Engine>(nodes[i], options));
-            hubs.push_back(std::make_unique<kddm::sync::Hub>(nodes[i]));
-        }
-        nodes.start();
-        nodes.run([&](node::Node& node) {
-            const auto i = static_cast<std::size_t>(node.rank());
-            Member member{node, *engines[i], *hubs[i]};
-            try {
-                body(member);
-            } catch (const std::exception& error) {
-                ADD_FAILURE() << "node " << i << ": " << error.what();
-            }
-            EXPECT_TRUE(node.barrier());
-        });
-        nodes.stop();
-        for (int quiet = 0; quiet < 8; ++quiet)
-            for (int i = 0; i < count; ++i)
-                if (nodes[i].doors().transport.poll()) quiet = 0;
-        EXPECT_EQ(nodes.errors(), "");
+        loop_session(count, [&](LoopMember& plain) {
+            Member member{plain};
+            body(member);
+        }, config);
     }
 
     std::unique_ptr<Checkpoint> open(Member& member, std::uint32_t keep = 2) {

@@ -4,43 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <memory>
 #include <random>
 
-#include "loop_nodes.hpp"
-#include "ssi/kddm/engine.hpp"
+#include "loop_session.hpp"
 
 namespace ssi::ckpt::test {
 namespace {
 
-using ssi::test::LoopNodes;
-
-// A thread for each of three nodes, with votes.
 template <class Body>
 void with_votes(Body&& body) {
-    constexpr int count = 3;
-    LoopNodes nodes(count);
-    std::vector<std::unique_ptr<kddm::Engine>> engines;
-    std::vector<std::unique_ptr<kddm::sync::Hub>> hubs;
-    for (int i = 0; i < count; ++i) {
-        kddm::Engine::Options options;
-        options.peers_in_process = true;
-        engines.push_back(std::make_unique<kddm::Engine>(nodes[i], options));
-        hubs.push_back(std::make_unique<kddm::sync::Hub>(nodes[i]));
-    }
-    nodes.start();
-    nodes.run([&](node::Node& node) {
-        const auto i = static_cast<std::size_t>(node.rank());
-        const auto votes = value_or_throw(Votes::make(node, *engines[i], *hubs[i]));
-        EXPECT_TRUE(node.barrier());
-        body(node, *votes);
-        EXPECT_TRUE(node.barrier());
+    loop_session(3, [&](LoopMember& member) {
+        const auto votes = value_or_throw(Votes::make(member.node, member.engine, member.hub));
+        EXPECT_TRUE(member.node.barrier());
+        body(member.node, *votes);
     });
-    nodes.stop();
-    for (int quiet = 0; quiet < 8; ++quiet)
-        for (int i = 0; i < count; ++i)
-            if (nodes[i].doors().transport.poll()) quiet = 0;
-    EXPECT_EQ(nodes.errors(), "");
 }
 
 TEST(VotesTest, all_meet_or_none_however_close_it_is) {
