@@ -59,6 +59,11 @@ bool Pages::Impl::rewrites(FileKey file, std::span<const PageRange> ranges) {
     return true;
 }
 
+// First the pages: those that are charged no more are being given back, or were.
+bool Pages::Impl::others_may_give(std::uint64_t own_pages) const {
+    return written.pages() > own_pages || givers.load() != 0;
+}
+
 Result<void> Pages::Impl::charge(FileKey file, PageRange range,
                                  std::vector<PageRange>& charged) {
     charged = written.charge(file, range);
@@ -67,6 +72,7 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
     Nanoseconds moved = began;
     for (std::size_t i = 0; i < counts.size();) {
         const auto [volume, pages] = counts[i];
+        const bool may_change = others_may_give(range.count());   // before a look at what is there
         auto taken = room.take(volume, pages * page_room_bytes);
         if (taken && *taken) {
             ++i;
@@ -81,7 +87,7 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
         // What is being written back is promised and taken at once; afterwards there may be room.
         const Nanoseconds time = now();
         if (taken && time < began + longest_wait && time < moved + longest_still &&
-            written.pages() > range.count()) {
+            may_change) {
             {
                 std::lock_guard lock(mutex);
                 pressed = true;
@@ -101,7 +107,7 @@ Result<void> Pages::Impl::charge(FileKey file, PageRange range,
     return {};
 }
 
-void Pages::Impl::discharge(FileKey file, std::span<const PageRange> ranges) {
+void Pages::Impl::give(FileKey file, std::span<const PageRange> ranges) {
     for (const auto& [volume, pages] : count(file, ranges))
         room.give(volume, pages * page_room_bytes);
 }

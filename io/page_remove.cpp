@@ -76,7 +76,7 @@ Result<void> Pages::erase(InodeId inode, Layout layout, std::uint64_t size) {
     const FileKey file{inode, layout};
     const PageRange range{0, pages_of(size)};
     if (range.count() == 0) return {};
-    impl_->discharge(file, impl_->written.forget(file));
+    impl_->discharge(file, [&] { return impl_->written.forget(file); });
     const std::vector<NodeId> homes = impl_->homes_of(layout);
     for (auto& answer : impl_->calls.call_all(homes, call_remove, encode(file, {&range, 1})))
         if (!answer) return page_failure(std::move(answer).error());

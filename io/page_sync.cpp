@@ -84,7 +84,7 @@ Result<void> Pages::Impl::sync(FileKey file) {
     if (!ranges) return {};
     note_sync(*ranges);
     auto done = write_back(file, *ranges);
-    discharge(file, written.settle(file, done.has_value()));
+    discharge(file, [&] { return written.settle(file, done.has_value()); });
     return done;
 }
 
@@ -109,7 +109,7 @@ Result<void> Pages::Impl::commit(Batch& batch) {
     Result<void> result = committed;
     for (Batch::Taken& one : batch.files) {
         if (!one.stored && result) result = one.stored;
-        discharge(one.file, written.settle(one.file, one.stored && committed));
+        discharge(one.file, [&] { return written.settle(one.file, one.stored && committed); });
     }
     batch = {};
     return result;

@@ -96,7 +96,8 @@ Result<void> Pages::Impl::write(FileKey file, std::uint64_t offset,
         if (result) done += length;
     }
     if (done != 0) note_written(file, {touched.first, pages_of(offset + done)});
-    if (!result && !charged.empty()) discharge(file, written.discharge(file, charged));
+    if (!result && !charged.empty())
+        discharge(file, [&] { return written.discharge(file, charged); });
     if (stream && result) {
         stream->next_write = offset + bytes.size();
         write_behind(file, offset, stream->next_write, sequential, *stream);

@@ -103,7 +103,18 @@ struct Pages::Impl {
     // -- page_charge.cpp: room for what is written
     Result<void> charge(FileKey file, PageRange range, std::vector<PageRange>& charged);
     bool rewrites(FileKey file, std::span<const PageRange> ranges);
-    void discharge(FileKey file, std::span<const PageRange> ranges);
+    // `uncharge()` tells what is charged no more: its room is given back.
+    template <class Uncharge>
+    void discharge(FileKey file, Uncharge&& uncharge) {
+        struct Giving {
+            std::atomic<int>& now;
+            explicit Giving(std::atomic<int>& counter) : now(counter) { ++now; }
+            ~Giving() { --now; }
+        } giving(givers);
+        give(file, uncharge());
+    }
+    void give(FileKey file, std::span<const PageRange> ranges);
+    bool others_may_give(std::uint64_t own_pages) const;
     void note_written(FileKey file, PageRange range);
     // How many of them are on each volume.
     std::vector<std::pair<std::uint32_t, std::uint64_t>> count(
@@ -137,6 +148,7 @@ struct Pages::Impl {
     SetId kept;                       // its number in the logs
     WrittenPages written;
     PageRoom room;
+    std::atomic<int> givers = 0;      // of room, just now
     RoomPromises promises;            // of this node's volumes
 
     // Write-back in the background.

@@ -3,7 +3,8 @@
 """What scripts/test asks meson about test suites.
 
 usage: suites.py names BUILD_DIR              suite and number of test programs, one suite a line
-       suites.py targets BUILD_DIR SUITE...   files that ninja must build for these suites
+       suites.py targets BUILD_DIR [--without=SUITE] SUITE...
+                                              files that ninja must build for these suites
        suites.py count BUILD_DIR SUITE        "passed failed skipped", then one line per failure
        suites.py why BUILD_DIR SUITE          what each program that failed said of it, shortened
 """
@@ -39,10 +40,10 @@ def names(build_dir):
         print(suite, number)
 
 
-def targets(build_dir, suites):
+def targets(build_dir, suites, without):
     needed = set()
     for test in introspect(build_dir, "tests"):
-        if set(suites) & set(suite_names(test)):
+        if set(suites) & set(suite_names(test)) and without not in suite_names(test):
             needed.update(test["depends"])
     files = []
     for target in introspect(build_dir, "targets"):
@@ -135,7 +136,11 @@ def main(arguments):
     if len(arguments) == 2 and arguments[0] == "names":
         names(arguments[1])
     elif len(arguments) > 2 and arguments[0] == "targets":
-        targets(arguments[1], arguments[2:])
+        without = None
+        suites = arguments[2:]
+        if suites[0].startswith("--without="):
+            without, suites = suites[0].split("=", 1)[1], suites[1:]
+        targets(arguments[1], suites, without)
     elif len(arguments) == 3 and arguments[0] == "count":
         count(arguments[1], arguments[2])
     elif len(arguments) == 3 and arguments[0] == "why":

@@ -306,7 +306,7 @@ TEST(PagesFaults, a_full_volume_refuses_before_it_accepts_and_takes_again_what_w
 }
 
 TEST(PagesFaults, a_power_cut_leaves_what_was_synced_and_no_page_in_part) {
-    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 2 * last_seed + 2; ++seed) {
         PagesShelf shelf;
         const auto before = pattern(12 * page, 2 * seed), after = pattern(12 * page, 2 * seed + 1);
         std::map<std::string, std::unique_ptr<io::MemoryDisk>> cut;
