@@ -11,6 +11,9 @@ namespace ssi::ckpt {
 namespace {
 
 constexpr const char* take_verb = "checkpoint.take";
+constexpr const char* halt_verb = "checkpoint.halt";
+constexpr const char* freeze_verb = "checkpoint.freeze";
+constexpr const char* thaw_verb = "checkpoint.thaw";
 constexpr const char* status_verb = "checkpoint.status";
 constexpr const char* policy_verb = "checkpoint.policy";
 constexpr Nanoseconds second = 1'000'000'000;
@@ -22,11 +25,17 @@ Control::Control(node::Node& node, Requests& requests, std::string directory,
     : node_(node), requests_(requests), directory_(std::move(directory)),
       application_(std::move(application)) {
     node::ControlVerbs& verbs = node.control();
-    verbs.add(take_verb, [this](const JsonValue&) -> Result<std::string> {
-        requests_.ask();
-        return status();
-    });
-    verbs.add(status_verb, [this](const JsonValue&) -> Result<std::string> { return status(); });
+    const auto add = [&](const char* verb, auto wish) {
+        verbs.add(verb, [this, wish](const JsonValue&) -> Result<std::string> {
+            wish(requests_);
+            return status();
+        });
+    };
+    add(take_verb, [](Requests& requests) { requests.ask(); });
+    add(halt_verb, [](Requests& requests) { requests.ask_to_leave(); });
+    add(freeze_verb, [](Requests& requests) { requests.set_freeze(true); });
+    add(thaw_verb, [](Requests& requests) { requests.set_freeze(false); });
+    add(status_verb, [](Requests&) {});
     verbs.add(policy_verb, [this](const JsonValue& request) { return set_policy(request); });
 }
 
@@ -36,7 +45,9 @@ bool Control::is_there(node::Node& node) {
 }
 
 Control::~Control() {
-    for (const char* verb : {take_verb, status_verb, policy_verb}) node_.control().remove(verb);
+    for (const char* verb :
+         {take_verb, halt_verb, freeze_verb, thaw_verb, status_verb, policy_verb})
+        node_.control().remove(verb);
 }
 
 void Control::took(std::shared_ptr<CheckpointTicket::State> ticket) {
@@ -56,7 +67,7 @@ std::string Control::status() {
     Json json;
     json.object().field("directory", directory_).field("application", application_);
     json.field("interval_s", static_cast<std::uint64_t>(requests_.interval() / second));
-    json.field("taken", taken);
+    json.field("taken", taken).field("frozen", requests_.frozen());
     if (last) {
         const CheckpointTicket ticket(last);
         const bool done = ticket.test();

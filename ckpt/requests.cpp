@@ -6,6 +6,8 @@
 namespace ssi::ckpt {
 namespace {
 
+constexpr Nanoseconds between_looks = 20'000'000;   // while the program is frozen
+
 // What came since the last question. Handlers do no more than this.
 std::atomic<bool> usr1_came{false};
 std::atomic<bool> term_came{false};
@@ -38,18 +40,35 @@ Requests::~Requests() {
     ::sigaction(SIGTERM, &before_term_, nullptr);
 }
 
-// The clock of the first node alone counts.
-Result<bool> Requests::need() {
+// Of all ranks. The clock of the first node alone counts.
+Result<Requests::Wishes> Requests::gather() {
     const Nanoseconds every = interval();
     const bool due = every != 0 && node_.rank() == 0 && node_.doors().clock.now() - last_ >= every;
     const bool term = signals_ && term_came.load(std::memory_order_relaxed);
     const bool usr1 = signals_ && usr1_came.exchange(false, std::memory_order_relaxed);
     const bool asked = asked_.exchange(false, std::memory_order_relaxed);
-    std::array<std::uint64_t, 2> any{usr1 || asked || due, term};
+    const bool leave = term || leave_.load(std::memory_order_relaxed);
+    const bool freeze = node_.rank() == 0 && freeze_.load(std::memory_order_relaxed);
+    std::array<std::uint64_t, 3> any{usr1 || asked || due, leave, freeze};
     SSI_TRY(node_.all_reduce(any, node::ReduceOp::max));
-    const bool leave = any[1] != 0 && !exit_;   // one more, and then no more by that
-    exit_ = exit_ || any[1] != 0;
-    return any[0] != 0 || leave;
+    return Wishes{any[0] != 0, any[1] != 0, any[2] != 0};
+}
+
+Result<bool> Requests::need() {
+    bool one = false;
+    for (;;) {
+        const auto wishes = gather();
+        frozen_ = wishes && wishes->freeze && !wishes->leave;
+        if (!wishes) return tl::unexpected<Failure>(wishes.error());
+        one = one || wishes->one;
+        if (frozen()) {
+            node_.doors().tasks.sleep_for(between_looks);
+            continue;
+        }
+        const bool last = wishes->leave && !exit_;   // one more, and then no more by that
+        exit_ = exit_ || wishes->leave;
+        return one || last;
+    }
 }
 
 }  // namespace ssi::ckpt

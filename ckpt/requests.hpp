@@ -18,23 +18,33 @@ public:
     Requests(const Requests&) = delete;
     Requests& operator=(const Requests&) = delete;
 
-    // Collective: whether there was any, anywhere. Each is told once.
+    // Collective: whether there was any, anywhere. Each is told once. Does not return while the
+    // program is frozen.
     Result<bool> need();
     bool should_exit() const { return exit_; }
     void taken() { last_ = node_.doors().clock.now(); }
-    // Any task: as a signal; after how long another one is due. The first node's counts.
+    // Any task: as SIGUSR1 and as SIGTERM; whether the program stands still at its next need(), but
+    // for the latter; after how long another one is due. The first node's counts.
     void ask() { asked_.store(true, std::memory_order_relaxed); }
+    void ask_to_leave() { leave_.store(true, std::memory_order_relaxed); }
+    void set_freeze(bool freeze) { freeze_.store(freeze, std::memory_order_relaxed); }
+    bool frozen() const { return frozen_.load(std::memory_order_relaxed); }
     void set_interval(Nanoseconds interval) {
         interval_.store(interval, std::memory_order_relaxed);
     }
     Nanoseconds interval() const { return interval_.load(std::memory_order_relaxed); }
 
 private:
+    struct Wishes {
+        bool one = false, leave = false, freeze = false;
+    };
+    Result<Wishes> gather();
+
     node::Node& node_;
     std::atomic<Nanoseconds> interval_;
     const bool signals_;
     Nanoseconds last_;
-    std::atomic<bool> asked_{false};
+    std::atomic<bool> asked_{false}, leave_{false}, freeze_{false}, frozen_{false};
     bool exit_ = false;
     struct sigaction before_usr1_ {}, before_term_ {};
 };

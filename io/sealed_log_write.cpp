@@ -14,13 +14,27 @@ namespace ssi::io {
 namespace {
 
 constexpr std::size_t write_buffers = 4;
-// Sealed segments whose sync is put off: the later, the more one sync makes durable.
-constexpr std::size_t most_unsynced = 16;
+// Sealed segments that are made durable together, while the next ones are written.
+constexpr std::size_t synced_together = 16;
 
 struct Write {
     BlockBuffer bytes;
     DiskRequest request;
     bool under_way = false;
+};
+
+struct Sealed {
+    std::unique_ptr<DiskFile> file;
+    std::uint64_t bytes = 0;
+};
+
+struct Syncing {
+    explicit Syncing(std::unique_ptr<DiskFile> of) : file(std::move(of)) {
+        request.kind = DiskRequest::Kind::sync;
+        request.file = file.get();
+    }
+    std::unique_ptr<DiskFile> file;
+    DiskRequest request;
 };
 
 struct Open {
@@ -44,7 +58,8 @@ struct SealedLogWriter::Impl {
     SealedLogSummary summary;
     std::vector<LiveSegment> live;       // sealed
     Open segment;
-    std::deque<std::unique_ptr<DiskFile>> unsynced;
+    std::deque<Sealed> sealed;           // not asked to be durable yet
+    std::deque<Syncing> syncing;
     std::array<Write, write_buffers> writes;
     std::size_t current = 0;             // that records are encoded into
     std::size_t used = 0;                // of it; 0: no batch is begun
@@ -58,6 +73,8 @@ struct SealedLogWriter::Impl {
     void submit(std::uint64_t place, std::size_t length);
     Result<void> begin_segment();
     Result<void> seal(bool followed);
+    Result<void> begin_sync(std::size_t count);
+    Result<void> end_sync();
     Result<void> begin_batch();
     Result<void> end_batch();
     Result<void> add(const LogRecord& record, std::span<const std::byte> before);
@@ -114,7 +131,7 @@ Result<void> SealedLogWriter::Impl::begin_segment() {
     return {};
 }
 
-// The footer, right behind the content; what was set aside beyond it is given back.
+// The footer, right behind the content.
 Result<void> SealedLogWriter::Impl::seal(bool followed) {
     SSI_TRY(await(write()));
     if (!segment.indexed) segment.index.clear();
@@ -127,18 +144,40 @@ Result<void> SealedLogWriter::Impl::seal(bool followed) {
     std::memset(bytes.data(), 0, bytes.size());
     encode_footer(footer, key(), bytes);
     digest_end_of(bytes, summary.digest);
-    SSI_TRY(segment.file->truncate(segment.place + length));
     submit(segment.place, length);
     summary.bytes += segment.place + length;
     ++summary.segments;
-    unsynced.push_back(std::move(segment.file));
-    if (unsynced.size() > most_unsynced) {
-        // A sync covers the writes that are done.
-        SSI_TRY(await_all());
-        for (const auto& file : unsynced) SSI_TRY(sync(*options.disk, *file));
-        unsynced.clear();
+    sealed.push_back({std::move(segment.file), segment.place + length});
+    // Writes of the newest may be under way, of those before no more: it has had all the buffers.
+    static_assert(write_buffers <= sealed_segment_bytes / sealed_write_bytes);
+    if (sealed.size() <= synced_together) return {};
+    SSI_TRY(end_sync());
+    return begin_sync(synced_together);
+}
+
+// Of the oldest, all of whose writes are done: a sync covers no others, and a truncation would wait
+// for them. What was set aside beyond the footer is given back.
+Result<void> SealedLogWriter::Impl::begin_sync(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) SSI_TRY(sealed[i].file->truncate(sealed[i].bytes));
+    std::vector<DiskRequest*> submitted;
+    for (; count != 0; --count) {
+        syncing.emplace_back(std::move(sealed.front().file));
+        sealed.pop_front();
     }
+    for (Syncing& one : syncing) submitted.push_back(&one.request);
+    options.disk->submit(submitted);
     return {};
+}
+
+Result<void> SealedLogWriter::Impl::end_sync() {
+    Result<void> worst;
+    for (Syncing& one : syncing) {
+        options.disk->wait(one.request);
+        if (auto done = outcome_of(*options.disk, one.request, "sync"); !done && worst)
+            worst = std::move(done);
+    }
+    syncing.clear();
+    return worst;
 }
 
 Result<void> SealedLogWriter::Impl::begin_batch() {
@@ -200,22 +239,17 @@ Result<void> SealedLogWriter::Impl::finish() {
     if (!segment.file) SSI_TRY(begin_segment());
     SSI_TRY(seal(false));
     SSI_TRY(await_all());
-    std::deque<DiskRequest> syncs(unsynced.size());
-    std::vector<DiskRequest*> submitted;
-    for (std::size_t i = 0; i < syncs.size(); ++i) {
-        syncs[i].kind = DiskRequest::Kind::sync;
-        syncs[i].file = unsynced[i].get();
-        submitted.push_back(&syncs[i]);
-    }
-    options.disk->submit(submitted);
-    for (DiskRequest& one : syncs) options.disk->wait(one);
-    for (DiskRequest& one : syncs) SSI_TRY(outcome_of(*options.disk, one, "sync"));
-    unsynced.clear();
+    SSI_TRY(end_sync());
+    SSI_TRY(begin_sync(sealed.size()));
+    SSI_TRY(end_sync());
     return options.disk->sync_directory(options.directory);
 }
 
 SealedLogWriter::SealedLogWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-SealedLogWriter::~SealedLogWriter() { (void)impl_->await_all(); }
+SealedLogWriter::~SealedLogWriter() {
+    (void)impl_->await_all();
+    (void)impl_->end_sync();
+}
 
 Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLogOptions& options) {
     if (auto made = options.disk->make_directory(options.directory); !made)

@@ -47,7 +47,7 @@ const std::vector<CheckpointVerb>& checkpoint_verbs();
 // Without directories those of the setting checkpoint.directory are meant.
 Result<void> run_checkpoint(const Config& config, CheckpointRequest request);
 
-// take, status and policy.
+// take, halt, freeze, thaw, status and policy.
 Result<void> run_checkpoint_session(const Config& config, const CheckpointRequest& request);
 
 // The verbs on stores, by files.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `ssi checkpoint take|status|policy`: of a running session, over its control sockets.
+// `ssi checkpoint take|halt|freeze|thaw|status|policy`: of a running session, by control sockets.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "checkpoint.hpp"
+#include "checkpoint_stores.hpp"
 #include "running.hpp"
 #include "ssi/base/clock.hpp"
 #include "ssi/base/json.hpp"
@@ -45,6 +48,7 @@ void print_status(const JsonValue& status) {
     say("{} taken since it began; {}\n", status.u64_of("taken"),
         interval == 0 ? std::string("another one when somebody asks for it")
                       : fmt::format("another one each {} s", interval));
+    if (status.boolean_of("frozen")) say("stands still until `ssi checkpoint thaw`\n");
     if (!status.find("version")) return;
     say("version {}: ", status.u64_of("version"));
     if (status.boolean_of("saving"))
@@ -58,35 +62,120 @@ void print_status(const JsonValue& status) {
     say("\n");
 }
 
+void print_ended(const JsonValue& status) {
+    say("version {} is in {}; the session has ended\n", status.u64_of("version"),
+        readable(status.text_of("directory")));
+}
+
 void print(const CheckpointRequest& request, const JsonValue& status) {
     if (request.json)
         say("{}\n", status.to_text());
+    else if (status.boolean_of("ended"))
+        print_ended(status);
     else
         print_status(status);
 }
 
-// Until one that was taken after `before` others is durable.
-Result<JsonValue> wait(FirstNode& first, std::uint64_t before, double seconds) {
+// Until `ended(status)`, the last one seen.
+template <class Ended>
+Result<JsonValue> wait_until(FirstNode& first, double seconds, Ended ended) {
     const RealClock clock;
     const auto tasks = sys::make_thread_tasks();
     const Nanoseconds end = clock.now() + static_cast<Nanoseconds>(seconds * 1e9);
     for (;;) {
         auto status = first.ask("checkpoint.status");
-        if (!status) return status;
-        const bool taken = status->u64_of("taken") > before;
-        if (taken && !status->boolean_of("saving")) {
-            if (!status->find("error")) return status;
-            return fail(Errc::io, fmt::format("version {} failed: {}", status->u64_of("version"),
-                                              status->text_of("error")));
-        }
-        if (clock.now() > end)
-            return fail(Errc::timed_out,
-                        taken ? fmt::format("version {} is still being saved",
-                                            status->u64_of("version"))
-                              : std::string("the application has not come to a point where it "
-                                            "takes one; it has been asked to"));
+        if (!status || ended(*status) || clock.now() > end) return status;
         tasks->sleep_for(between_looks);
     }
+}
+
+bool taken_after(const JsonValue& status, std::uint64_t before) {
+    return status.u64_of("taken") > before;
+}
+
+// Until one that was taken after `before` others is durable, or has failed.
+Result<JsonValue> wait_saved(FirstNode& first, std::uint64_t before, double seconds) {
+    return wait_until(first, seconds, [&](const JsonValue& now) {
+        return taken_after(now, before) && !now.boolean_of("saving");
+    });
+}
+
+// How that ended.
+Result<JsonValue> outcome(Result<JsonValue> status, std::uint64_t before) {
+    if (!status) return status;
+    if (!taken_after(*status, before))
+        return fail(Errc::timed_out, "the application has not come to a point where it takes one; "
+                                     "it has been asked to");
+    if (status->boolean_of("saving"))
+        return fail(Errc::timed_out, fmt::format("version {} is still being saved",
+                                                 status->u64_of("version")));
+    if (!status->find("error")) return status;
+    return fail(Errc::io, fmt::format("version {} failed: {}", status->u64_of("version"),
+                                      status->text_of("error")));
+}
+
+// In the store of the first node, whose word counts; 0: none.
+Result<ckpt::VersionNumber> newest_committed(const std::string& directory) {
+    const auto opened = open_stores({directory});
+    if (!opened && opened.error().code == Errc::not_found) return 0;
+    if (!opened) return tl::unexpected<Failure>(opened.error());
+    const auto versions = ckpt::list_versions(opened->all());
+    if (!versions) return tl::unexpected<Failure>(versions.error());
+    ckpt::VersionNumber newest = 0;
+    for (const ckpt::VersionInfo& info : *versions)
+        if (info.manifest) newest = std::max(newest, info.version);
+    return newest;
+}
+
+Result<JsonValue> take(FirstNode& first, double seconds) {
+    auto status = first.ask("checkpoint.status");
+    if (!status) return status;
+    const std::uint64_t before = status->u64_of("taken");
+    status = first.ask("checkpoint.take");
+    if (!status) return status;
+    return outcome(wait_saved(first, before, seconds), before);
+}
+
+// The session may be gone before it is asked how the last one went: then its store tells.
+Result<JsonValue> halt(FirstNode& first, double seconds) {
+    auto status = first.ask("checkpoint.status");
+    if (!status) return status;
+    const std::uint64_t before = status->u64_of("taken");
+    const std::string directory(status->text_of("directory"));
+    const auto old = newest_committed(directory);
+    if (!old) return tl::unexpected<Failure>(old.error());
+    status = first.ask("checkpoint.halt");
+    if (!status) return status;
+    status = wait_saved(first, before, seconds);
+    if (status) return outcome(std::move(status), before);
+    const auto now = newest_committed(directory);
+    if (!now) return tl::unexpected<Failure>(now.error());
+    if (*now == *old)
+        return fail(Errc::io, fmt::format("the session has ended, and {} has no newer version: its "
+                                          "output tells why", directory));
+    Json json;
+    json.object().field("directory", directory).field("version", *now).field("ended", true);
+    return JsonValue::parse(json.end().text());
+}
+
+Result<JsonValue> freeze(FirstNode& first, double seconds) {
+    auto status = first.ask("checkpoint.freeze");
+    if (!status) return status;
+    status = wait_until(first, seconds,
+                        [](const JsonValue& now) { return now.boolean_of("frozen"); });
+    if (!status || status->boolean_of("frozen")) return status;
+    return fail(Errc::timed_out, "the application has not come to a point where it can stand "
+                                 "still; it will when it does, until `ssi checkpoint thaw`");
+}
+
+Result<JsonValue> ask_session(FirstNode& first, const CheckpointRequest& request) {
+    if (request.verb == "policy")
+        return first.ask("checkpoint.policy",
+                         fmt::format(R"(,"interval_s":{})", request.interval_s));
+    if (request.verb == "take") return take(first, request.timeout_s);
+    if (request.verb == "halt") return halt(first, request.timeout_s);
+    if (request.verb == "freeze") return freeze(first, request.timeout_s);
+    return first.ask(request.verb == "thaw" ? "checkpoint.thaw" : "checkpoint.status");
 }
 
 }  // namespace
@@ -94,18 +183,8 @@ Result<JsonValue> wait(FirstNode& first, std::uint64_t before, double seconds) {
 Result<void> run_checkpoint_session(const Config& config, const CheckpointRequest& request) {
     auto first = find_first(config, request.session);
     if (!first) return tl::unexpected<Failure>(std::move(first).error());
-    Result<JsonValue> status;
-    if (request.verb == "policy")
-        status = first->ask("checkpoint.policy", fmt::format(R"(,"interval_s":{})",
-                                                             request.interval_s));
-    else
-        status = first->ask("checkpoint.status");
-    if (status && request.verb == "take") {
-        const std::uint64_t before = status->u64_of("taken");
-        status = first->ask("checkpoint.take");
-        if (status) status = wait(*first, before, request.timeout_s);
-    }
-    if (!status) return tl::unexpected<Failure>(std::move(status).error());
+    const auto status = ask_session(*first, request);
+    if (!status) return tl::unexpected<Failure>(status.error());
     print(request, *status);
     return {};
 }

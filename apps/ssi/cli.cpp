@@ -154,11 +154,19 @@ void describe_checkpoint_session(CLI::App& checkpoint, Choices& choices) {
         });
         return verb;
     };
-    add("take", "Have a running session take one at the next point of its program, and wait until "
-                "it is durable.")
-        ->add_option("--timeout", request.timeout_s, "Give up waiting after so many seconds.")
-        ->type_name("S")
-        ->check(CLI::PositiveNumber);
+    const auto add_waiting = [&](const char* name, const char* text) {
+        add(name, text)
+            ->add_option("--timeout", request.timeout_s, "Give up waiting after so many seconds.")
+            ->type_name("S")
+            ->check(CLI::PositiveNumber);
+    };
+    add_waiting("take", "Have a running session take one at the next point of its program, and "
+                        "wait until it is durable.");
+    add_waiting("halt", "The same, and its program leaves afterwards (exit code 75), so that it "
+                        "can go on later.");
+    add_waiting("freeze", "Have all ranks of a running session stand still at the next point of "
+                          "its program, and wait until they do. Nothing is saved.");
+    add("thaw", "Let a session that stands still go on.");
     add("status", "Print what a running session says of the last one it has taken.");
     add("policy", "Set after how many seconds a running session takes another one.")
         ->add_option("--interval", request.interval_s, "Seconds; 0: only when somebody asks.")

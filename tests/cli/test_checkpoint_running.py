@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`ssi checkpoint take`, `status` and `policy` on jacobi, which runs under mpirun meanwhile."""
+"""`ssi checkpoint take`, `halt`, `freeze` and the like on jacobi, which runs under mpirun."""
 import os
 import shutil
 import subprocess
@@ -12,6 +12,8 @@ RANK = os.environ["SSI_TEST_RANK"]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none",
           "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
 NOT_FOUND, TIMED_OUT = 43, 52
+EXIT_AGAIN = 75
+EXIT_AGAIN = 75
 
 
 class RunningTest(ProgramTest):
@@ -75,6 +77,42 @@ class RunningTest(ProgramTest):
         self.assertIn("another one each 1 s", self.checkpoint("status").out)
         self.checkpoint("policy", "--interval", "0")
         self.assertIn("when somebody asks", self.checkpoint("status").out)
+
+    def test_a_program_stands_still_and_goes_on(self):
+        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "100000000",
+                   "--checkpoint", self.store)
+        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        frozen = self.checkpoint("freeze")
+        self.assertEqual(frozen.code, 0, frozen.err)
+        self.assertIn("stands still until", frozen.out)
+        # Nothing is taken meanwhile, whoever asks.
+        late = self.checkpoint("take", "--timeout", "1")
+        self.assert_fails(late, TIMED_OUT, "has not come to a point")
+        self.assertEqual((self.status()["taken"], self.status()["frozen"]), (0, True))
+        thawed = self.checkpoint("thaw")
+        self.assertEqual(thawed.code, 0, thawed.err)
+        # The one that was asked for meanwhile.
+        self.wait(lambda: self.status()["taken"] == 1, "it does not go on")
+        self.assertFalse(self.status()["frozen"])
+
+    def test_a_program_saves_leaves_and_is_gone(self):
+        self.start(JACOBI, "--rows", "512", "--cols", "512", "--iterations", "100000000",
+                   "--checkpoint", self.store)
+        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        halted = self.checkpoint("halt")
+        self.assertEqual(halted.code, 0, halted.err)
+        self.assertRegex(halted.out, r"(?m)^version 1( is in|: durable)")
+        self.assertEqual(self.job.wait(30), EXIT_AGAIN)
+        listed = self.checkpoint("list", "--json", self.store).json()["versions"]
+        self.assertEqual([(v["version"], v["state"]) for v in listed], [(1, "complete")])
+
+    def test_one_that_stands_still_is_told_to_leave(self):
+        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "100000000",
+                   "--checkpoint", self.store)
+        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        self.assertEqual(self.checkpoint("freeze").code, 0)
+        self.assertEqual(self.checkpoint("halt").code, 0)
+        self.assertEqual(self.job.wait(30), EXIT_AGAIN)
 
     def test_a_program_without_checkpoints_and_none_at_all_are_told(self):
         os.makedirs(self.run_directory, mode=0o700)

@@ -136,10 +136,10 @@ int ssi_checkpoint_take(ssi_checkpoint *checkpoint, const char *description,
                         const ssi_take_options *options, ssi_ticket **ticket);
 /* Collective. *wanted becomes 1 when one should be taken now, else 0, the same on every rank:
  * checkpoint.interval_s have passed since the last one, or somebody asked for one (a signal,
- * `ssi checkpoint take`). */
+ * `ssi checkpoint take`). Does not return between `ssi checkpoint freeze` and `thaw`. */
 int ssi_checkpoint_need(ssi_checkpoint *checkpoint, int *wanted);
-/* 1 when SIGTERM had come to any rank by the last ssi_checkpoint_need, else 0; 0 for NULL. By the
- * thread that calls that. */
+/* 1 when SIGTERM, or `ssi checkpoint halt`, had come to any rank by the last ssi_checkpoint_need,
+ * else 0; 0 for NULL. By the thread that calls that. */
 int ssi_checkpoint_should_exit(const ssi_checkpoint *checkpoint);
 
 /* From 1, ascending. */

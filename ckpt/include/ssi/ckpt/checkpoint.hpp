@@ -166,8 +166,9 @@ public:
     Result<CheckpointTicket> take(std::string_view description, TakeOptions options = {});
     // Collective: whether one should be taken now: checkpoint.interval_s have passed since the last
     // one, or somebody asked for one (a signal, `ssi checkpoint take`). The same on every rank.
+    // Does not return between `ssi checkpoint freeze` and `thaw`.
     bool need();
-    // After need(): whether SIGTERM had come to any rank by then.
+    // After need(): whether SIGTERM had come to any rank by then, or `ssi checkpoint halt`.
     bool should_exit() const;
 
     // -- putting back
