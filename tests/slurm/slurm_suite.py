@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""usage: slurm_suite.py SOURCE_ROOT PAGERANK
+"""usage: slurm_suite.py SOURCE_ROOT PAGERANK JACOBI
 
 Starts a cluster of 4 virtual nodes, runs pagerank on it through ssi.sbatch (srun and mpirun, one
-and two ranks per node), and takes the cluster down. Prints TAP."""
+and two ranks per node), jacobi through ssi-requeue.sbatch, and takes the cluster down. Prints
+TAP."""
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+
+import requeue
 
 NODES = 4
 RUNS = [f"{launcher} nodes {NODES} ranks {NODES * per_node}"
@@ -87,7 +90,7 @@ def daemons(folder):
     return found
 
 
-def run(tap, root, pagerank, folder, work):
+def run(tap, root, pagerank, jacobi, folder, work):
     testbed = Testbed(root, folder)
     port = free_ports(NODES + 2)
     code, text = testbed("up", str(NODES), "--port", str(port))
@@ -109,6 +112,7 @@ def run(tap, root, pagerank, folder, work):
         code, text = testbed.submit(root, work, ["false"], limit=120)
         tap.check(code != 0 and all(f"\nfailed {name}" in text for name in RUNS),
                   "a job whose program fails fails", text)
+        requeue.run(tap, testbed, root, jacobi, work)
     finally:
         code, text = testbed("down")
         left = daemons(folder)
@@ -117,7 +121,7 @@ def run(tap, root, pagerank, folder, work):
 
 
 def main(arguments):
-    if len(arguments) != 2:
+    if len(arguments) != 3:
         print(__doc__)
         return 2
     os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -127,8 +131,7 @@ def main(arguments):
     tap = Tap()
     # The default place may be too long for the sockets that slurmd and PMIx make in it.
     with tempfile.TemporaryDirectory(prefix="ssi-") as work:
-        run(tap, os.path.abspath(arguments[0]), os.path.abspath(arguments[1]),
-            os.path.join(work, "c"), work)
+        run(tap, *map(os.path.abspath, arguments), os.path.join(work, "c"), work)
     print(f"1..{tap.number}")
     return 0 if tap.good else 1
 
