@@ -21,13 +21,16 @@ enum class What : std::uint8_t { piece, end, failed };
 
 std::string name_of(int from, int to) { return fmt::format("ssi.checkpoint.copy.{}.{}", from, to); }
 
-Bytes piece_of(const std::string& name, std::uint64_t place, std::span<const std::byte> bytes) {
-    Writer out;
-    out.put(static_cast<std::uint8_t>(What::piece));
-    out.text(name);
-    out.put(place);
-    Bytes message(out.bytes().begin(), out.bytes().end());
-    message.insert(message.end(), bytes.begin(), bytes.end());
+Bytes message_of(const FilePiece& piece) {
+    Writer head;
+    head.put(static_cast<std::uint8_t>(What::piece));
+    head.text(piece.name);
+    head.put(piece.file_bytes);
+    head.put(piece.place);
+    Bytes message;
+    message.reserve(head.bytes().size() + piece.bytes.size());
+    message.assign(head.bytes().begin(), head.bytes().end());
+    message.insert(message.end(), piece.bytes.begin(), piece.bytes.end());
     return message;
 }
 
@@ -52,8 +55,8 @@ Result<void> Copies::send_files(kddm::sync::Object& to, const CopyOf& copy, Stor
     if (!names) return tl::unexpected<Failure>(names.error());
     for (const std::string& name : *names)
         SSI_TRY(read_file_of_member(from, copy.version, copy.member, name, most_piece,
-                                    [&](std::uint64_t place, std::span<const std::byte> bytes) {
-                                        return kddm::sync::send(to, piece_of(name, place, bytes));
+                                    [&](const FilePiece& piece) {
+                                        return kddm::sync::send(to, message_of(piece));
                                     }));
     return {};
 }
@@ -92,8 +95,9 @@ Result<void> Copies::receive(int from, const CopyOf& copy, Store& into) {
         if (!kept || there) continue;
         Reader in(message.subspan(1));
         const std::string name = in.text();
+        const auto file_bytes = in.get<std::uint64_t>();
         const auto place = in.get<std::uint64_t>();
-        kept = in.ok() ? (*writer)->write(name, place, in.rest())
+        kept = in.ok() ? (*writer)->write({name, file_bytes, place, in.rest()})
                        : fail(Errc::bad_message, "a piece of a member that is malformed");
     }
     if (kept && !there) kept = (*writer)->finish();

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <deque>
 #include <new>
 
 #include "store_files.hpp"
@@ -15,13 +15,56 @@ namespace {
 
 constexpr const char* lock_name = "lock";
 
-std::unique_ptr<std::byte, void (*)(void*)> blocks(std::size_t bytes) {
-    auto* const memory = static_cast<std::byte*>(std::aligned_alloc(io::block_bytes, bytes));
-    if (!memory) throw std::bad_alloc();
-    return {memory, std::free};
-}
+// Files that are made durable together.
+constexpr std::size_t synced_together = 64;
 
 }  // namespace
+
+Result<void> Flight::wait(Piece& piece) {
+    disk_.wait(piece.request);
+    first_ = (first_ + 1) % places;
+    --under_way_;
+    return outcome_of(disk_, piece.request,
+                      piece.request.kind == io::DiskRequest::Kind::read ? "read" : "write");
+}
+
+Result<std::span<std::byte>> Flight::next(std::size_t bytes) {
+    if (under_way_ == places) SSI_TRY(wait(pieces_[first_]));
+    Piece& piece = pieces_[(first_ + under_way_) % places];
+    if (piece.capacity < bytes) {
+        piece.memory.reset(static_cast<std::byte*>(std::aligned_alloc(io::block_bytes, bytes)));
+        piece.capacity = piece.memory ? bytes : 0;
+        if (!piece.memory) throw std::bad_alloc();
+    }
+    piece.request.memory = piece.memory.get();
+    piece.request.length = bytes;
+    return std::span(piece.memory.get(), bytes);
+}
+
+void Flight::submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place) {
+    io::DiskRequest& request = pieces_[(first_ + under_way_) % places].request;
+    ++under_way_;
+    request.kind = kind;
+    request.file = &file;
+    request.place = place;
+    request.moved = 0;
+    request.sys_errno = 0;
+    io::DiskRequest* const submitted[] = {&request};
+    disk_.submit(submitted);
+}
+
+Result<std::span<const std::byte>> Flight::oldest() {
+    Piece& piece = pieces_[first_];
+    SSI_TRY(wait(piece));
+    return std::span<const std::byte>(piece.memory.get(), piece.request.moved);
+}
+
+Result<void> Flight::land() {
+    Result<void> worst;
+    while (under_way_ != 0)
+        if (auto done = wait(pieces_[first_]); !done && worst) worst = std::move(done);
+    return worst;
+}
 
 Result<std::vector<std::string>> files_of_member(Store& store, VersionNumber version,
                                                  MemberIndex member) {
@@ -44,13 +87,21 @@ Result<void> read_file_of_member(Store& store, VersionNumber version, MemberInde
     if (!file) return tl::unexpected<Failure>(file.error());
     const auto size = (*file)->size();
     if (!size) return tl::unexpected<Failure>(size.error());
-    const auto memory = blocks(most);
-    for (std::uint64_t place = 0; place < *size; place += most) {
-        const std::span<std::byte> some(memory.get(),
-                                        std::min<std::uint64_t>(most, *size - place));
-        const auto moved = io::read(disk, **file, some, place);
-        if (!moved) return tl::unexpected<Failure>(moved.error());
-        SSI_TRY(piece(place, some));
+    Flight flight(disk);   // lands before the file is closed
+    std::uint64_t asked = 0;
+    for (std::uint64_t place = 0; place < *size;) {
+        for (; asked < *size && flight.under_way() < Flight::places - 1; asked += most) {
+            SSI_TRY(flight.next(std::min<std::uint64_t>(most, *size - asked)));
+            flight.submit(io::DiskRequest::Kind::read, **file, asked);
+        }
+        const auto bytes = flight.oldest();
+        if (!bytes) return tl::unexpected<Failure>(bytes.error());
+        const std::uint64_t wanted = std::min<std::uint64_t>(most, *size - place);
+        if (bytes->size() != wanted)
+            return fail(Errc::io, fmt::format("{} of {} became shorter while it was read", name,
+                                              store.name()));
+        SSI_TRY(piece({name, *size, place, *bytes}));
+        place += wanted;
     }
     return {};
 }
@@ -86,38 +137,55 @@ Result<void> MemberCopy::open() {
     return {};
 }
 
-Result<void> MemberCopy::close_file() {
-    if (!file_) return {};
-    auto synced = io::sync(store_.state().disk, *file_);
-    file_.reset();
-    return synced;
+// With room for all of it: a write that makes a file longer is waited for where it is submitted.
+Result<void> MemberCopy::begin_file(const FilePiece& first) {
+    if (files_.size() >= synced_together) SSI_TRY(sync_files());
+    if (first.name.empty() || first.name.find('/') != first.name.npos || first.name == lock_name)
+        return fail(Errc::bad_message, fmt::format("a file \"{}\" of a member", first.name));
+    auto file = store_.state().disk.open(
+        fmt::format("{}/{}", member_folder(version_, member_), first.name), io::OpenMode::create);
+    if (!file) return tl::unexpected<Failure>(std::move(file).error());
+    files_.push_back(std::move(*file));
+    name_ = first.name;
+    file_bytes_ = first.file_bytes;
+    return files_.back()->allocate(0, file_bytes_);
 }
 
-Result<void> MemberCopy::write(const std::string& name, std::uint64_t place,
-                               std::span<const std::byte> bytes) {
+// A sync covers the writes that are done.
+Result<void> MemberCopy::sync_files() {
+    SSI_TRY(flight_.land());
     io::Disk& disk = store_.state().disk;
-    if (name != name_) {
-        SSI_TRY(close_file());
-        if (name.empty() || name.find('/') != name.npos || name == lock_name)
-            return fail(Errc::bad_message, fmt::format("a file \"{}\" of a member", name));
-        auto file = disk.open(member_folder(version_, member_) + "/" + name,
-                              io::OpenMode::create);
-        if (!file) return tl::unexpected<Failure>(std::move(file).error());
-        file_ = std::move(*file);
-        name_ = name;
+    std::deque<io::DiskRequest> syncs(files_.size());
+    std::vector<io::DiskRequest*> submitted;
+    for (std::size_t i = 0; i < syncs.size(); ++i) {
+        syncs[i].kind = io::DiskRequest::Kind::sync;
+        syncs[i].file = files_[i].get();
+        submitted.push_back(&syncs[i]);
     }
-    if (bytes.size() % io::block_bytes != 0 || place % io::block_bytes != 0)
-        return fail(Errc::bad_message, "a piece of a member that is not in whole blocks");
-    if (block_bytes_ < bytes.size()) {
-        block_ = blocks(bytes.size());
-        block_bytes_ = bytes.size();
-    }
-    std::memcpy(block_.get(), bytes.data(), bytes.size());
-    return io::write(disk, *file_, {block_.get(), bytes.size()}, place);
+    disk.submit(submitted);
+    for (io::DiskRequest& one : syncs) disk.wait(one);
+    for (const io::DiskRequest& one : syncs) SSI_TRY(outcome_of(disk, one, "sync"));
+    files_.clear();
+    name_.clear();
+    return {};
+}
+
+Result<void> MemberCopy::write(const FilePiece& piece) {
+    if (piece.name != name_) SSI_TRY(begin_file(piece));
+    if (piece.bytes.size() % io::block_bytes != 0 || piece.place % io::block_bytes != 0 ||
+        piece.file_bytes != file_bytes_ || piece.place > file_bytes_ ||
+        piece.bytes.size() > file_bytes_ - piece.place)
+        return fail(Errc::bad_message, "a piece of a member that is not in whole blocks, or not of "
+                                       "its file");
+    const auto memory = flight_.next(piece.bytes.size());
+    if (!memory) return tl::unexpected<Failure>(memory.error());
+    std::ranges::copy(piece.bytes, memory->begin());
+    flight_.submit(io::DiskRequest::Kind::write, *files_.back(), piece.place);
+    return {};
 }
 
 Result<void> MemberCopy::finish() {
-    SSI_TRY(close_file());
+    SSI_TRY(sync_files());
     io::Disk& disk = store_.state().disk;
     SSI_TRY(disk.sync_directory(member_folder(version_, member_)));
     SSI_TRY(disk.sync_directory(version_folder(version_)));
@@ -132,7 +200,8 @@ Result<void> MemberCopy::finish() {
 }
 
 MemberCopy::~MemberCopy() {
-    file_.reset();
+    (void)flight_.land();
+    files_.clear();
     if (!finished_) (void)remove_folder(store_.state().disk, member_folder(version_, member_));
 }
 

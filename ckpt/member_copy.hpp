@@ -3,6 +3,7 @@
 // so it counts as that member wherever it is found. For one task at a time.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,11 +15,51 @@ namespace ssi::ckpt {
 // The files of a member that is finished, the small one that makes it whole last.
 Result<std::vector<std::string>> files_of_member(Store& store, VersionNumber version,
                                                  MemberIndex member);
-// Some of such a file, in whole blocks: calls `piece` with at most `most` bytes at a time.
-using VisitPiece = std::function<Result<void>(std::uint64_t place, std::span<const std::byte>)>;
+// A part of a file of a member.
+struct FilePiece {
+    std::string_view name;
+    std::uint64_t file_bytes = 0;        // of the whole file
+    std::uint64_t place = 0;
+    std::span<const std::byte> bytes;
+};
+// Such a file, in order, in whole blocks, at most `most` bytes at a time; the next ones are read
+// meanwhile.
+using VisitPiece = std::function<Result<void>(const FilePiece& piece)>;
 Result<void> read_file_of_member(Store& store, VersionNumber version, MemberIndex member,
                                  const std::string& name, std::size_t most,
                                  const VisitPiece& piece);
+
+// Requests on pieces of files that are under way together, in buffers that are used in turn.
+class Flight {
+public:
+    explicit Flight(io::Disk& disk) : disk_(disk) {}
+    ~Flight() { (void)land(); }
+    Flight(const Flight&) = delete;
+    Flight& operator=(const Flight&) = delete;
+
+    static constexpr std::size_t places = 4;
+    // The buffer that was used longest ago, once it is free; how that went.
+    Result<std::span<std::byte>> next(std::size_t bytes);
+    // Of the buffer that `next` has given last.
+    void submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place);
+    // The oldest one that is under way, done.
+    Result<std::span<const std::byte>> oldest();
+    // All of them are done: the first fault.
+    Result<void> land();
+    std::size_t under_way() const { return under_way_; }
+
+private:
+    struct Piece {
+        std::unique_ptr<std::byte, void (*)(void*)> memory{nullptr, std::free};
+        std::size_t capacity = 0;
+        io::DiskRequest request;
+    };
+    Result<void> wait(Piece& piece);
+
+    io::Disk& disk_;
+    std::array<Piece, places> pieces_;
+    std::size_t first_ = 0, under_way_ = 0;   // those from `first_` on
+};
 
 class MemberCopy {
 public:
@@ -30,18 +71,18 @@ public:
     MemberCopy(const MemberCopy&) = delete;
     MemberCopy& operator=(const MemberCopy&) = delete;
 
-    // In order; whole blocks.
-    Result<void> write(const std::string& name, std::uint64_t place,
-                       std::span<const std::byte> bytes);
+    // In order; whole blocks. Waits for the disk only when several are being written.
+    Result<void> write(const FilePiece& piece);
     Result<void> finish();               // durable, and verified to be what was asked for
 
 private:
     MemberCopy(Store& store, MemberLock lock, const DatasetId& dataset, VersionNumber version,
                MemberIndex member)
         : store_(store), lock_(std::move(lock)), dataset_(dataset), version_(version),
-          member_(member) {}
+          member_(member), flight_(store.state().disk) {}
     Result<void> open();
-    Result<void> close_file();
+    Result<void> begin_file(const FilePiece& first);
+    Result<void> sync_files();
 
     Store& store_;
     MemberLock lock_;
@@ -49,9 +90,9 @@ private:
     const VersionNumber version_;
     const MemberIndex member_;
     std::string name_;                   // of the file that is being written
-    std::unique_ptr<io::DiskFile> file_;
-    std::unique_ptr<std::byte, void (*)(void*)> block_{nullptr, std::free};
-    std::size_t block_bytes_ = 0;
+    std::uint64_t file_bytes_ = 0;
+    std::vector<std::unique_ptr<io::DiskFile>> files_;   // not known to be durable; it is the last
+    Flight flight_;
     bool finished_ = false;
 };
 

@@ -16,9 +16,6 @@ Result<void> check_name(std::string_view name, bool directory = false);
 // The directory part of a good name: "" for one at the top.
 std::string directory_of(std::string_view name);
 
-// How a request went that is done: its errno, with the file's name. `verb`: for the message.
-Result<void> outcome_of(const Disk& disk, const DiskRequest& request, const char* verb);
-
 // The end of a request whose outcome is set. It may be gone when this returns.
 inline void finish(DiskRequest& request) {
     auto* const done = request.done;

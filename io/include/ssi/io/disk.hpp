@@ -124,5 +124,7 @@ Result<std::size_t> read(Disk& disk, DiskFile& file, std::span<std::byte> bytes,
 Result<void> write(Disk& disk, DiskFile& file, std::span<const std::byte> bytes,
                    std::uint64_t place, bool durable = false);
 Result<void> sync(Disk& disk, DiskFile& file);
+// How a request went that is done: its errno, with the file's name. `verb`: for the message.
+Result<void> outcome_of(const Disk& disk, const DiskRequest& request, const char* verb);
 
 }  // namespace ssi::io
