@@ -144,6 +144,9 @@ SCALE = {
     "scale/upgrade/copies:N": counters(delays=2 + tree_delays(UPGRADE_NODES)),
     **{f"scale/barrier/nodes:{n}": collective(2, n) for n in NODES},
     **{f"scale/broadcast/nodes:{n}": collective(1, n) for n in NODES},
+    # Five reductions, each up the tree and down again: all gates are closed; two looks find all at
+    # rest; the cut's number; all have begun.
+    **{f"scale/checkpoint_cut/nodes:{n}": collective(5 * 2, n) for n in NODES},
 }
 
 # The door to disks may take a tenth more than libaio itself.

@@ -59,7 +59,6 @@ struct Checkpoint::Impl {
     Result<std::vector<int>> choose_partners();
     Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
-    Result<void> come_to_rest();
     void save();                                        // the task
     void keep_memory(bool copy);                        // into `saving`
 

@@ -11,6 +11,7 @@
 #include "manifest.hpp"
 #include "ssi/base/config.hpp"
 #include "ssi/base/random.hpp"
+#include "stopping.hpp"
 
 namespace ssi {
 
@@ -18,41 +19,6 @@ using ckpt::agree;
 using Impl = Checkpoint::Impl;
 
 namespace {
-
-constexpr Nanoseconds first_pause = 20'000;
-constexpr Nanoseconds longest_pause = 1'000'000;
-
-// Nodes look, and all is at rest when every one has seen the same twice, the second time after all
-// had looked once; see kddm::at_rest. Told in one reduction.
-struct Seen {
-    std::uint64_t still = 0;       // quiet, and nothing happened since the last look
-    std::uint64_t in_time = 0;
-    std::uint64_t sent = 0;
-    std::uint64_t received = 0;
-
-    static void combine(std::byte* into, const std::byte* from, std::size_t count, void*) {
-        for (std::size_t i = 0; i < count; ++i) {
-            Seen a, b;
-            std::memcpy(&a, into + i * sizeof a, sizeof a);
-            std::memcpy(&b, from + i * sizeof b, sizeof b);
-            a = {std::min(a.still, b.still), std::min(a.in_time, b.in_time), a.sent + b.sent,
-                 a.received + b.received};
-            std::memcpy(into + i * sizeof a, &a, sizeof a);
-        }
-    }
-};
-
-bool unchanged(const kddm::CutLook& first, const kddm::CutLook& second) {
-    return first.quiet && second.quiet && first.transitions == second.transitions &&
-           first.sent == second.sent && first.received == second.received;
-}
-
-Result<void> restless(const kddm::CutLook& look, std::int64_t timeout_ms) {
-    if (look.quiet) return {};
-    return fail(Errc::timed_out,
-                fmt::format("not at rest within {} ms (checkpoint.timeout_ms): {}", timeout_ms,
-                            ckpt::joined(look.in_the_way)));
-}
 
 ckpt::DatasetId new_dataset() {
     return {Random::seed_from_system(), Random::seed_from_system()};
@@ -217,59 +183,17 @@ Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manif
 
 Result<void> Impl::stop_and_begin(bool copy) {
     const Nanoseconds stopped = clock().now();
-    auto closed = cut.close(protection.sets());
-    const bool ours = closed.has_value();
-    auto begun = agree(node, std::move(closed));
-    ckpt::fault_point(ckpt::FaultPoint::gate_closed);
-    if (begun) begun = come_to_rest();
-    ckpt::fault_point(ckpt::FaultPoint::at_rest);
-    std::uint64_t number = cut.last_number() + 1;
-    if (begun) {
-        const auto agreed = ckpt::largest(node, number);
-        if (agreed)
-            number = *agreed;
-        else
-            begun = tl::unexpected<Failure>(agreed.error());
-    }
-    if (begun) {
-        const auto shadow_bytes =
-            static_cast<std::uint64_t>(config.integer("checkpoint.shadow_bytes"));
-        auto mine = cut.begin(number, {.shadow_bytes = shadow_bytes != 0 ? shadow_bytes
-                                                                         : UINT64_MAX});
-        ckpt::fault_point(ckpt::FaultPoint::cut_begun);
+    ckpt::StopOptions how;
+    how.timeout_ms = config.integer("checkpoint.timeout_ms");
+    if (const std::int64_t bytes = config.integer("checkpoint.shadow_bytes"); bytes != 0)
+        how.cut.shadow_bytes = static_cast<std::uint64_t>(bytes);
+    auto begun = ckpt::stop_and_begin(node, cut, protection.sets(), how, [&] {
         keep_memory(copy);
         ckpt::fault_point(ckpt::FaultPoint::memory_kept);
-        // All have begun when all agree: then the application may go on.
-        begun = agree(node, std::move(mine));
-    }
-    if (begun)
-        cut.open();
-    else if (ours)
-        cut.abandon();
+    });
     ticket->stopped = clock().now() - stopped;
     ckpt::fault_point(ckpt::FaultPoint::gate_opened);
     return begun;
-}
-
-Result<void> Impl::come_to_rest() {
-    const std::int64_t timeout_ms = config.integer("checkpoint.timeout_ms");
-    const Nanoseconds end = clock().now() + timeout_ms * 1'000'000;
-    kddm::CutLook before, now;
-    for (Nanoseconds pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
-        now = cut.look();
-        Seen seen{unchanged(before, now), node.rank() != 0 || clock().now() < end, now.sent,
-                  now.received};
-        SSI_TRY(node.reduce(std::as_writable_bytes(std::span(&seen, 1)),
-                            {sizeof seen, &Seen::combine, nullptr}, no_node));
-        if (seen.still && seen.sent == seen.received) return {};
-        if (!seen.in_time) break;
-        // The second look follows at once.
-        if (!now.quiet || before.quiet) node.doors().tasks.sleep_for(pause);
-        before = std::move(now);
-    }
-    SSI_TRY(agree(node, restless(now, timeout_ms)));
-    return fail(Errc::timed_out, fmt::format("not at rest within {} ms (checkpoint.timeout_ms): "
-                                             "messages come and go all the time", timeout_ms));
 }
 
 // For copies of memory, before anything is stopped.

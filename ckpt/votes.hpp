@@ -37,10 +37,12 @@ private:
     Failure nobody_came(std::uint64_t target, Nanoseconds timeout);
     Result<void> put(ObjectId id, std::span<const std::byte> bytes);
     Result<std::vector<Bytes>> given();
+    Result<void> put_decision(const Decide& decide);
 
     node::Node& node_;
     kddm::RawSet set_;
     kddm::sync::Object& barrier_;
+    std::uint64_t vote_ = 0;             // how many there were, with this one
 };
 
 }  // namespace ssi::ckpt

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "costs.hpp"
+#include "cuts.hpp"
 #include "files.hpp"
 #include "report.hpp"
 #include "rss.hpp"
@@ -24,6 +25,7 @@ namespace {
 
 constexpr int samples = 200;
 constexpr std::uint32_t most_volumes = 64;
+constexpr std::uint64_t active_objects = 32;   // of each node that is not idle
 
 // What the process occupied before there were nodes, and when they had done nothing yet.
 struct Memory {
@@ -105,8 +107,9 @@ public:
         Row barrier = barriers.row("scale/barrier" + suffix_);
         Row broadcast = broadcasts.row("scale/broadcast" + suffix_);
         activity();
+        Row cut = checkpoint_cut();
         const double nodes = world_.size();
-        for (Row* row : {&barrier, &broadcast}) {
+        for (Row* row : {&barrier, &broadcast, &cut}) {
             // Messages of the whole session, so per node:
             row->counters["messages_per_node"] = row->counters["messages"] / nodes;
             row->counters["bytes_per_node_idle"] = (memory.idle - memory.start) / nodes;
@@ -115,16 +118,29 @@ public:
             row->counters["membership_bytes"] = static_cast<double>(world_.membership_bytes());
             row->counters["membership_bytes_per_node"] =
                 row->counters["membership_bytes"] / nodes;
+            report_.add(std::move(*row));
         }
-        report_.add(std::move(barrier));
-        report_.add(std::move(broadcast));
+    }
+
+    // What stops the application when a checkpoint is taken while nobody works; the values that it
+    // keeps are read out afterwards, without a message.
+    Row checkpoint_cut() {
+        Costs costs;
+        constexpr int rounds = 5;
+        for (int i = 0; i < rounds; ++i) {
+            const CutCost cut = cut_everywhere(world_, sets_);
+            if (cut.objects != next_object_ + active_objects * world_.size())
+                wrong_data("the objects of a cut");
+            costs.add(cut.stopping);
+        }
+        return costs.row("scale/checkpoint_cut" + suffix_);
     }
 
     // All nodes work at the same time: each with objects of its own and of a neighbour.
     void activity() {
         world_.run_all([&](std::uint32_t n) {
             const std::uint32_t neighbour = (n + 1) % world_.size();
-            for (std::uint64_t i = 0; i < 32; ++i) {
+            for (std::uint64_t i = 0; i < active_objects; ++i) {
                 auto mine = value_or_throw(sets_[n].grab(ObjectId(n, 1'000'000 + i)));
                 std::memcpy(mine.writable().data(), &i, sizeof i);
                 value_or_throw(mine.put());

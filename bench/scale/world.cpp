@@ -70,6 +70,7 @@ World::World(std::uint32_t nodes)
         kddm::Engine::Options options;
         options.simulated = true;
         machine->engine = std::make_unique<kddm::Engine>(*machine->node, options);
+        machine->hub = std::make_unique<kddm::sync::Hub>(*machine->node);
         machines_.push_back(std::move(machine));
     }
 }
@@ -81,7 +82,10 @@ World::~World() {
 }
 
 void World::close() {
-    run_all([this](std::uint32_t n) { machines_[n]->engine.reset(); });
+    run_all([this](std::uint32_t n) {
+        machines_[n]->hub.reset();
+        machines_[n]->engine.reset();
+    });
     quiet_ = 0;
 }
 

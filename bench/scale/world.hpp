@@ -14,6 +14,7 @@
 #include "ssi/base/log.hpp"
 #include "ssi/base/stats.hpp"
 #include "ssi/kddm/engine.hpp"
+#include "ssi/kddm/sync.hpp"
 #include "ssi/net/sim.hpp"
 #include "ssi/node/node.hpp"
 #include "ssi/sys/fiber.hpp"
@@ -49,6 +50,7 @@ public:
     std::uint32_t size() const { return size_; }
     node::Node& node(std::uint32_t n) { return *machines_[n]->node; }
     kddm::Engine& engine(std::uint32_t n) { return *machines_[n]->engine; }
+    kddm::sync::Hub& hub(std::uint32_t n) { return *machines_[n]->hub; }
     const node::Membership& membership() const { return *membership_; }
     std::size_t membership_bytes() const;
 
@@ -70,6 +72,7 @@ private:
         Stats stats;
         std::unique_ptr<node::Node> node;
         std::unique_ptr<kddm::Engine> engine;
+        std::unique_ptr<kddm::sync::Hub> hub;
     };
     struct Mark {
         net::SimNetwork::Usage usage;

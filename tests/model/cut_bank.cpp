@@ -50,10 +50,10 @@ bool CutWorkload::open(std::uint32_t node) {
 }
 
 void CutWorkload::spawn(std::uint32_t node, std::function<void()> body) {
-    ++tasks_;
-    world_.on_node(node, [this, body = std::move(body)] {
+    ++tasks_[node];
+    world_.on_node(node, [this, node, body = std::move(body)] {
         body();
-        ++ended_;
+        ++ended_[node];
     });
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "cut_bank.hpp"
+#include "votes.hpp"
 
 namespace ssi::model {
 namespace {
@@ -21,7 +22,10 @@ constexpr std::uint64_t writes_of_version = (1ull << 40) - 1;
 CutWorkload::CutWorkload(const Options& options, std::uint64_t seed, const Catalog& catalog,
                          World& world)
     : options_(options), catalog_(catalog), world_(world), random_(mix64(seed) + 6),
-      sets_(options.nodes) {}
+      sets_(options.nodes), tasks_(options.nodes), ended_(options.nodes), votes_(options.nodes),
+      kill_at_(static_cast<std::uint32_t>(random_.below(options.cuts / 2 + 1))),
+      kill_moment_(static_cast<Moment>(random_.below(4))),
+      kill_countdown_(1 + random_.below(options.nodes)) {}
 
 void CutWorkload::start() {
     if (options_.cuts == 0) return;
@@ -29,9 +33,14 @@ void CutWorkload::start() {
     world_.scheduler.spawn(sys::no_group, [this] { coordinate(); });
 }
 
+std::uint32_t CutWorkload::dead() const {
+    std::uint32_t dead = 0;
+    for (std::uint32_t node = 0; node < world_.node_count(); ++node) dead += !world_.alive(node);
+    return dead;
+}
+
 bool CutWorkload::any_dead() {
-    for (std::uint32_t node = 0; node < world_.node_count(); ++node)
-        losses_ = losses_ || !world_.alive(node);
+    losses_ = losses_ || dead() != 0;
     return losses_;
 }
 
@@ -45,7 +54,8 @@ void CutWorkload::pause(std::uint64_t longest_ns) {
     world_.tasks.sleep_for(static_cast<Nanoseconds>(random_.below(longest_ns)));
 }
 
-// A fiber on every node; returns when all have ended, or their nodes. False after a loss.
+// A fiber on every node; returns when all have ended, or their nodes. False when a
+// node has died since the cut was begun.
 bool CutWorkload::everywhere(const std::function<void(std::uint32_t)>& body) {
     auto done = std::make_shared<std::vector<bool>>(world_.node_count());
     for (std::uint32_t node = 0; node < world_.node_count(); ++node) {
@@ -62,14 +72,14 @@ bool CutWorkload::everywhere(const std::function<void(std::uint32_t)>& body) {
         bool missing = false;
         for (std::uint32_t node = 0; node < world_.node_count(); ++node)
             missing = missing || (world_.alive(node) && !(*done)[node]);
-        if (!missing) return !any_dead();
+        if (!missing) return !lost_more();
         if (world_.verdict.failed()) return false;
         world_.tasks.sleep_for(500);
     }
 }
 
 void CutWorkload::coordinate() {
-    if (everywhere([this](std::uint32_t node) { (void)open(node); })) {
+    if (everywhere([this](std::uint32_t node) { (void)(open(node) && open_votes(node)); })) {
         for (std::uint32_t node = 0; node < world_.node_count(); ++node) {
             for (std::uint32_t t = 0; t < bank_tasks; ++t)
                 spawn(node, [this, node] { bank_task(node); });
@@ -78,13 +88,18 @@ void CutWorkload::coordinate() {
             spawn(node, [this, node] { silent_task(node); });
             spawn(node, [this, node] { meeting_task(node); });
         }
-        for (std::uint32_t i = 0; i < options_.cuts && !any_dead(); ++i) {
+        for (std::uint32_t i = 0; i < options_.cuts && !world_.verdict.failed(); ++i) {
             pause(60'000);
-            if (!make_cut()) break;
+            dead_before_ = dead();
+            kill_now_ = options_.faults.kill_in_cut && i == kill_at_;
+            // After a loss there are no checkpoints, and whoever tries to take one is told so.
+            if (kill_now_ || dead_before_ != 0 || random_.chance(1, 2))
+                (void)cut_together();
+            else if (!make_cut() && !world_.verdict.failed())
+                abandon();
             world_.progressed();
         }
     }
-    if (!world_.verdict.failed()) abandon();   // nothing, unless a node has died
     over_ = true;
     (void)everywhere([this](std::uint32_t node) {
         if (auto silent = hub(node).channel(silent_channel, 1, 8); silent)
@@ -106,19 +121,21 @@ std::vector<kddm::RawSet> CutWorkload::chosen_at(std::uint32_t node) {
     return chosen;
 }
 
-// False when there is no point in another one.
+// False when a node has died meanwhile.
 bool CutWorkload::make_cut() {
     const auto gives_up = [this] { return random_.chance(1, give_up_one_in); };
     catalog_too_ = random_.chance(1, 2);
     frozen_.clear();
     in_channels_ = 0;
+    objection_.clear();
+    together_ = false;
     if (!everywhere([this](std::uint32_t node) {
             pause(5'000);
             if (auto closed = cut_at(node).close(chosen_at(node)); !closed)
                 world_.verdict.fail("cut", closed.error().to_string());
         }))
         return false;
-    if (!come_to_rest()) return !world_.verdict.failed() && !any_dead();
+    if (!come_to_rest()) return !world_.verdict.failed() && !lost_more();
     frozen_now_ = true;
     if (!everywhere([this](std::uint32_t node) { freeze(node); })) return false;
     check_money();
@@ -129,21 +146,23 @@ bool CutWorkload::make_cut() {
     }
     constexpr std::uint64_t shadows[] = {UINT64_MAX, UINT64_MAX, 3000, 0};
     const std::uint64_t shadow = shadows[random_.below(std::size(shadows))];
+    for (std::uint32_t node = 0; node < world_.node_count(); ++node)
+        if (world_.alive(node)) number_ = std::max(number_, cut_at(node).last_number());
     ++number_;
     if (!everywhere([this, shadow](std::uint32_t node) {
             pause(5'000);
             if (auto begun = cut_at(node).begin(number_, {shadow}); !begun)
                 world_.verdict.fail("cut", begun.error().to_string());
-            for (const kddm::CutChannel& channel : cut_at(node).channels())
-                if (channel.id == kddm::Cut::channel_id(post_channel))
-                    in_channels_ += channel.messages;
+            count_channels(node);
         }))
         return false;
     frozen_now_ = false;
     if (!everywhere([this](std::uint32_t node) { cut_at(node).open(); })) return false;
     const bool whole = !gives_up();
-    if (!everywhere([this, whole](std::uint32_t node) { read_out(node, whole); })) return false;
+    if (!everywhere([this, whole](std::uint32_t node) { (void)read_out(node, whole); }))
+        return false;
     if (!world_.verdict.failed() && whole) check_complete();
+    if (!objection_.empty()) world_.verdict.fail("cut", objection_);
     if (whole) ++made_;
     return everywhere([this](std::uint32_t node) { cut_at(node).end(); });
 }
@@ -184,19 +203,30 @@ void CutWorkload::freeze_object(std::uint32_t node, kddm::RawSet& set, ObjectId 
     const kddm::Inspection seen = world_.engine(node).inspect(set.id(), id);
     if (!seen.owner) return;
     Frozen frozen{.node = node, .version = seen.version & writes_of_version};
-    // Where another object's hint is in the way a read would have to wait at the gate.
-    if (set.length_here(id)) {
+    // Where another object's hint is in the way a read would have to wait at the gate. So it would
+    // when the object leaves meanwhile, as it may to a node that knows of a loss and goes on.
+    if (!together_ && set.length_here(id)) {
         auto snapshot = set.read(id);
         if (!snapshot) return (void)excused("read", snapshot.error());
         frozen.bytes = std::move(snapshot->bytes);
         frozen.known = true;
         if (snapshot->version != frozen.version)
-            world_.verdict.fail("cut", "an object changed while all was at rest");
+            object_to("an object changed while all was at rest");
     }
     const bool first = frozen_.emplace(Name{set.id().value, id}, std::move(frozen)).second;
     if (!first)
-        world_.verdict.fail("cut", fmt::format("object {} of set '{}' has two owners at rest",
-                                               id.lo, set.name()));
+        object_to(fmt::format("object {} of set '{}' has two owners at rest", id.lo, set.name()));
+}
+
+void CutWorkload::count_channels(std::uint32_t node) {
+    for (const kddm::CutChannel& channel : cut_at(node).channels())
+        if (channel.id == kddm::Cut::channel_id(post_channel)) in_channels_ += channel.messages;
+}
+
+// After a loss it may turn out that there is no such cut.
+void CutWorkload::object_to(std::string what) {
+    if (!any_dead()) return world_.verdict.fail("cut", std::move(what));
+    if (objection_.empty()) objection_ = std::move(what);
 }
 
 std::int64_t CutWorkload::number_in(std::uint32_t set, std::uint64_t id) const {
@@ -208,6 +238,7 @@ std::int64_t CutWorkload::number_in(std::uint32_t set, std::uint64_t id) const {
 }
 
 void CutWorkload::check_money() {
+    if (dead_before_ != 0) return;   // some of it is lost
     if (std::ranges::any_of(frozen_, [](const auto& f) { return !f.second.known; })) return;
     std::int64_t sum = 0;
     for (std::uint32_t set = 0; set < bank_sets; ++set)
@@ -223,19 +254,25 @@ void CutWorkload::check_money() {
     }
 }
 
-void CutWorkload::read_out(std::uint32_t node, bool whole) {
+// Returns how many objects that were.
+std::uint64_t CutWorkload::read_out(std::uint32_t node, bool whole) {
     kddm::Cut cut = cut_at(node);
-    const auto visit = [&](const kddm::CutObject& object) { hand_out(node, object); };
+    std::uint64_t seen = 0;
+    const auto visit = [&](const kddm::CutObject& object) {
+        hand_out(node, object);
+        ++seen;
+    };
     std::uint64_t left = whole ? UINT64_MAX : random_.below(20);
     // It takes its time, so that much changes meanwhile.
     while (left-- > 0 && cut.next(visit) && !world_.verdict.failed())
         if (random_.chance(1, 2)) pause(4'000);
+    return seen;
 }
 
 void CutWorkload::hand_out(std::uint32_t node, const kddm::CutObject& object) {
     const auto fail = [&](const std::string& what) {
-        world_.verdict.fail("cut", fmt::format("object {}:{} of set {} {}", object.id.hi,
-                                               object.id.lo, object.set.value, what));
+        object_to(fmt::format("object {}:{} of set {} {}", object.id.hi, object.id.lo,
+                              object.set.value, what));
     };
     const auto at = frozen_.find(Name{object.set.value, object.id});
     if (at == frozen_.end()) return fail(fmt::format("is no part of the cut, but node {} hands it "
@@ -252,13 +289,16 @@ void CutWorkload::hand_out(std::uint32_t node, const kddm::CutObject& object) {
     if (!std::ranges::equal(frozen.bytes, object.bytes)) fail("has other bytes than at the cut");
 }
 
-void CutWorkload::check_complete() {
+void CutWorkload::check_handed_out(std::uint32_t node) {
     for (const auto& [name, frozen] : frozen_)
-        if (!frozen.handed_out)
-            return world_.verdict.fail("cut", fmt::format("object {}:{} of set {} at node {} was "
-                                                          "not handed out", name.second.hi,
-                                                          name.second.lo, name.first,
-                                                          frozen.node));
+        if (frozen.node == node && !frozen.handed_out)
+            return object_to(fmt::format("object {}:{} of set {} at node {} was not handed out",
+                                         name.second.hi, name.second.lo, name.first, node));
+}
+
+void CutWorkload::check_complete() {
+    for (std::uint32_t node = 0; node < world_.node_count(); ++node) check_handed_out(node);
+    if (dead_before_ != 0) return;
     check_money();
     const std::int64_t on_the_way = number_in(post, 0) - number_in(post, 1);
     if (on_the_way != static_cast<std::int64_t>(in_channels_))
@@ -268,10 +308,15 @@ void CutWorkload::check_complete() {
 
 void CutWorkload::check_rest() {
     if (options_.cuts == 0) return;
-    if (!any_dead() && ended_ != tasks_)
-        return world_.verdict.fail("cut_stalls", fmt::format("{} of {} tasks of the bank have not "
-                                                             "ended:\n{}", tasks_ - ended_, tasks_,
+    std::uint32_t waiting = 0;
+    for (std::uint32_t node = 0; node < world_.node_count(); ++node)
+        if (world_.alive(node)) waiting += tasks_[node] - ended_[node];
+    if (waiting != 0)
+        return world_.verdict.fail("cut_stalls", fmt::format("{} tasks of the bank have not ended:"
+                                                             "\n{}", waiting,
                                                              world_.scheduler.describe_parked(20)));
+    if (options_.faults.kill_in_cut && !any_dead())
+        return world_.verdict.fail("cut", "no node was killed during a cut");
     if (!any_dead() && options_.cuts >= 6 && made_ == 0)
         world_.verdict.fail("cut", "no cut was read out");
 }

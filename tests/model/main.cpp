@@ -24,9 +24,7 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (options->list_plants) {
-        for (const kddm::Plant plant : kddm::all_plants()) std::puts(kddm::plant_name(plant));
-        for (const kddm::sync::Plant plant : kddm::sync::all_plants())
-            std::puts(kddm::sync::plant_name(plant));
+        for (const std::string& name : model::plant_names()) std::puts(name.c_str());
         return 0;
     }
     for (std::uint64_t seed = options->first_seed;; ++seed) {
@@ -35,6 +33,6 @@ int main(int argc, char** argv) {
     }
     std::fflush(stdout);
     // What a killed node held is never freed: no leak checker shall look for it.
-    if (options->faults.kill) std::_Exit(0);
+    if (options->faults.kills()) std::_Exit(0);
     return 0;
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "stopping.hpp"
+
 namespace ssi::model {
 namespace {
 
@@ -44,10 +46,11 @@ Result<void> parse_faults(std::string_view text, Options& options) {
         else if (fault == "reorder") options.faults.reorder = true;
         else if (fault == "duplicate") options.faults.duplicate = true;
         else if (fault == "kill") options.faults.kill = true;
+        else if (fault == "kill_in_cut") options.faults.kill_in_cut = true;
         else if (fault != "none")
             return fail(Errc::invalid_argument,
-                        fmt::format("--faults takes a list of delay, reorder, duplicate and kill, "
-                                    "or none; not '{}'",
+                        fmt::format("--faults takes a list of delay, reorder, duplicate, kill and "
+                                    "kill_in_cut, or none; not '{}'",
                                     fault));
     }
     return {};
@@ -62,6 +65,11 @@ Result<void> parse_plant(std::string_view text, Options& options) {
     for (const kddm::sync::Plant plant : kddm::sync::all_plants())
         if (text == kddm::sync::plant_name(plant)) {
             options.sync_plant = plant;
+            return {};
+        }
+    for (const ckpt::StopPlant plant : ckpt::all_stop_plants())
+        if (text == ckpt::plant_name(plant)) {
+            options.stop_plant = plant;
             return {};
         }
     return fail(Errc::invalid_argument,
@@ -118,21 +126,26 @@ bool takes_value(std::string_view name) {
 Result<void> check_together(Options& options) {
     // A plant without faults would often have nothing to break.
     const bool planted = options.plant != kddm::Plant::none ||
-                         options.sync_plant != kddm::sync::Plant::none;
+                         options.sync_plant != kddm::sync::Plant::none ||
+                         options.stop_plant != ckpt::StopPlant::none;
     if (planted && !options.faults_given)
         options.faults = {.delay = true, .reorder = true, .duplicate = true};
     // These bugs are about one thing each: without it they are no bugs.
     if (options.plant == kddm::Plant::double_execution) options.faults.duplicate = true;
     if (options.plant == kddm::Plant::stale_slot) options.faults.reorder = true;
     if (options.plant == kddm::Plant::drop_dirty) options.evict = true;
-    const bool about_cuts = options.plant >= kddm::Plant::cut_ignores_gate &&
-                            options.plant <= kddm::Plant::cut_takes_newborn;
+    if (options.stop_plant == ckpt::StopPlant::stop_stays_closed) options.faults.kill_in_cut = true;
+    const bool about_cuts = options.stop_plant != ckpt::StopPlant::none ||
+                            (options.plant >= kddm::Plant::cut_ignores_gate &&
+                             options.plant <= kddm::Plant::cut_takes_newborn);
     if (about_cuts && options.cuts == 0) options.cuts = 12;
-    if (options.faults.kill && options.nodes < 3)
+    if (options.faults.kills() && options.nodes < 3)
         return fail(Errc::invalid_argument, "--faults kill needs --nodes of at least 3");
-    if (options.faults.kill && options.sequential)
+    if (options.faults.kills() && options.sequential)
         return fail(Errc::invalid_argument, "--sequential counts undisturbed operations: it goes "
                                             "with no fault kill");
+    if (options.faults.kill_in_cut && options.cuts == 0)
+        return fail(Errc::invalid_argument, "--faults kill_in_cut needs --cuts");
     return {};
 }
 
@@ -174,13 +187,24 @@ Result<Options> parse_options(const std::vector<std::string>& arguments) {
     return options;
 }
 
+std::vector<std::string> plant_names() {
+    std::vector<std::string> names;
+    for (const kddm::Plant plant : kddm::all_plants()) names.emplace_back(kddm::plant_name(plant));
+    for (const kddm::sync::Plant plant : kddm::sync::all_plants())
+        names.emplace_back(kddm::sync::plant_name(plant));
+    for (const ckpt::StopPlant plant : ckpt::all_stop_plants())
+        names.emplace_back(ckpt::plant_name(plant));
+    return names;
+}
+
 std::string help_text() {
     return R"(ssi-sim runs many nodes of libssi in one process, in virtual time, and checks them.
 
   --nodes N         nodes, 1 to 100000 (default 4)
   --ops N           operations in all (default 5000)
   --seed S|A..B     one seed, or each of a range in turn (default 1); same seed, same run
-  --faults LIST     delay, reorder, duplicate, kill, separated by commas (default none)
+  --faults LIST     delay, reorder, duplicate, kill, kill_in_cut, separated by commas (default
+                    none); kill_in_cut kills a node in the middle of a cut
   --plant BUG       break the protocol on purpose; without --faults this implies
                     delay,reorder,duplicate
   --list-plants     print the names that --plant takes

@@ -10,6 +10,10 @@
 #include "ssi/kddm/engine.hpp"
 #include "ssi/kddm/sync.hpp"
 
+namespace ssi::ckpt {
+enum class StopPlant : std::uint8_t;
+}
+
 namespace ssi::model {
 
 struct Faults {
@@ -17,6 +21,8 @@ struct Faults {
     bool reorder = false;
     bool duplicate = false;
     bool kill = false;
+    bool kill_in_cut = false;       // in the middle of one
+    bool kills() const { return kill || kill_in_cut; }
 };
 
 struct Options {
@@ -28,6 +34,7 @@ struct Options {
     bool faults_given = false;
     kddm::Plant plant = kddm::Plant::none;
     kddm::sync::Plant sync_plant = kddm::sync::Plant::none;
+    ckpt::StopPlant stop_plant{};   // none
     std::uint32_t objects = 0;      // cold objects of the largest set; 0: twice the nodes, 32..4096
     std::uint32_t tasks = 2;        // concurrent operations of a node
     std::uint32_t preempt_every = 200;
@@ -43,12 +50,13 @@ struct Options {
 
     std::uint32_t cold_objects() const;
     bool any_fault() const {
-        return faults.delay || faults.reorder || faults.duplicate || faults.kill;
+        return faults.delay || faults.reorder || faults.duplicate || faults.kills();
     }
 };
 
 // invalid_argument names the option and what is accepted.
 Result<Options> parse_options(const std::vector<std::string>& arguments);
 std::string help_text();
+std::vector<std::string> plant_names();
 
 }  // namespace ssi::model

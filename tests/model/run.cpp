@@ -53,7 +53,9 @@ struct Run {
         : options(o), seed(s), resident_before(trimmed_resident_bytes()), catalog(o),
           world(o, s, catalog), workload(o, s, catalog, world),
           calm(o, s, world, "calm", true), stormy(o, s + 1, world, "stormy", false),
-          cuts(o, s, catalog, world) {}
+          cuts(o, s, catalog, world) {
+        cuts.kill = [this](std::uint32_t node) { workload.kill(node); };
+    }
 
     void execute();
     void measure_idle();

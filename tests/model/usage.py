@@ -19,6 +19,8 @@ def run(*arguments, **environment):
 def main():
     code, out, err = run("--nodes", "none")
     assert (code, out) == (2, "") and err.count("\n") == 1 and "--nodes" in err, (code, out, err)
+    code, out, err = run("--faults", "kill_in_cut")
+    assert (code, out) == (2, "") and "needs --cuts" in err, (code, out, err)
     code, out, err = run("--help")
     assert code == 0 and "--faults" in out and err == "", (code, err)
     code, out, err = run("--list-plants")

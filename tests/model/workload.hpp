@@ -43,6 +43,7 @@ public:
     // see whether anybody starves.
     void start_storm();
     void start();
+    void kill(std::uint32_t victim);   // called on the scheduler's stack
     // After the run: everything that was asked has ended, and the world is at rest.
     void check_rest();
     // Syncs every set and reads every object once more, wherever it is cached; then world.run().
@@ -133,7 +134,6 @@ private:
         return world_.set_at(op.node, object);
     }
     void maybe_kill();
-    void kill(std::uint32_t victim);
     void end_op(const Op& op);
     std::string describe_unended(std::size_t limit) const;
     void note_doubtful();
