@@ -518,7 +518,8 @@ TEST_F(CheckpointRanks, who_wants_one_is_heard_on_every_rank_once) {
         EXPECT_FALSE(checkpoint.need());
         good(checkpoint.take(""));
         const std::string status = ask(R"({"verb":"checkpoint.status"})");
-        EXPECT_NE(status.find(R"("taken":1,"version":1,"saving":false)"), std::string::npos)
+        EXPECT_NE(status.find(R"("taken":1,"frozen":false,"version":1,"saving":false)"),
+                  std::string::npos)
             << status;
         EXPECT_NE(status.find(directory_), std::string::npos) << status;
         if (s.rank() == 0) ask(R"({"verb":"checkpoint.policy","interval_s":1})");
