@@ -73,6 +73,7 @@ public:
     void set_partners(std::vector<int> partners) { partners_ = std::move(partners); }
     // Stays valid until run() has returned.
     void add(SavedMemory memory) { memory_.push_back(memory); }
+    void forget_memory() { memory_.clear(); }
     // After the cut was opened. The same outcome on every node, but for peer_lost.
     Result<void> run();
     // Of what is older than what is kept, once it has succeeded.

@@ -15,6 +15,8 @@ namespace {
 
 constexpr Nanoseconds first_pause = 20'000;
 constexpr Nanoseconds longest_pause = 1'000'000;
+// When something moved between the looks that found all at rest and the beginning of the cut.
+constexpr int most_attempts = 8;
 constexpr std::array<std::string_view, 4> plant_names{"none", "stop_stays_closed",
                                                       "stop_opens_early", "stop_without_rest"};
 
@@ -86,6 +88,25 @@ Result<void> begin(node::Node& node, kddm::Cut& cut, const StopOptions& options,
     return agree(node, std::move(mine));
 }
 
+// `at_rest`: all was, and the cut was to begin.
+Result<void> stop_once(node::Node& node, kddm::Cut& cut, std::span<const kddm::RawSet> sets,
+                       const StopOptions& options, const std::function<void()>& keep,
+                       bool& at_rest) {
+    auto closed = cut.close(sets);
+    const bool ours = closed.has_value();
+    auto begun = agree(node, std::move(closed));
+    fault_point(FaultPoint::gate_closed);
+    if (begun) begun = come_to_rest(node, cut, options);
+    fault_point(FaultPoint::at_rest);
+    at_rest = begun.has_value();
+    if (begun) begun = begin(node, cut, options, keep);
+    if (begun)
+        cut.open();
+    else if (ours && options.plant != StopPlant::stop_stays_closed)
+        cut.abandon();
+    return begun;
+}
+
 }  // namespace
 
 std::string_view plant_name(StopPlant plant) {
@@ -100,18 +121,12 @@ std::vector<StopPlant> all_stop_plants() {
 
 Result<void> stop_and_begin(node::Node& node, kddm::Cut& cut, std::span<const kddm::RawSet> sets,
                             const StopOptions& options, const std::function<void()>& keep) {
-    auto closed = cut.close(sets);
-    const bool ours = closed.has_value();
-    auto begun = agree(node, std::move(closed));
-    fault_point(FaultPoint::gate_closed);
-    if (begun) begun = come_to_rest(node, cut, options);
-    fault_point(FaultPoint::at_rest);
-    if (begun) begun = begin(node, cut, options, keep);
-    if (begun)
-        cut.open();
-    else if (ours && options.plant != StopPlant::stop_stays_closed)
-        cut.abandon();
-    return begun;
+    for (int attempt = 1;; ++attempt) {
+        bool at_rest = false;
+        auto begun = stop_once(node, cut, sets, options, keep, at_rest);
+        const bool moved = !begun && at_rest && begun.error().code == Errc::would_block;
+        if (!moved || attempt == most_attempts) return begun;
+    }
 }
 
 }  // namespace ssi::ckpt

@@ -32,7 +32,8 @@ struct StopOptions {
 };
 
 // Collective, by one task of each node. `keep` runs when the cut has begun here, while nothing goes
-// on anywhere yet: for what the cut does not keep itself. The gate is open again on return: after
+// on anywhere yet: for what the cut does not keep itself; again when all has to be begun once more,
+// and then what it kept before does not count. The gate is open again on return: after
 // success the cut is to be read out (Cut::next) and ended, after a failure it is as if there had
 // been none. Without a loss all nodes return alike; timed_out names what was in the way. peer_lost
 // names the node; some may have succeeded nevertheless, so what they read out is worth something

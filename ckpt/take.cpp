@@ -188,6 +188,7 @@ Result<void> Impl::stop_and_begin(bool copy) {
     if (const std::int64_t bytes = config.integer("checkpoint.shadow_bytes"); bytes != 0)
         how.cut.shadow_bytes = static_cast<std::uint64_t>(bytes);
     auto begun = ckpt::stop_and_begin(node, cut, protection.sets(), how, [&] {
+        saving->forget_memory();
         keep_memory(copy);
         ckpt::fault_point(ckpt::FaultPoint::memory_kept);
     });

@@ -71,6 +71,7 @@ private:
     void meet_task(std::uint32_t node, std::uint32_t participant);
     void turn_task(std::uint32_t node, std::uint32_t parity);
     void send_task(std::uint32_t node, Stream& stream, std::uint32_t sender);
+    bool any_dead() const;
     bool send_one(Stream& stream, kddm::sync::Object& channel, const Message& message);
     void receive_task(std::uint32_t node, Stream& stream);
     void select_task(std::uint32_t node);
