@@ -15,6 +15,26 @@ struct CopyOf {
     MemberIndex member = 0;
 };
 
+class Copies;
+
+// Sends a member while it is written.
+class MemberSender final : public io::SealedLogMirror {
+public:
+    MemberSender(Copies& copies, int to) : copies_(copies), to_(to) {}
+    Result<void> write(std::string_view file, std::uint64_t most, std::uint64_t place,
+                       std::span<const std::byte> bytes) override;
+    Result<void> end(std::string_view file, std::uint64_t bytes) override;
+    // What makes it whole, as it is in the store; or why it is not, which the other one hears of.
+    Result<void> finish(const CopyOf& copy, Store& from, const Result<void>& saved);
+
+private:
+    Result<kddm::sync::Object*> channel();
+
+    Copies& copies_;
+    const int to_;
+    kddm::sync::Object* channel_ = nullptr;
+};
+
 class Copies {
 public:
     Copies(node::Node& node, kddm::sync::Hub& hub) : node_(node), hub_(hub) {}
@@ -30,6 +50,7 @@ public:
     void know(int from, int to);
 
 private:
+    friend class MemberSender;
     Result<kddm::sync::Object*> channel(int from, int to);
     Result<void> send_files(kddm::sync::Object& to, const CopyOf& copy, Store& from);
 

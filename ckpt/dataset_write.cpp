@@ -236,6 +236,10 @@ MemberWriter::~MemberWriter() {
     if (!impl_->finished && impl_->log) impl_->abandon();
 }
 
+void MemberWriter::set_mirror(io::SealedLogMirror* mirror) {
+    if (impl_->log) impl_->log->set_mirror(mirror);
+}
+
 Result<void> MemberWriter::put(const Part& part, std::span<const std::byte> bytes) {
     SSI_TRY(impl_->keep(impl_->accept(part, bytes.size())));
     return impl_->keep(impl_->put(part, bytes));

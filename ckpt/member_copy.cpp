@@ -34,7 +34,8 @@ Result<std::span<std::byte>> Flight::next(std::size_t bytes) {
     if (piece.capacity < bytes) {
         piece.memory.reset(static_cast<std::byte*>(std::aligned_alloc(io::block_bytes, bytes)));
         piece.capacity = piece.memory ? bytes : 0;
-        if (!piece.memory) throw std::bad_alloc();
+        if (!piece.memory)
+            return fail(Errc::out_of_memory, "no memory for a piece of a member");
     }
     piece.request.memory = piece.memory.get();
     piece.request.length = bytes;
@@ -145,21 +146,29 @@ Result<void> MemberCopy::begin_file(const FilePiece& first) {
     auto file = store_.state().disk.open(
         fmt::format("{}/{}", member_folder(version_, member_), first.name), io::OpenMode::create);
     if (!file) return tl::unexpected<Failure>(std::move(file).error());
-    files_.push_back(std::move(*file));
+    files_.push_back({std::move(*file), first.file_bytes, first.file_bytes});
     name_ = first.name;
-    file_bytes_ = first.file_bytes;
-    return files_.back()->allocate(0, file_bytes_);
+    return files_.back().file->allocate(0, first.file_bytes);
+}
+
+Result<void> MemberCopy::end_file(std::string_view name, std::uint64_t bytes) {
+    if (name != name_ || files_.empty() || bytes > files_.back().room)
+        return fail(Errc::bad_message, fmt::format("the end of a file \"{}\" of a member", name));
+    files_.back().bytes = bytes;
+    return {};
 }
 
 // A sync covers the writes that are done.
 Result<void> MemberCopy::sync_files() {
     SSI_TRY(flight_.land());
+    for (const File& one : files_)
+        if (one.bytes != one.room) SSI_TRY(one.file->truncate(one.bytes));
     io::Disk& disk = store_.state().disk;
     std::deque<io::DiskRequest> syncs(files_.size());
     std::vector<io::DiskRequest*> submitted;
     for (std::size_t i = 0; i < syncs.size(); ++i) {
         syncs[i].kind = io::DiskRequest::Kind::sync;
-        syncs[i].file = files_[i].get();
+        syncs[i].file = files_[i].file.get();
         submitted.push_back(&syncs[i]);
     }
     disk.submit(submitted);
@@ -173,14 +182,14 @@ Result<void> MemberCopy::sync_files() {
 Result<void> MemberCopy::write(const FilePiece& piece) {
     if (piece.name != name_) SSI_TRY(begin_file(piece));
     if (piece.bytes.size() % io::block_bytes != 0 || piece.place % io::block_bytes != 0 ||
-        piece.file_bytes != file_bytes_ || piece.place > file_bytes_ ||
-        piece.bytes.size() > file_bytes_ - piece.place)
+        piece.file_bytes != files_.back().room || piece.place > piece.file_bytes ||
+        piece.bytes.size() > piece.file_bytes - piece.place)
         return fail(Errc::bad_message, "a piece of a member that is not in whole blocks, or not of "
                                        "its file");
     const auto memory = flight_.next(piece.bytes.size());
     if (!memory) return tl::unexpected<Failure>(memory.error());
     std::ranges::copy(piece.bytes, memory->begin());
-    flight_.submit(io::DiskRequest::Kind::write, *files_.back(), piece.place);
+    flight_.submit(io::DiskRequest::Kind::write, *files_.back().file, piece.place);
     return {};
 }
 

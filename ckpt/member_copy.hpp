@@ -18,7 +18,7 @@ Result<std::vector<std::string>> files_of_member(Store& store, VersionNumber ver
 // A part of a file of a member.
 struct FilePiece {
     std::string_view name;
-    std::uint64_t file_bytes = 0;        // of the whole file
+    std::uint64_t file_bytes = 0;        // of the whole file, at most
     std::uint64_t place = 0;
     std::span<const std::byte> bytes;
 };
@@ -73,6 +73,8 @@ public:
 
     // In order; whole blocks. Waits for the disk only when several are being written.
     Result<void> write(const FilePiece& piece);
+    // The file that is being written is shorter than it might have become.
+    Result<void> end_file(std::string_view name, std::uint64_t bytes);
     Result<void> finish();               // durable, and verified to be what was asked for
 
 private:
@@ -90,8 +92,11 @@ private:
     const VersionNumber version_;
     const MemberIndex member_;
     std::string name_;                   // of the file that is being written
-    std::uint64_t file_bytes_ = 0;
-    std::vector<std::unique_ptr<io::DiskFile>> files_;   // not known to be durable; it is the last
+    struct File {
+        std::unique_ptr<io::DiskFile> file;
+        std::uint64_t room = 0, bytes = 0;
+    };
+    std::vector<File> files_;            // not known to be durable; that one is the last
     Flight flight_;
     bool finished_ = false;
 };

@@ -123,29 +123,36 @@ Result<void> Saving::save_all() {
     return doors_.changes ? save_changes() : save_objects();
 }
 
+CopyOf Saving::copy_of(int rank) const {
+    return {version_.dataset, version_.version, static_cast<MemberIndex>(rank)};
+}
+
+Result<void> Saving::receive(int from) {
+    try {
+        return doors_.copies.receive(from, copy_of(from), doors_.places.own());
+    } catch (const std::bad_alloc&) {
+        return fail(Errc::out_of_memory, "no memory for a piece of a member");
+    }
+}
+
 // A task for each member that comes, as its sender may wait for nobody else meanwhile.
-Result<MemberInfo> Saving::copy(Result<MemberInfo> saved) {
-    if (partners_.empty()) return saved;
+Result<MemberInfo> Saving::save_and_copy() {
+    if (partners_.empty()) return save();
     const auto self = doors_.node.rank();
-    const auto copy_of = [&](int rank) {
-        return CopyOf{version_.dataset, version_.version, static_cast<MemberIndex>(rank)};
-    };
     std::vector<int> from;
     for (std::size_t rank = 0; rank < partners_.size(); ++rank)
         if (partners_[rank] == self) from.push_back(static_cast<int>(rank));
     std::vector<Result<void>> came(from.size());
     std::vector<std::unique_ptr<sys::Tasks::Handle>> tasks;
     for (std::size_t i = 0; i < from.size(); ++i)
-        tasks.push_back(doors_.node.doors().tasks.spawn("checkpoint copy", [&, i] {
-            try {
-                came[i] = doors_.copies.receive(from[i], copy_of(from[i]), doors_.places.own());
-            } catch (const std::bad_alloc&) {
-                came[i] = fail(Errc::out_of_memory, "no memory for a piece of a member");
-            }
-        }));
-    const Result<void> ready = saved ? Result<void>() : tl::unexpected<Failure>(saved.error());
-    auto sent = doors_.copies.send(partners_[static_cast<std::size_t>(self)], copy_of(self),
-                                   doors_.places.own(), ready);
+        tasks.push_back(doors_.node.doors().tasks.spawn(
+            "checkpoint copy", [&, i] { came[i] = receive(from[i]); }));
+    MemberSender sender(doors_.copies, partners_[static_cast<std::size_t>(self)]);
+    writer_->set_mirror(&sender);
+    auto saved = save();
+    writer_->set_mirror(nullptr);
+    auto sent = sender.finish(copy_of(self), doors_.places.own(),
+                              saved ? Result<void>() : tl::unexpected<Failure>(saved.error()));
     for (auto& task : tasks) task->join();
     fault_point(FaultPoint::copies_made);
     if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
@@ -155,7 +162,7 @@ Result<MemberInfo> Saving::copy(Result<MemberInfo> saved) {
 }
 
 Result<void> Saving::run() {
-    const auto saved = copy(save());
+    const auto saved = save_and_copy();
     const auto decision = doors_.votes.vote(
         ballot(saved), [this](const std::vector<Bytes>& ballots) { return decide(ballots); });
     // A node has died: what is durable stays, as the others may have committed it.

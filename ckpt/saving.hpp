@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Saving: one version, from the cut to the commit, at one node, by one task.
 //
-//   save     the member: spans, channels, then what the cut hands out; durable
-//   copy     of level 2: it goes to the partner's store, others come to this one
+//   save     the member: spans, channels, then what the cut hands out; durable. Of level 2: it goes
+//            to the partner's store meanwhile, and others come to this one
 //   vote     every node tells how that went; the first one decides
 //   commit   the manifest, in every store; or the member is removed
 //   prune    what is older than what is kept
@@ -85,7 +85,9 @@ private:
         std::uint64_t bytes = 0;
     };
     Result<MemberInfo> save();
-    Result<MemberInfo> copy(Result<MemberInfo> saved);
+    Result<MemberInfo> save_and_copy();
+    Result<void> receive(int from);
+    CopyOf copy_of(int rank) const;
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
     Result<void> put(const Changed& changed);
     void counted(const Part& part);

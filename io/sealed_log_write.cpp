@@ -53,6 +53,7 @@ struct SealedLogWriter::Impl {
     explicit Impl(const SealedLogOptions& o) : options(o) {}
 
     SealedLogOptions options;
+    SealedLogMirror* mirror = nullptr;
     std::optional<Failure> failure;
     bool finished = false;
     SealedLogSummary summary;
@@ -70,7 +71,8 @@ struct SealedLogWriter::Impl {
     Write& write() { return writes[current]; }
     Result<void> await(Write& one);
     Result<void> await_all();
-    void submit(std::uint64_t place, std::size_t length);
+    std::string file_name() const { return segment_name(segment.generation); }
+    Result<void> submit(std::uint64_t place, std::size_t length);
     Result<void> begin_segment();
     Result<void> seal(bool followed);
     Result<void> begin_sync(std::size_t count);
@@ -96,7 +98,7 @@ Result<void> SealedLogWriter::Impl::await_all() {
 }
 
 // The current buffer goes to the disk; the next one is the one submitted longest ago.
-void SealedLogWriter::Impl::submit(std::uint64_t place, std::size_t length) {
+Result<void> SealedLogWriter::Impl::submit(std::uint64_t place, std::size_t length) {
     Write& one = write();
     one.request.kind = DiskRequest::Kind::write;
     one.request.file = segment.file.get();
@@ -107,6 +109,8 @@ void SealedLogWriter::Impl::submit(std::uint64_t place, std::size_t length) {
     DiskRequest* const submitted[] = {&one.request};
     options.disk->submit(submitted);
     current = (current + 1) % writes.size();
+    if (!mirror) return {};
+    return mirror->write(file_name(), longest_sealed_segment, place, {one.bytes.data(), length});
 }
 
 Result<void> SealedLogWriter::Impl::begin_segment() {
@@ -127,8 +131,7 @@ Result<void> SealedLogWriter::Impl::begin_segment() {
     encode_header(header, bytes);
     digest_end_of(bytes, summary.digest);
     segment.place = segment.end = header.header_bytes;
-    submit(0, bytes.size());
-    return {};
+    return submit(0, bytes.size());
 }
 
 // The footer, right behind the content.
@@ -144,7 +147,8 @@ Result<void> SealedLogWriter::Impl::seal(bool followed) {
     std::memset(bytes.data(), 0, bytes.size());
     encode_footer(footer, key(), bytes);
     digest_end_of(bytes, summary.digest);
-    submit(segment.place, length);
+    SSI_TRY(submit(segment.place, length));
+    if (mirror) SSI_TRY(mirror->end(file_name(), segment.place + length));
     summary.bytes += segment.place + length;
     ++summary.segments;
     sealed.push_back({std::move(segment.file), segment.place + length});
@@ -198,7 +202,7 @@ Result<void> SealedLogWriter::Impl::end_batch() {
     close_batch(bytes.first(used), records, key(), batch, 0);
     std::memset(bytes.data() + used, 0, bytes.size() - used);
     digest_end_of(bytes.first(used), summary.digest);
-    submit(segment.place, bytes.size());
+    SSI_TRY(submit(segment.place, bytes.size()));
     segment.end = segment.place + used;
     segment.place += bytes.size();
     summary.records += records;
@@ -262,6 +266,8 @@ Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLog
     return std::unique_ptr<SealedLogWriter>(
         new SealedLogWriter(std::make_unique<Impl>(options)));
 }
+
+void SealedLogWriter::set_mirror(SealedLogMirror* mirror) { impl_->mirror = mirror; }
 
 Result<void> SealedLogWriter::add(const LogRecord& record, std::span<const std::byte> before) {
     if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <fstream>
+#include <map>
 #include <optional>
+#include <sstream>
 
 #include "checkpoint_ranks.hpp"
+#include "ssi/base/random.hpp"
 #include "ssi/ckpt/store.hpp"
 #include "ssi/io/libaio_disk.hpp"
 
@@ -93,6 +97,16 @@ protected:
             check(s, set, number);
         });
     }
+    static std::map<std::string, std::string> files_in(const std::string& folder) {
+        std::map<std::string, std::string> files;
+        for (const auto& entry : stdfs::directory_iterator(folder)) {
+            std::ifstream in(entry.path(), std::ios::binary);
+            std::ostringstream text;
+            text << in.rdbuf();
+            files[entry.path().filename()] = std::move(text).str();
+        }
+        return files;
+    }
     void destroy(int rank) {
         MPI_Barrier(MPI_COMM_WORLD);
         if (world_rank() == 0) stdfs::remove_all(fmt::format("{}/{}", directory_, rank));
@@ -114,6 +128,29 @@ TEST_F(PartnerRanks, the_loss_of_any_one_store_is_made_good) {
         for (int rank = 0; rank < world_size(); ++rank)
             EXPECT_TRUE(stdfs::exists(fmt::format("{}/{}/v3/manifest", directory_, rank)));
     });
+}
+
+// Of members with several files, which are sent while they are written.
+TEST_F(PartnerRanks, a_copy_is_the_same_files_byte_for_byte) {
+    session_of(world_size(), [&](Session& s) {
+        std::vector<std::byte> large(50u << 20);
+        Random random(static_cast<std::uint64_t>(s.rank()) + 1);
+        for (std::byte& byte : large) byte = static_cast<std::byte>(random.next());
+        Checkpoint checkpoint(s, each());
+        checkpoint.protect_span("large", large);
+        good(checkpoint.take("", {.level = CheckpointLevel::partner}));
+    });
+    if (world_rank() != 0) return;
+    for (int member = 0; member < world_size(); ++member) {
+        std::vector<std::map<std::string, std::string>> found;
+        for (int rank = 0; rank < world_size(); ++rank)
+            if (const auto folder = fmt::format("{}/{}/v1/m{}", directory_, rank, member);
+                stdfs::exists(folder))
+                found.push_back(files_in(folder));
+        ASSERT_EQ(found.size(), 2u) << "member " << member;
+        EXPECT_GE(found[0].size(), 5u);
+        EXPECT_TRUE(found[0] == found[1]) << "member " << member;
+    }
 }
 
 TEST_F(PartnerRanks, what_copies_went_through_is_in_no_later_checkpoint_of_the_session) {

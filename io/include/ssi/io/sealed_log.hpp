@@ -41,6 +41,16 @@ struct SealedLogOptions {
     std::uint64_t segments = 0;          // for a reader: how many there must be
 };
 
+// Sees what is written to a log's files, file by file, in order: for another copy of them.
+class SealedLogMirror {
+public:
+    virtual ~SealedLogMirror() = default;
+    // Whole blocks, of a file that will have at most `most` bytes.
+    virtual Result<void> write(std::string_view file, std::uint64_t most, std::uint64_t place,
+                               std::span<const std::byte> bytes) = 0;
+    virtual Result<void> end(std::string_view file, std::uint64_t bytes) = 0;   // it has so many
+};
+
 // Of one record's payload, with what precedes it. Each write to the disk has at most so many bytes.
 inline constexpr std::size_t max_sealed_payload_bytes = std::size_t{2} << 20;
 
@@ -53,6 +63,9 @@ public:
     SealedLogWriter(const SealedLogWriter&) = delete;
     SealedLogWriter& operator=(const SealedLogWriter&) = delete;
 
+    // To be told of everything from the beginning: before the first record. Its failure is one of
+    // the log. Null: nobody. Must live as long as records come.
+    void set_mirror(SealedLogMirror* mirror);
     // Copied; waits for the disk when it has fallen behind. The payload is `before`, then the
     // record's. Failures: too_large, io.
     Result<void> add(const LogRecord& record, std::span<const std::byte> before = {});
