@@ -212,7 +212,15 @@ Result<void> Core::erase_gone() {
     for (const Garbage& g : garbage) over.insert(g.inode);
     std::lock_guard lock(garbage_mutex_);
     std::erase_if(erasing_, [&](const Garbage& g) { return over.contains(g.inode); });
+    erased_.notify_all();
     return result;
+}
+
+Result<void> Core::erase_all_gone() {
+    SSI_TRY(erase_gone());
+    std::unique_lock lock(garbage_mutex_);
+    while (!erasing_.empty()) erased_.wait(garbage_mutex_);
+    return {};
 }
 
 }  // namespace ssi::fs

@@ -32,7 +32,7 @@ Result<CheckReport> Check::run() {
         repaired_ = 0;
         report_ = {.problems = report_.problems, .repaired = report_.repaired,
                    .texts = std::move(report_.texts)};
-        SSI_TRY(core_.agree(core_.erase_gone()));
+        SSI_TRY(core_.agree(core_.erase_all_gone()));
         SSI_TRY(core_.agree(core_.sync_mine()));
         blind_ = 0;
         SSI_TRY(core_.agree(load()));

@@ -205,6 +205,7 @@ private:
     Result<Bytes> serve_new_inode(std::span<const std::byte> arguments);
     void clean_up(InodeId inode, const Gone& gone);
     Result<void> erase_gone();
+    Result<void> erase_all_gone();   // also what others are about to erase
 
     // -- fs_rename.cpp
     struct Move;
@@ -334,6 +335,7 @@ private:
     };
     sys::Mutex garbage_mutex_;
     std::vector<Garbage> garbage_, erasing_;   // erasing_: by a task that has begun
+    sys::Condition erased_;                    // some of these are
 
     sys::Mutex check_mutex_;
     Check* check_ = nullptr;         // while one runs

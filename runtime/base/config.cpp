@@ -185,6 +185,7 @@ Result<void> Config::read_environment() {
 }
 
 Result<void> Config::read_flags(int* argc, char** argv) {
+    if (*argc < 1) return {};   // not even a program's name
     ArgumentEditor arguments(argc, argv);
     while (!arguments.at_end() && arguments.current() != "--") {
         if (!arguments.current().starts_with(flag_prefix)) {

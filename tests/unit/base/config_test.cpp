@@ -263,5 +263,14 @@ TEST(ConfigDeathTest, asking_for_what_is_not_in_the_table_is_misuse) {
     EXPECT_DEATH((void)config.source("nothing"), "not in runtime/base/settings.cpp");
 }
 
+TEST(ConfigTest, without_any_argument_nothing_beside_them_is_changed) {
+    char word[] = "x";
+    char* arguments[] = {nullptr, word};
+    int argc = 0;
+    EXPECT_TRUE(Config::load(&argc, arguments));
+    EXPECT_EQ(argc, 0);
+    EXPECT_EQ(arguments[1], word);
+}
+
 }  // namespace
 }  // namespace ssi
