@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
-#include <new>
 
 #include "store_files.hpp"
 

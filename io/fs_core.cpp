@@ -165,7 +165,7 @@ Result<void> Core::close() {
     SSI_TRY(node_.barrier());
     Result<void> synced = sync_mine();
     if (synced) synced = settle_intents();
-    if (synced) synced = erase_gone();
+    if (synced) synced = erase_all_gone();   // while all others still answer
     synced = agree(std::move(synced));
     SSI_TRY(stop());
     SSI_TRY(node_.barrier());

@@ -38,6 +38,11 @@ class RunningTest(ProgramTest):
                                         env=self.environment(variables),
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
+    def start_jacobi(self, side):
+        self.start(JACOBI, "--rows", str(side), "--cols", str(side), "--iterations", "100000000",
+                   "--checkpoint", self.store)
+        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+
     def end_job(self):
         if self.job and self.job.poll() is None:
             self.job.terminate()
@@ -58,9 +63,7 @@ class RunningTest(ProgramTest):
         return self.checkpoint("status", "--json").json()
 
     def test_a_running_program_takes_one_when_asked_and_by_another_interval(self):
-        self.start(JACOBI, "--rows", "512", "--cols", "512", "--iterations", "100000000",
-                   "--checkpoint", self.store)
-        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        self.start_jacobi(512)
         before = self.status()
         self.assertEqual((before["taken"], before["directory"]), (0, self.store))
         self.assertNotIn("version", before)
@@ -79,9 +82,7 @@ class RunningTest(ProgramTest):
         self.assertIn("when somebody asks", self.checkpoint("status").out)
 
     def test_a_program_stands_still_and_goes_on(self):
-        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "100000000",
-                   "--checkpoint", self.store)
-        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        self.start_jacobi(64)
         frozen = self.checkpoint("freeze")
         self.assertEqual(frozen.code, 0, frozen.err)
         self.assertIn("stands still until", frozen.out)
@@ -96,9 +97,7 @@ class RunningTest(ProgramTest):
         self.assertFalse(self.status()["frozen"])
 
     def test_a_program_saves_leaves_and_is_gone(self):
-        self.start(JACOBI, "--rows", "512", "--cols", "512", "--iterations", "100000000",
-                   "--checkpoint", self.store)
-        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        self.start_jacobi(512)
         halted = self.checkpoint("halt")
         self.assertEqual(halted.code, 0, halted.err)
         self.assertRegex(halted.out, r"(?m)^version 1( is in|: durable)")
@@ -107,9 +106,7 @@ class RunningTest(ProgramTest):
         self.assertEqual([(v["version"], v["state"]) for v in listed], [(1, "complete")])
 
     def test_one_that_stands_still_is_told_to_leave(self):
-        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "100000000",
-                   "--checkpoint", self.store)
-        self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
+        self.start_jacobi(64)
         self.assertEqual(self.checkpoint("freeze").code, 0)
         self.assertEqual(self.checkpoint("halt").code, 0)
         self.assertEqual(self.job.wait(30), EXIT_AGAIN)

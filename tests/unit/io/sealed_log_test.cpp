@@ -3,6 +3,8 @@
 // logs takes them for good ones.
 #include "ssi/io/sealed_log.hpp"
 
+#include <cstring>
+#include <map>
 #include <thread>
 
 #include "log_tools.hpp"
@@ -129,6 +131,77 @@ TEST(SealedLog, the_same_records_have_the_same_digest_and_others_have_not) {
     EXPECT_EQ(digest(1), digest(1));
     EXPECT_NE(digest(1), digest(2));
 }
+
+struct Mirror final : SealedLogMirror {
+    std::map<std::string, std::string> files;
+    std::size_t writes_left = SIZE_MAX;
+
+    Result<void> write(std::string_view file, std::uint64_t most, std::uint64_t place,
+                       std::span<const std::byte> bytes) override {
+        if (writes_left-- == 0) return fail(Errc::peer_lost, "the other one is gone");
+        std::string& content = files[std::string(file)];
+        EXPECT_LE(place + bytes.size(), most);
+        if (content.size() < place + bytes.size()) content.resize(place + bytes.size());
+        std::memcpy(content.data() + place, bytes.data(), bytes.size());
+        return {};
+    }
+    Result<void> end(std::string_view file, std::uint64_t bytes) override {
+        files[std::string(file)].resize(bytes);
+        return {};
+    }
+};
+
+TEST(SealedLog, a_mirror_sees_the_very_files) {
+    const auto disk = make_memory_disk();
+    const auto writer = value_or_throw(SealedLogWriter::create(sealed_options(*disk)));
+    Mirror mirror;
+    writer->set_mirror(&mirror);
+    const auto records = some_records(6, 34 << 20, 700'000);
+    for (const Kept& one : records) ASSERT_TRUE(writer->add(one.record));
+    EXPECT_EQ(value_or_throw(writer->finish()).segments, 3u);
+    const auto names = value_or_throw(disk->list("log"));
+    ASSERT_EQ(mirror.files.size(), names.size());
+    for (const std::string& name : names) {
+        const auto file = value_or_throw(disk->open("log/" + name, OpenMode::read));
+        BlockBuffer content;
+        content.reserve(value_or_throw(file->size()));
+        const auto all = content.first(value_or_throw(file->size()));
+        EXPECT_EQ(value_or_throw(read(*disk, *file, all, 0)), all.size());
+        EXPECT_TRUE(text(all) == mirror.files[name]) << name;
+    }
+}
+
+TEST(SealedLog, a_mirror_that_fails_fails_the_log) {
+    const auto records = some_records(7, 20 << 20, 700'000);
+    for (const std::size_t writes : {0, 1, 4, 6}) {
+        const auto disk = make_memory_disk();
+        const auto writer = value_or_throw(SealedLogWriter::create(sealed_options(*disk)));
+        Mirror mirror;
+        mirror.writes_left = writes;
+        writer->set_mirror(&mirror);
+        for (const Kept& one : records)
+            if (!writer->add(one.record)) break;
+        const auto finished = writer->finish();
+        ASSERT_FALSE(finished) << writes;
+        EXPECT_EQ(finished.error().code, Errc::peer_lost);
+        EXPECT_FALSE(writer->add(records[0].record));
+    }
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)   // 300 MiB: minutes
+TEST(SealedLog, one_that_is_made_durable_in_parts_is_whole_after_a_power_cut) {
+    const auto disk = make_memory_disk();
+    const auto records = some_records(8, 300 << 20, 2'000'000);
+    const SealedLogSummary summary = write_log(*disk, records);
+    EXPECT_GT(summary.segments, 17u);
+    ASSERT_TRUE(disk->sync_directory(""));
+    const auto left = disk->after_power_cut(1);
+    SealedLogOptions options = sealed_options(*left);
+    options.segments = summary.segments;
+    SealedLogReader reader(options);
+    EXPECT_EQ(compare(reader, records, summary), "");
+}
+#endif
 
 TEST(SealedLog, what_survives_a_power_cut_after_finish_is_whole) {
     const auto disk = make_memory_disk();
