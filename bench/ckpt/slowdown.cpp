@@ -26,6 +26,8 @@ public:
         checkpoint_.protect(plate_.blocks());
         stretch(1, false);                   // unmeasured
         take();
+        value_or_throw(ticket_.wait());      // else it is steps beside it that are timed
+        session_.barrier();
         steps_ = static_cast<std::uint64_t>(
             from_rank0(stretch_seconds / (stretch(20, false) / 20)));
     }
