@@ -11,10 +11,24 @@
 
 namespace ssi::ckpt {
 
+namespace {
+
+std::size_t blocks_of(std::uint64_t bytes) {
+    return static_cast<std::size_t>((bytes + Changes::grain - 1) / Changes::grain);
+}
+
+void add(std::vector<Run>& runs, std::uint64_t offset, std::uint64_t length, bool same) {
+    if (runs.empty() || runs.back().same != same) runs.push_back({offset, 0, same});
+    runs.back().length += length;
+}
+
+}  // namespace
+
 void Changes::begin(bool whole) {
+    if (uncommitted_) forget();
     whole_ = whole || base_ == 0;
-    next_.objects.clear();
-    next_.hashes.clear();
+    ++round_;
+    seen_ = seen_blocks_ = 0;
 }
 
 Changes::Hash Changes::hash(std::span<const std::byte> block) {
@@ -22,48 +36,74 @@ Changes::Hash Changes::hash(std::span<const std::byte> block) {
     return {hash.low64, hash.high64};
 }
 
-const Changes::Known* Changes::find(const Part& part) const {
-    if (whole_) return nullptr;
-    const auto at = old_.objects.find({part.item, part.id});
-    return at != old_.objects.end() && at->second.total == part.total ? &at->second : nullptr;
+// Its entry, with room for its hashes; `known`: those of the base are in it.
+Changes::Known& Changes::find(const Part& part, bool& known) {
+    const auto [at, fresh] = objects_.try_emplace({part.item, part.id});
+    Known& entry = at->second;
+    const bool fits = !fresh && entry.total == part.total;
+    known = fits && !whole_ && entry.round == base_round_;
+    const std::size_t blocks = blocks_of(part.total);
+    if (!fits) {
+        entry.first = hashes_.size();
+        entry.total = part.total;
+        hashes_.resize(hashes_.size() + blocks);
+    }
+    entry.round = round_;
+    ++seen_;
+    seen_blocks_ += blocks;
+    return entry;
 }
 
 void Changes::look(const Part& part, std::span<const std::byte> bytes, bool versioned,
                    Changed& out) {
+    uncommitted_ = true;
     out.part = part;
     out.runs.clear();
-    out.bytes.clear();
-    const Known* before = find(part);
-    next_.objects[{part.item, part.id}] = {part.version, part.total, next_.hashes.size()};
-    const std::size_t blocks = (bytes.size() + grain - 1) / grain;
-    if (before && versioned && before->version == part.version) {
-        const auto from = old_.hashes.begin() + static_cast<std::ptrdiff_t>(before->first);
-        next_.hashes.insert(next_.hashes.end(), from, from + static_cast<std::ptrdiff_t>(blocks));
-        out.runs.push_back({0, part.total, true, 0});
+    bool known = false;
+    Known& entry = find(part, known);
+    if (known && versioned && entry.version == part.version) {
+        out.runs.push_back({0, part.total, true});
         return;
     }
-    for (std::size_t block = 0; block < blocks; ++block) {
-        const std::size_t at = block * grain;
+    entry.version = part.version;
+    for (std::size_t at = 0, block = entry.first; at < bytes.size(); at += grain, ++block) {
         const auto some = bytes.subspan(at, std::min(grain, bytes.size() - at));
-        next_.hashes.push_back(hash(some));
-        const bool same = before && old_.hashes[before->first + block] == next_.hashes.back();
-        if (out.runs.empty() || out.runs.back().same != same)
-            out.runs.push_back({at, 0, same, out.bytes.size()});
-        out.runs.back().length += some.size();
-        if (!same) out.bytes.insert(out.bytes.end(), some.begin(), some.end());
+        const Hash now = hash(some);
+        const bool same = known && hashes_[block] == now;
+        hashes_[block] = now;
+        add(out.runs, at, some.size(), same);
     }
-    if (blocks == 0) out.runs.push_back({});
+    if (bytes.empty()) out.runs.push_back({});
 }
 
 void Changes::committed(VersionNumber version) {
     base_ = version;
-    std::swap(old_, next_);
+    base_round_ = round_;
+    uncommitted_ = false;
+    if (objects_.size() > 2 * seen_ || hashes_.size() > 2 * seen_blocks_) compact();
+}
+
+// Without objects that are no more, and hashes that are nobody's.
+void Changes::compact() {
+    std::vector<Hash> kept;
+    kept.reserve(seen_blocks_);
+    std::erase_if(objects_, [&](const auto& object) {
+        return object.second.round != base_round_;
+    });
+    for (auto& [name, entry] : objects_) {
+        const auto from = hashes_.begin() + static_cast<std::ptrdiff_t>(entry.first);
+        entry.first = kept.size();
+        kept.insert(kept.end(), from,
+                    from + static_cast<std::ptrdiff_t>(blocks_of(entry.total)));
+    }
+    hashes_ = std::move(kept);
 }
 
 void Changes::forget() {
     base_ = 0;
-    old_ = {};
-    next_ = {};
+    uncommitted_ = false;
+    objects_ = {};
+    hashes_ = {};
 }
 
 }  // namespace ssi::ckpt

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Changes: what of an object is as the last version of this node has it. By the object's version
-// where that is the same, else by hashes (xxh3-128) of blocks, 16 bytes for 4 KiB of state. For one
+// where that is the same, else by hashes (xxh3-128) of blocks, 16 bytes for 4 KiB of state, which
+// are replaced as they are looked at: a version that is not committed leaves nothing known. For one
 // task at a time.
 #pragma once
 
@@ -13,18 +14,16 @@
 
 namespace ssi::ckpt {
 
-// A part of an object: as the base has it, or anew, with its bytes at `at` of Changed::bytes.
+// A part of an object: as the base has it, or anew.
 struct Run {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     bool same = false;
-    std::size_t at = 0;
 };
 
 struct Changed {
     Part part;
     std::vector<Run> runs;               // without gaps
-    Bytes bytes;
 };
 
 class Changes {
@@ -39,7 +38,7 @@ public:
     void committed(VersionNumber version);
     void forget();
 
-    bool has_base() const { return base_ != 0; }
+    bool has_base() const { return base_ != 0 && !uncommitted_; }
     VersionNumber base() const { return base_; }
 
 private:
@@ -59,17 +58,19 @@ private:
         std::uint64_t version = 0;
         std::uint64_t total = 0;
         std::size_t first = 0;           // of its blocks' hashes
+        std::uint64_t round = 0;         // when it was looked at
     };
-    struct Table {
-        std::unordered_map<Name, Known, NameHash> objects;
-        std::vector<Hash> hashes;
-    };
-    const Known* find(const Part& part) const;
+    Known& find(const Part& part, bool& known);
     static Hash hash(std::span<const std::byte> block);
+    void compact();
 
     VersionNumber base_ = 0;
     bool whole_ = true;
-    Table old_, next_;
+    bool uncommitted_ = false;
+    std::uint64_t round_ = 0, base_round_ = 0;
+    std::size_t seen_ = 0, seen_blocks_ = 0;   // in this round
+    std::unordered_map<Name, Known, NameHash> objects_;
+    std::vector<Hash> hashes_;
 };
 
 }  // namespace ssi::ckpt

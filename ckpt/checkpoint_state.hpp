@@ -37,6 +37,8 @@ struct Checkpoint::Impl {
     kddm::Cut cut;
     // Where spans are copied to; kept from one checkpoint to the next, as fresh memory is slow.
     ckpt::Bytes shadow;
+    io::SealedLogBuffers buffers;
+    ckpt::Bytes scratch;
     std::unique_ptr<ckpt::Saving> saving;               // the last one, with its task
     std::unique_ptr<sys::Tasks::Handle> task;
     std::shared_ptr<CheckpointTicket::State> ticket;

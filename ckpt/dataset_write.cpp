@@ -75,7 +75,7 @@ Result<void> MemberWriter::Impl::begin(const MemberOptions& options) {
                                              .clock = store.options.clock});
         disk = throttled.get();
     }
-    auto created = io::SealedLogWriter::create(log_of(*disk, info));
+    auto created = io::SealedLogWriter::create(log_of(*disk, info), options.buffers);
     if (!created) return tl::unexpected<Failure>(std::move(created).error());
     log = std::move(*created);
     return {};
@@ -238,6 +238,11 @@ MemberWriter::~MemberWriter() {
 
 void MemberWriter::set_mirror(io::SealedLogMirror* mirror) {
     if (impl_->log) impl_->log->set_mirror(mirror);
+}
+
+Result<void> MemberWriter::prepare(std::size_t bytes) {
+    if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);
+    return impl_->keep(impl_->log->prepare(bytes));
 }
 
 Result<void> MemberWriter::put(const Part& part, std::span<const std::byte> bytes) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "fault_point.hpp"
@@ -24,6 +25,8 @@ namespace ckpt {
 namespace {
 
 constexpr std::uint8_t fine = 1, failed = 0;
+// An object that is written while the cut shows it has at most so many bytes.
+constexpr std::size_t brief_bytes = std::size_t{1} << 20;
 
 Bytes with_head(std::uint8_t head, std::span<const std::byte> body) {
     Bytes out(1 + body.size(), std::byte{head});
@@ -47,14 +50,13 @@ Result<void> Saving::put(const Part& part, std::span<const std::byte> bytes) {
     return {};
 }
 
-Result<void> Saving::put(const Changed& changed) {
+Result<void> Saving::put(const Changed& changed, std::span<const std::byte> bytes) {
     const auto member = static_cast<MemberIndex>(doors_.node.rank());
     for (const Run& run : changed.runs) {
         Part part = changed.part;
         part.offset = run.offset;
-        const auto bytes = std::span(changed.bytes);
         SSI_TRY(run.same ? writer_->put_ref(part, run.length, {doors_.changes->base(), member})
-                         : writer_->put(part, bytes.subspan(run.at, run.length)));
+                         : writer_->put(part, bytes.subspan(run.offset, run.length)));
     }
     counted(changed.part);
     return {};
@@ -64,39 +66,46 @@ Result<void> Saving::save_memory(const SavedMemory& memory) {
     if (!doors_.changes) return put(memory.part, memory.bytes);
     Changed changed;
     doors_.changes->look(memory.part, memory.bytes, false, changed);
-    return put(changed);
+    return put(changed, memory.bytes);
 }
 
-// An object is copied while the cut shows it, and written afterwards: whoever wants to change it
-// does not wait for the disk.
+// Whoever wants to change an object that is held meanwhile does not wait for the disk: there is
+// room in the log for one of usual length before it is shown, and a longer one is only copied, what
+// has changed of it, and written afterwards.
 Result<void> Saving::save_objects() {
-    Bytes copy;
-    Part part;
-    const auto visit = [&](const kddm::CutObject& object) {
-        part = {.item = doors_.protection.of_set(object.set)->item.id,
-                .id = object.id,
-                .version = object.version,
-                .offset = 0,
-                .total = object.bytes.size()};
-        copy.assign(object.bytes.begin(), object.bytes.end());
-    };
-    while (doors_.cut.next(visit)) SSI_TRY(put(part, copy));
-    return {};
-}
-
-// The same, but for what did not change: that is not even copied.
-Result<void> Saving::save_changes() {
     Changed changed;
+    Bytes& copy = doors_.scratch;
+    Result<void> done;
+    bool copied = false;
     const auto visit = [&](const kddm::CutObject& object) {
-        doors_.changes->look({.item = doors_.protection.of_set(object.set)->item.id,
-                              .id = object.id,
-                              .version = object.version,
-                              .offset = 0,
-                              .total = object.bytes.size()},
-                             object.bytes, true, changed);
+        const Part part{.item = doors_.protection.of_set(object.set)->item.id,
+                        .id = object.id,
+                        .version = object.version,
+                        .offset = 0,
+                        .total = object.bytes.size()};
+        if (doors_.changes) {
+            doors_.changes->look(part, object.bytes, true, changed);
+        } else {
+            changed.part = part;
+            changed.runs.assign(1, {0, part.total, false});
+        }
+        copied = object.held && part.total > brief_bytes;
+        if (!copied) {
+            done = put(changed, object.bytes);
+            return;
+        }
+        copy.resize(std::max<std::size_t>(copy.size(), part.total));
+        for (const Run& run : changed.runs)
+            if (!run.same)
+                std::memcpy(copy.data() + run.offset, object.bytes.data() + run.offset,
+                            run.length);
     };
-    while (doors_.cut.next(visit)) SSI_TRY(put(changed));
-    return {};
+    for (;;) {
+        SSI_TRY(writer_->prepare(brief_bytes));
+        if (!doors_.cut.next(visit)) return {};
+        if (copied) done = put(changed, std::span(copy).first(changed.part.total));
+        SSI_TRY(done);
+    }
 }
 
 Result<MemberInfo> Saving::save() {
@@ -120,7 +129,7 @@ Result<void> Saving::save_all() {
     for (const kddm::CutChannel& channel : doors_.cut.channels())
         SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
                     channel.state));
-    return doors_.changes ? save_changes() : save_objects();
+    return save_objects();
 }
 
 CopyOf Saving::copy_of(int rank) const {

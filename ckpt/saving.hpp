@@ -59,6 +59,7 @@ struct SavingDoors {
     Votes& votes;
     Changes* changes;                    // null: everything is saved, and nothing remembered
     Copies& copies;
+    Bytes& scratch;                      // for one object; as large as the largest needs
 };
 
 class Saving {
@@ -89,12 +90,11 @@ private:
     Result<void> receive(int from);
     CopyOf copy_of(int rank) const;
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
-    Result<void> put(const Changed& changed);
+    Result<void> put(const Changed& changed, std::span<const std::byte> bytes);
     void counted(const Part& part);
     Result<void> save_memory(const SavedMemory& memory);
     Result<void> save_all();
     Result<void> save_objects();
-    Result<void> save_changes();
     Bytes ballot(const Result<MemberInfo>& saved) const;
     Bytes decide(const std::vector<Bytes>& ballots);
     Result<Manifest> count(const std::vector<Bytes>& ballots) const;

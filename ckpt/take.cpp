@@ -66,7 +66,7 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
     begin_changes(take);
     saving = std::make_unique<ckpt::Saving>(
         ckpt::SavingDoors{node, cut, protection, *places, *votes,
-                          take.incremental ? &changes : nullptr, *copies},
+                          take.incremental ? &changes : nullptr, *copies, scratch},
         std::move(*version), std::move(*writer), options.keep, state);
     saving->set_partners(std::move(*partners));
     ticket = std::move(state);
@@ -171,7 +171,8 @@ Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manif
          .host = node.members().find(node.id())->host_name,
          .device = places->device(),
          .bytes_per_second =
-             static_cast<std::uint64_t>(config.integer("checkpoint.rate_bytes"))});
+             static_cast<std::uint64_t>(config.integer("checkpoint.rate_bytes")),
+         .buffers = &buffers});
     if (auto begun = agree(node, writer ? Result<void>()
                                         : tl::unexpected<Failure>(writer.error()));
         !begun) {

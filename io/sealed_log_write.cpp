@@ -5,10 +5,13 @@
 
 #include <array>
 #include <deque>
+#include <mutex>
+#include <optional>
 
 #include "disk_parts.hpp"
 #include "sealed_log.hpp"
 #include "segment_files.hpp"
+#include "ssi/sys/task.hpp"
 
 namespace ssi::io {
 namespace {
@@ -16,6 +19,8 @@ namespace {
 constexpr std::size_t write_buffers = 4;
 // Sealed segments that are made durable together, while the next ones are written.
 constexpr std::size_t synced_together = 16;
+// For the heads of records that were prepared for.
+constexpr std::size_t prepared_heads = 64 << 10;
 
 struct Write {
     BlockBuffer bytes;
@@ -49,8 +54,21 @@ struct Open {
 
 }  // namespace
 
+struct SealedLogBuffers::Impl {
+    sys::Mutex mutex;                    // of `kept`; nothing there while a writer has them
+    std::optional<std::array<BlockBuffer, write_buffers>> kept{std::in_place};
+};
+
+SealedLogBuffers::SealedLogBuffers() : impl_(std::make_shared<Impl>()) {}
+SealedLogBuffers::~SealedLogBuffers() = default;
+
 struct SealedLogWriter::Impl {
     explicit Impl(const SealedLogOptions& o) : options(o) {}
+    ~Impl() { give_back(); }
+
+    std::shared_ptr<SealedLogBuffers::Impl> lender;   // of the buffers; null: they are our own
+    void borrow(std::shared_ptr<SealedLogBuffers::Impl> from);
+    void give_back();
 
     SealedLogOptions options;
     SealedLogMirror* mirror = nullptr;
@@ -79,9 +97,27 @@ struct SealedLogWriter::Impl {
     Result<void> end_sync();
     Result<void> begin_batch();
     Result<void> end_batch();
+    Result<void> prepare(std::size_t bytes);
     Result<void> add(const LogRecord& record, std::span<const std::byte> before);
     Result<void> finish();
 };
+
+void SealedLogWriter::Impl::borrow(std::shared_ptr<SealedLogBuffers::Impl> from) {
+    std::lock_guard lock(from->mutex);
+    if (!from->kept) return;
+    for (std::size_t i = 0; i < writes.size(); ++i)
+        writes[i].bytes = std::move((*from->kept)[i]);
+    from->kept.reset();
+    lender = std::move(from);
+}
+
+// No write is under way.
+void SealedLogWriter::Impl::give_back() {
+    if (!lender) return;
+    std::lock_guard lock(lender->mutex);
+    auto& kept = lender->kept.emplace();
+    for (std::size_t i = 0; i < writes.size(); ++i) kept[i] = std::move(writes[i].bytes);
+}
 
 Result<void> SealedLogWriter::Impl::await(Write& one) {
     if (!one.under_way) return {};
@@ -196,6 +232,7 @@ Result<void> SealedLogWriter::Impl::begin_batch() {
 }
 
 Result<void> SealedLogWriter::Impl::end_batch() {
+    if (records == 0) used = 0;          // begun for records that did not come
     if (used == 0) return {};
     used += commit_mark_bytes;
     const auto bytes = write().bytes.first(whole_blocks(used));
@@ -238,6 +275,15 @@ Result<void> SealedLogWriter::Impl::add(const LogRecord& record,
     return {};
 }
 
+Result<void> SealedLogWriter::Impl::prepare(std::size_t bytes) {
+    const std::size_t needed = bytes + prepared_heads + commit_mark_bytes;
+    if (used != 0 && (used + needed > sealed_write_bytes || records > max_batch_records / 2))
+        SSI_TRY(end_batch());
+    if (used == 0) SSI_TRY(begin_batch());
+    write().bytes.reserve(std::min(whole_blocks(used + needed), sealed_write_bytes), used);
+    return {};
+}
+
 Result<void> SealedLogWriter::Impl::finish() {
     SSI_TRY(end_batch());
     if (!segment.file) SSI_TRY(begin_segment());
@@ -255,7 +301,8 @@ SealedLogWriter::~SealedLogWriter() {
     (void)impl_->end_sync();
 }
 
-Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLogOptions& options) {
+Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLogOptions& options,
+                                                                 SealedLogBuffers* buffers) {
     if (auto made = options.disk->make_directory(options.directory); !made)
         return tl::unexpected<Failure>(std::move(made).error());
     const auto files = list_log(*options.disk, options.directory);
@@ -263,11 +310,20 @@ Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLog
     if (!files->segments.empty())
         return fail(Errc::exists, fmt::format("{} of {} has a log already", options.directory,
                                               options.disk->name()));
-    return std::unique_ptr<SealedLogWriter>(
-        new SealedLogWriter(std::make_unique<Impl>(options)));
+    auto impl = std::make_unique<Impl>(options);
+    if (buffers) impl->borrow(buffers->impl_);
+    return std::unique_ptr<SealedLogWriter>(new SealedLogWriter(std::move(impl)));
 }
 
 void SealedLogWriter::set_mirror(SealedLogMirror* mirror) { impl_->mirror = mirror; }
+
+Result<void> SealedLogWriter::prepare(std::size_t bytes) {
+    if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);
+    if (impl_->finished) return fail(Errc::invalid_argument, "the log is finished");
+    auto prepared = impl_->prepare(std::min(bytes, max_sealed_payload_bytes));
+    if (!prepared) impl_->failure = prepared.error();
+    return prepared;
+}
 
 Result<void> SealedLogWriter::add(const LogRecord& record, std::span<const std::byte> before) {
     if (impl_->failure) return tl::unexpected<Failure>(*impl_->failure);

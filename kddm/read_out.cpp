@@ -15,6 +15,14 @@ bool is_newest(const Entry& entry) {
     return entry.state == CacheState::owner || entry.state == CacheState::exclusive;
 }
 
+// Also when a visitor throws.
+template <class Function>
+struct Finally {
+    Function function;
+    explicit Finally(Function f) : function(std::move(f)) {}
+    ~Finally() { function(); }
+};
+
 std::uint64_t writes_of(const Entry& entry) {
     return entry.version.load(std::memory_order_relaxed) & version_writes_mask;
 }
@@ -80,8 +88,8 @@ bool ReadOut::next_writer(const Visitor& visit) {
         if (!writers_) return false;
         writer = std::exchange(writers_, writers_->next);
     }
-    visit({writer->set, writer->id, writer->version, writer->bytes});
-    engine_.impl().waiter.notify(writer->cell);
+    const Finally go_on([&] { engine_.impl().waiter.notify(writer->cell); });
+    visit({writer->set, writer->id, writer->version, writer->bytes, true});
     return true;
 }
 
@@ -94,8 +102,10 @@ bool ReadOut::next_kept(const Visitor& visit) {
         kept_.pop_front();
         kept_bytes_ -= kept.body.bytes().size();
     }
+    const Finally release([&] {
+        if (Block* block = kept.body.block()) engine_.impl().blocks.release(block);
+    });
     visit({kept.set, kept.id, kept.version, kept.body.bytes()});
-    if (Block* block = kept.body.block()) engine_.impl().blocks.release(block);
     return true;
 }
 
@@ -164,7 +174,12 @@ void ReadOut::hand_out(const Pinned& pinned, const Visitor& visit) {
         }
     } unpin{engine_, pinned};
     Entry& entry = *pinned.entry;
-    visit({pinned.set->id, entry.id, writes_of(entry), entry.bytes()});
+    // The block tells its length, but need not be touched for that: it may be cold.
+    const std::uint32_t fixed = pinned.set->fixed_length();
+    const auto bytes = fixed != 0 && !entry.inline_length && entry.block
+                           ? std::span<const std::byte>(sys::bytes_of(entry.block), fixed)
+                           : entry.bytes();
+    visit({pinned.set->id, entry.id, writes_of(entry), bytes, true});
 }
 
 bool ReadOut::next(const Visitor& visit) {

@@ -188,6 +188,74 @@ TEST(SealedLog, a_mirror_that_fails_fails_the_log) {
     }
 }
 
+// Also where nothing comes afterwards, and with buffers that another writer had.
+TEST(SealedLog, nothing_is_written_while_what_was_prepared_for_comes) {
+    const auto records = some_records(8, 50 << 20, 700'000);
+    SealedLogBuffers buffers;
+    for (const std::size_t prepared : {max_sealed_payload_bytes, std::size_t{1} << 20}) {
+        const auto disk = make_memory_disk();
+        auto writer = value_or_throw(SealedLogWriter::create(sealed_options(*disk), &buffers));
+        Mirror mirror;
+        writer->set_mirror(&mirror);
+        std::size_t left = 0;
+        for (const Kept& one : records) {
+            if (one.payload.size() > left) {
+                ASSERT_TRUE(writer->prepare(prepared));
+                left = prepared;
+                mirror.writes_left = 0;
+            }
+            left -= one.payload.size();
+            ASSERT_TRUE(writer->add(one.record));
+            if (left < 700'000) mirror.writes_left = SIZE_MAX;
+        }
+        mirror.writes_left = SIZE_MAX;
+        ASSERT_TRUE(writer->prepare(prepared));
+        const auto summary = value_or_throw(writer->finish());
+        EXPECT_FALSE(writer->prepare(1));
+        writer.reset();
+        SealedLogOptions options = sealed_options(*disk);
+        options.segments = summary.segments;
+        SealedLogReader reader(options);
+        EXPECT_EQ(compare(reader, records, summary), "");
+    }
+}
+
+TEST(SealedLog, one_that_was_only_prepared_for_is_empty) {
+    const auto disk = make_memory_disk();
+    const auto writer = value_or_throw(SealedLogWriter::create(sealed_options(*disk)));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(writer->prepare(max_sealed_payload_bytes));
+    const auto summary = value_or_throw(writer->finish());
+    EXPECT_EQ(summary.records, 0u);
+    SealedLogOptions options = sealed_options(*disk);
+    options.segments = summary.segments;
+    SealedLogReader reader(options);
+    EXPECT_EQ(compare(reader, {}, summary), "");
+}
+
+TEST(SealedLog, writers_at_once_do_not_share_buffers) {
+    const auto disk = make_memory_disk();
+    SealedLogBuffers buffers;
+    std::vector<std::unique_ptr<SealedLogWriter>> writers;
+    std::vector<SealedLogOptions> options(3, sealed_options(*disk));
+    std::vector<std::vector<Kept>> records;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+        options[i].directory = fmt::format("log{}", i);
+        writers.push_back(value_or_throw(SealedLogWriter::create(options[i], &buffers)));
+        records.push_back(some_records(20 + i, 9 << 20, 300'000));
+    }
+    const std::size_t least = std::min({records[0].size(), records[1].size(), records[2].size()});
+    for (std::size_t at = 0; at < least; ++at)
+        for (std::size_t i = 0; i < writers.size(); ++i)
+            ASSERT_TRUE(writers[i]->add(records[i][at].record));
+    for (std::size_t i = 0; i < writers.size(); ++i) {
+        records[i].resize(least);
+        const auto summary = value_or_throw(writers[i]->finish());
+        options[i].segments = summary.segments;
+        SealedLogReader reader(options[i]);
+        EXPECT_EQ(compare(reader, records[i], summary), "") << i;
+    }
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)   // 300 MiB: minutes
 TEST(SealedLog, one_that_is_made_durable_in_parts_is_whole_after_a_power_cut) {
     const auto disk = make_memory_disk();

@@ -120,6 +120,8 @@ public:
 
     // See SealedLogWriter::set_mirror: of all files but the one that makes the member whole.
     void set_mirror(io::SealedLogMirror* mirror);
+    // Until so many more bytes were put, in not too many parts, nothing waits for a disk.
+    Result<void> prepare(std::size_t bytes);
     // Copied; waits for the disk when it has fallen behind. Zeroes, in runs of 16 KiB or more or as
     // a whole part, take no room. Failures of all verbs: invalid_argument (parts out of order), io;
     // after one nothing can be put any more.

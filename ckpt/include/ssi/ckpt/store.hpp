@@ -29,6 +29,7 @@ struct MemberOptions {
     std::string host;
     std::string device;
     std::uint64_t bytes_per_second = 0;  // at most, to leave the disk to others; 0: no limit
+    io::SealedLogBuffers* buffers = nullptr;   // used again by one writer after another
 };
 
 enum class VersionState : std::uint8_t {

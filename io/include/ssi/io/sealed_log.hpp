@@ -54,15 +54,33 @@ public:
 // Of one record's payload, with what precedes it. Each write to the disk has at most so many bytes.
 inline constexpr std::size_t max_sealed_payload_bytes = std::size_t{2} << 20;
 
+// Memory that writers use one after another, as fresh memory is slow: what grows to 16 MiB with the
+// first of them is given back with this. A writer that finds it in use has its own. Thread-safe.
+class SealedLogBuffers {
+public:
+    SealedLogBuffers();
+    ~SealedLogBuffers();
+
+    struct Impl;                         // for the writer
+
+private:
+    friend class SealedLogWriter;
+    std::shared_ptr<Impl> impl_;
+};
+
 // For one task at a time. Holds 16 MiB of buffers. After a failure every verb fails with it.
 class SealedLogWriter {
 public:
     // exists when the directory has segments; io.
-    static Result<std::unique_ptr<SealedLogWriter>> create(const SealedLogOptions& options);
+    static Result<std::unique_ptr<SealedLogWriter>> create(const SealedLogOptions& options,
+                                                           SealedLogBuffers* buffers = nullptr);
     ~SealedLogWriter();   // waits for writes under way; without finish() there is no log
     SealedLogWriter(const SealedLogWriter&) = delete;
     SealedLogWriter& operator=(const SealedLogWriter&) = delete;
 
+    // Until records of so many bytes, without their heads, were added no `add` waits for a disk, as
+    // long as they are few: at most max_sealed_payload_bytes.
+    Result<void> prepare(std::size_t bytes);
     // To be told of everything from the beginning: before the first record. Its failure is one of
     // the log. Null: nobody. Must live as long as records come.
     void set_mirror(SealedLogMirror* mirror);

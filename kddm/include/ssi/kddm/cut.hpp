@@ -50,6 +50,7 @@ struct CutObject {
     ObjectId id;
     std::uint64_t version = 0;
     std::span<const std::byte> bytes;
+    bool held = false;                // whoever wants to write it waits until the visitor returns
 };
 
 // A channel as of the cut; to be put in again at any node whose hub says it is its home.
@@ -85,7 +86,7 @@ public:
     Result<void> begin(std::uint64_t number, CutOptions options = {});
     void open();
     // Hands out one more object; false when there is none left. By several tasks at once if need
-    // be. The object cannot be written meanwhile: the visitor is brief, and makes no verb.
+    // be. With an object that is `held` the visitor is brief; it makes no verb.
     bool next(const std::function<void(const CutObject&)>& visit);
     // Of the newest cut of the engine that began here; 0: none.
     std::uint64_t last_number() const;
