@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "files_inside.hpp"
 #include "grown.hpp"
 
 using namespace ssi;
@@ -210,6 +211,23 @@ int ssi_checkpoint_protect_array(ssi_checkpoint* checkpoint, const char* name, v
         c.checkpoint.protect_array_bytes(
             name, std::span(static_cast<std::byte*>(piece), count * element_bytes), offset, length,
             element_bytes);
+        return {};
+    });
+}
+
+int ssi_checkpoint_protect_file(ssi_checkpoint* checkpoint, const char* name, ssi_fs* fs,
+                                ssi_file** file, int content) {
+    return on_checkpoint(checkpoint, [&](ssi_checkpoint& c) -> Result<void> {
+        SSI_TRY(need(name, "name"));
+        SSI_TRY(need(fs, "fs"));
+        SSI_TRY(need(file, "file"));
+        c.checkpoint.protect_file(
+            name, *fs->system,
+            CheckpointFile{.now = [file] { return *file ? &(*file)->file : nullptr; },
+                           .again = [fs, file](fs::File&& opened) {
+                               *file = adopt(*fs, std::move(opened));
+                           }},
+            content != 0);
         return {};
     });
 }

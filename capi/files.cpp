@@ -97,16 +97,20 @@ int open_file(ssi_fs* fs, const char* path, int flags, uint32_t mode,
         if (!stripes) return tl::unexpected<Failure>(std::move(stripes).error());
         auto opened = system.open(path, flags, mode, *stripes);
         if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-        auto handle = std::make_unique<ssi_file>(std::move(*opened), fs);
-        std::lock_guard lock(fs->mutex);
-        const auto place = fs->files.insert(fs->files.end(), std::move(handle));
-        (*place)->place = place;
-        *file = place->get();
+        *file = adopt(*fs, std::move(*opened));
         return {};
     });
 }
 
 }  // namespace
+
+ssi_file* adopt(ssi_fs& fs, fs::File&& file) {
+    auto handle = std::make_unique<ssi_file>(std::move(file), &fs);
+    std::lock_guard lock(fs.mutex);
+    const auto place = fs.files.insert(fs.files.end(), std::move(handle));
+    (*place)->place = place;
+    return place->get();
+}
 
 int errno_of(int error) noexcept {
     if (const int said = ssi_last_error_errno(); said != 0) return said;

@@ -75,6 +75,8 @@ int on_file(ssi_file* file, Body&& body) noexcept {
     });
 }
 
+// A handle of an open file, in its file system's list.
+ssi_file* adopt(ssi_fs& fs, fs::File&& file);
 Result<fs::Striping> striping_of(const ssi_fs_striping& striping);
 void fill(ssi_fs_attributes& to, const fs::Attributes& from);   // but for its size
 // As much of it as the program knows.

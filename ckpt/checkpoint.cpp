@@ -12,6 +12,7 @@
 #include "cleaning.hpp"
 #include "ssi/base/config.hpp"
 #include "ssi/base/random.hpp"
+#include "ssi/io/file_system.hpp"
 
 namespace ssi {
 
@@ -149,6 +150,26 @@ void Checkpoint::protect_array_bytes(std::string_view name, std::span<std::byte>
                     .set = {},
                     .memory = piece,
                     .offset = offset * element_bytes});
+}
+
+void Checkpoint::protect_file(std::string_view name, fs::FileSystem& system, fs::File& file,
+                              bool content) {
+    protect_file(name, system,
+                 {.now = [&file] { return &file; },
+                  .again = [&file](fs::File&& opened) { file = std::move(opened); }},
+                 content);
+}
+
+void Checkpoint::protect_file(std::string_view name, fs::FileSystem& system, CheckpointFile file,
+                              bool content) {
+    impl_->protect({.item = {.kind = ckpt::ItemKind::file,
+                             .id = {},
+                             .name = std::string(name),
+                             .options = {}},
+                    .memory = {},
+                    .system = &system,
+                    .file = std::move(file),
+                    .content = content});
 }
 
 void Checkpoint::on(CheckpointEvent event, std::function<Result<void>()> callback) {

@@ -63,6 +63,7 @@ struct Checkpoint::Impl {
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     void save();                                        // the task
     void keep_memory(bool copy);                        // into `saving`
+    void keep_files();                                  // the same
 
     // -- putting back
     Result<std::optional<Restarted>> restart(std::optional<ckpt::VersionNumber> wanted,

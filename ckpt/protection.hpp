@@ -5,6 +5,7 @@
 //   set       the set's own ids                             the object
 //   span      {rank that saved, 0}                          all of it
 //   array     {rank that saved, its first byte's place}       its piece
+//   file      {rank that saved, 0}                          FileState, and its bytes
 //   channel   what the channel's name hashes to             ChannelState::encode
 #pragma once
 
@@ -13,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "ssi/ckpt/dataset.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
 #include "ssi/kddm/raw_set.hpp"
 
 namespace ssi::ckpt {
@@ -23,6 +24,9 @@ struct Protected {
     kddm::RawSet set;                    // of a set
     std::span<std::byte> memory;         // of a span, or an array's piece
     std::uint64_t offset = 0;            // of the piece in the array, in bytes
+    fs::FileSystem* system = nullptr;    // of a file
+    CheckpointFile file;
+    bool content = false;                // its bytes, too
 };
 
 class Protection {

@@ -47,7 +47,11 @@ public:
             if (restarted) return std::optional(std::move(*restarted));
             if (wanted_ || complete_ || restarted.error().code != Errc::io)
                 return tl::unexpected<Failure>(std::move(restarted).error());
-            pass_over((*plan)->manifest.version, restarted.error().text);
+            const Failure& why = restarted.error();
+            pass_over((*plan)->manifest.version,
+                      why.sys_errno ? fmt::format("{} ({})", why.text,
+                                                  strerrordesc_np(why.sys_errno))
+                                    : why.text);
             again = true;
         }
     }
@@ -204,10 +208,11 @@ private:
             SSI_TRY(restoring.undo());
             return tl::unexpected<Failure>(std::move(done).error());
         }
-        SSI_TRY(restoring.complete());
         complete_ = true;
+        SSI_TRY(restoring.complete());
         ckpt::fault_point(ckpt::FaultPoint::restarted);
         restarted->restored_bytes = restoring.bytes();
+        restarted->files = restoring.files();
         SSI_TRY(agree(impl_.node, impl_.run(CheckpointEvent::restarted)));
         return restarted;
     }
@@ -222,11 +227,12 @@ private:
     }
 
     Result<void> read(const Plan& plan, ckpt::Restoring& restoring) {
-        const auto dataset = ckpt::Dataset::open_part(impl_.places->all(), plan.manifest);
-        if (!dataset) return tl::unexpected<Failure>(dataset.error());
+        auto dataset = ckpt::Dataset::open_part(impl_.places->all(), plan.manifest);
+        if (!dataset) return tl::unexpected<Failure>(std::move(dataset).error());
+        restoring.set_dataset(std::move(*dataset));
         for (std::size_t member = 0; member < plan.readers.size(); ++member)
             if (plan.readers[member] == impl_.node.rank()) {
-                SSI_TRY(restoring.read(**dataset, static_cast<ckpt::MemberIndex>(member)));
+                SSI_TRY(restoring.read(static_cast<ckpt::MemberIndex>(member)));
                 ckpt::fault_point(ckpt::FaultPoint::member_read);
             }
         return {};
@@ -237,7 +243,7 @@ private:
     std::vector<ckpt::Choice> choices_;  // on the first node
     std::size_t at_ = 0;
     std::vector<std::string> passed_over_;
-    bool complete_ = false;              // all is put back: what fails now is a callback
+    bool complete_ = false;              // it was whole: no older one would do better
 };
 
 }  // namespace

@@ -30,8 +30,10 @@ Result<void> Restoring::prepare() {
     return {};
 }
 
-Result<void> Restoring::read(Dataset& dataset, MemberIndex member) {
-    return dataset.stream(member, [this](const FoundPart& found) { return place(found); });
+Result<void> Restoring::read(MemberIndex member) {
+    member_ = member;
+    SSI_TRY(dataset_->stream(member, [this](const FoundPart& found) { return place(found); }));
+    return look_at_files();
 }
 
 Result<void> Restoring::place(const FoundPart& found) {
@@ -44,6 +46,7 @@ Result<void> Restoring::place(const FoundPart& found) {
     if (!item) return place_channel(found);
     if (item->item.kind == ItemKind::span) return place_span(*item, found);
     if (item->item.kind == ItemKind::array) return place_piece(*item, found);
+    if (item->item.kind == ItemKind::file) return place_file(*item, found);
     const Part& part = found.part;
     if (!found.zero && part.offset == 0 && found.length == part.total)
         return place_object(item->set, part, found.bytes);
@@ -170,7 +173,10 @@ Result<void> Restoring::complete() {
     for (kddm::RawSet set : doors_.protection.sets())
         if (auto done = set.sync(); !done && arrived) arrived = std::move(done);
     SSI_TRY(agree(doors_.node, std::move(arrived)));
-    return inbox_.close();
+    SSI_TRY(inbox_.close());
+    SSI_TRY(agree(doors_.node, restore_files()));
+    SSI_TRY(share_files());
+    return agree(doors_.node, reopen_files());
 }
 
 Result<void> Restoring::undo() {

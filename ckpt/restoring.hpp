@@ -6,8 +6,10 @@
 #include <map>
 #include <vector>
 
+#include "files.hpp"
 #include "inbox.hpp"
 #include "protection.hpp"
+#include "ssi/ckpt/checkpoint.hpp"
 #include "ssi/kddm/cut.hpp"
 
 namespace ssi::ckpt {
@@ -25,16 +27,35 @@ public:
     Restoring(RestoringDoors doors, const Manifest& manifest, bool again);
 
     Result<void> prepare();                                  // collective
+    // Must be read from as long as this lives.
+    void set_dataset(std::unique_ptr<Dataset> dataset) { dataset_ = std::move(dataset); }
     // All that the member has; every byte of it is verified when it returns without a failure.
-    Result<void> read(Dataset& dataset, MemberIndex member);
+    Result<void> read(MemberIndex member);
     // Collective, once all nodes have read all: what others have read for this one.
     Result<void> complete();
     // Collective: after a failure: no object that was put back is there any more.
     Result<void> undo();
     std::uint64_t bytes() const { return bytes_; }
+    // Once complete: of all ranks that saved.
+    std::vector<RestartedFile> files() const;
 
 private:
+    // Of a file of a rank; of one that was read here, who has it.
+    struct FoundFile {
+        const Protected* item = nullptr;
+        std::uint32_t rank = 0;
+        FileState state;
+        MemberIndex member = 0;
+        ObjectId id;
+        SetId saved_item;
+        Bytes head;                                          // as far as it came
+    };
     Result<void> place(const FoundPart& found);
+    Result<void> place_file(const Protected& item, const FoundPart& found);
+    Result<void> look_at_files();
+    Result<void> restore_files();
+    Result<void> share_files();
+    Result<void> reopen_files();
     Result<void> place_channel(const FoundPart& found);
     Result<void> place_object(kddm::RawSet set, const Part& part,
                               std::span<const std::byte> bytes);
@@ -47,6 +68,9 @@ private:
     RestoringDoors doors_;
     const Manifest& manifest_;
     const bool again_;
+    std::unique_ptr<Dataset> dataset_;
+    MemberIndex member_ = 0;                                 // that is read
+    std::vector<FoundFile> files_;
     Inbox inbox_;
     std::map<SetId, const Protected*> items_;                // by the manifest's ids
     struct Piece {

@@ -126,10 +126,35 @@ Result<MemberInfo> Saving::save() {
 
 Result<void> Saving::save_all() {
     for (const SavedMemory& memory : memory_) SSI_TRY(save_memory(memory));
+    SSI_TRY(save_files());
     for (const kddm::CutChannel& channel : doors_.cut.channels())
         SSI_TRY(put({.item = channels_item, .id = channel.id, .total = channel.state.size()},
                     channel.state));
-    return save_objects();
+    SSI_TRY(save_objects());
+    return sync_files();
+}
+
+Result<void> Saving::save_files() {
+    const auto rank = static_cast<std::uint64_t>(doors_.node.rank());
+    for (SavedFile& file : files_) {
+        if (!file.kept) return tl::unexpected<Failure>(file.kept.error());
+        const Bytes& bytes = file.kept->bytes;
+        SSI_TRY(save_memory({{.item = file.item, .id = {rank, 0}, .total = bytes.size()}, bytes}));
+    }
+    return {};
+}
+
+// A version of which it is durable how long a file is, and not what is in it, would be no good.
+Result<void> Saving::sync_files() {
+    for (SavedFile& file : files_) {
+        if (!file.kept->sync) continue;
+        auto synced = file.kept->sync->result();
+        if (synced) continue;
+        Failure failure = synced.error();
+        failure.text = fmt::format("file {}: {}", file.kept->state.path, failure.text);
+        return tl::unexpected(std::move(failure));
+    }
+    return {};
 }
 
 CopyOf Saving::copy_of(int rank) const {

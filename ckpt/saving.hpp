@@ -16,6 +16,7 @@
 
 #include "changes.hpp"
 #include "copies.hpp"
+#include "files.hpp"
 #include "places.hpp"
 #include "protection.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
@@ -74,13 +75,24 @@ public:
     void set_partners(std::vector<int> partners) { partners_ = std::move(partners); }
     // Stays valid until run() has returned.
     void add(SavedMemory memory) { memory_.push_back(memory); }
-    void forget_memory() { memory_.clear(); }
+    // Of this rank; a failure is one of the version.
+    void add_file(SetId item, Result<KeptFile> kept) {
+        files_.push_back({item, std::move(kept)});
+    }
+    void forget_memory() {
+        memory_.clear();
+        files_.clear();
+    }
     // After the cut was opened. The same outcome on every node, but for peer_lost.
     Result<void> run();
     // Of what is older than what is kept, once it has succeeded.
     void prune();
 
 private:
+    struct SavedFile {
+        SetId item;
+        Result<KeptFile> kept;
+    };
     struct Count {
         std::uint64_t objects = 0;
         std::uint64_t bytes = 0;
@@ -94,6 +106,8 @@ private:
     void counted(const Part& part);
     Result<void> save_memory(const SavedMemory& memory);
     Result<void> save_all();
+    Result<void> save_files();
+    Result<void> sync_files();
     Result<void> save_objects();
     Bytes ballot(const Result<MemberInfo>& saved) const;
     Bytes decide(const std::vector<Bytes>& ballots);
@@ -108,6 +122,7 @@ private:
     const std::size_t keep_;
     std::shared_ptr<CheckpointTicket::State> ticket_;
     std::vector<SavedMemory> memory_;
+    std::vector<SavedFile> files_;
     std::map<SetId, Count> counts_;      // by item
     std::vector<int> partners_;
 };

@@ -191,6 +191,7 @@ Result<void> Impl::stop_and_begin(bool copy) {
     auto begun = ckpt::stop_and_begin(node, cut, protection.sets(), how, [&] {
         saving->forget_memory();
         keep_memory(copy);
+        keep_files();
         ckpt::fault_point(ckpt::FaultPoint::memory_kept);
     });
     ticket->stopped = clock().now() - stopped;
@@ -226,6 +227,20 @@ void Impl::keep_memory(bool copy) {
         }
         const ObjectId id{rank, one.offset};
         saving->add({{.item = one.item.id, .id = id, .total = bytes.size()}, bytes});
+    }
+}
+
+void Impl::keep_files() {
+    for (const ckpt::Protected& one : protection.all()) {
+        if (!one.system) continue;
+        try {
+            saving->add_file(one.item.id, ckpt::keep_file(*one.system, one.file.now(), one.content));
+        } catch (const std::bad_alloc&) {
+            saving->add_file(one.item.id,
+                             fail(Errc::out_of_memory,
+                                  fmt::format("no memory for a copy of file '{}'",
+                                              one.item.name)));
+        }
     }
 }
 

@@ -40,6 +40,8 @@ File::~File() { (void)close(); }
 
 bool File::is_open() const { return open_ && !open_->gate.is_closed(); }
 std::uint64_t File::inode() const { return open_ ? open_->inode.value : 0; }
+std::string File::path() const { return open_ ? open_->path : std::string(); }
+int File::flags() const { return open_ ? open_->flags : 0; }
 
 Result<void> check_reading(const Inside& open) {
     if (!open || !open->reads()) return refuse(EBADF, "the file is not open for reading");

@@ -80,6 +80,7 @@ struct File::Open {
     Open(Core& c, InodeId i) : core(&c), inode(i), gate(c.node().doors().waiter) {}
     Core* core;
     InodeId inode;
+    std::string path;                     // that it was opened by
     int flags = 0;
     bool directory = false;
     std::shared_ptr<const Identity> identity;

@@ -149,6 +149,7 @@ Result<File> FileSystem::open_file(std::string_view path, int flags, std::uint32
         }
         auto open = std::make_unique<File::Open>(core(), place->inode);
         open->number = core().next_open();
+        open->path = path;
         open->flags = flags;
         open->directory = place->is_directory();
         open->identity = handle_->identity;

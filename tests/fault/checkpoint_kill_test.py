@@ -35,8 +35,11 @@ ONCE = {"cleaning", "restart_chosen", "member_read", "inbox_read", "restarted"}
 class Store:
     """Where one program after the other goes on, and what the next one may find."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, volumes):
         self.directory = directory
+        self.volumes = volumes               # of kDFS, where its files are
+        for name in "0123":
+            os.makedirs(os.path.join(volumes, name))
         self.taken = self.tried = 0          # steps
 
     def judge(self, log):
@@ -63,8 +66,9 @@ class Rounds:
         self.program = program
         self.choice = random.Random(seed)
         # A store for all ranks, and one for each.
-        self.stores = [Store(os.path.join(folder, "shared")),
-                       Store(os.path.join(folder, "each", "%n"))]
+        self.stores = [Store(os.path.join(folder, name),
+                             os.path.join(folder, "volumes", name[:4]))
+                       for name in ("shared", "each/%n")]
         self.turn = 0
 
     def store(self, each=False):
@@ -94,7 +98,8 @@ class Rounds:
         variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}", **SAME_HOST}
         if who is not None:
             variables["SSI_TEST_FAULT_RANK"] = str(who)
-        with Job(self.program, [store.directory, TAKES], ranks, variables) as job:
+        arguments = [store.directory, TAKES, store.volumes]
+        with Job(self.program, arguments, ranks, variables) as job:
             job.wait_ended(range(ranks), 60)
             dead = [rank for rank in range(ranks) if job.ended(rank)[0] == KILLED]
             self.finish(job, store, dead)
@@ -104,7 +109,7 @@ class Rounds:
     def at_random(self):
         store = self.store()
         ranks = self.choice.randint(1, 4)
-        with Job(self.program, [store.directory, "1000000"], ranks, SAME_HOST) as job:
+        with Job(self.program, [store.directory, "1000000", store.volumes], ranks, SAME_HOST) as job:
             job.wait(lambda: " take " in job.log(0), 60)
             time.sleep(self.choice.random() * 0.7)
             victims = self.choice.choice([range(ranks), [self.choice.randrange(ranks)]])
@@ -116,7 +121,7 @@ class Rounds:
     def undisturbed(self, store):
         ranks = self.choice.randint(1, 4)
         before = store.taken
-        with Job(self.program, [store.directory, "2"], ranks, SAME_HOST) as job:
+        with Job(self.program, [store.directory, "2", store.volumes], ranks, SAME_HOST) as job:
             job.wait_ended(range(ranks), 60)
             codes = [job.ended(rank)[0] for rank in range(ranks)]
             check(not any(codes), f"left with {codes}\n{job.logs()}")

@@ -2,12 +2,14 @@
 // A rank of a program that goes on from its newest checkpoint, checks every byte of it, and takes
 // more until it is killed or has taken TAKES. All state follows from the step it was saved at.
 //
-//     checkpoint_rank DIRECTORY TAKES
+//     checkpoint_rank DIRECTORY TAKES VOLUMES
 //     checkpoint_rank --points
 //
 // Rank 0 tells on standard error, each line at once: "new" or "from VERSION STEP"; "take STEP"
 // before and "taken VERSION STEP" after each; "done". A byte that is not as it was saved is
-// "wrong ..." and exit code 1 on any rank.
+// "wrong ..." and exit code 1 on any rank. VOLUMES has the directories 0 to 3, volumes of kDFS,
+// where each rank has a file open to which it adds a line with each step.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -19,6 +21,7 @@
 
 #include "fault_point.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
+#include "ssi/io/file_system.hpp"
 #include "ssi/ssi.hpp"
 
 namespace {
@@ -27,6 +30,7 @@ using namespace ssi;
 
 constexpr std::uint64_t objects = 40;
 constexpr std::uint64_t elements = 30'000;
+constexpr int volumes = 4;
 
 void say(const std::string& text) {
     const std::string line = text + "\n";
@@ -58,10 +62,20 @@ std::uint64_t element(std::uint64_t i, std::uint64_t step) {
     return i * 31 + last_change(i / 1000, step);
 }
 
+std::unique_ptr<fs::FileSystem> mount(Session& session, const std::string& folder) {
+    fs::Options mounting;
+    for (int volume = session.rank(); volume < volumes; volume += session.size())
+        mounting.volumes.directories.push_back(folder + "/" + std::to_string(volume));
+    mounting.cache_bytes = std::uint64_t{8} << 20;
+    return value_or_throw(fs::FileSystem::mount(session, mounting));
+}
+
+std::string line_of(std::uint64_t step) { return "step " + std::to_string(step) + "\n"; }
+
 class Program {
 public:
-    Program(Session& session, const std::string& directory)
-        : session_(session), first_(session.rank() == 0),
+    Program(Session& session, const std::string& directory, const std::string& folder)
+        : session_(session), system_(mount(session, folder)), first_(session.rank() == 0),
           has_partners_(session.size() > 1 && directory.find("%n") != directory.npos),
           blobs_(value_or_throw(session.raw_set("blobs", {.kind = kddm::ObjectKind::variable}))),
           steps_(session.set<std::uint64_t>("steps")),
@@ -73,6 +87,7 @@ public:
         checkpoint_.protect(blobs_);
         checkpoint_.protect(steps_);
         checkpoint_.protect_array("array", std::span(piece_), begin_, elements);
+        checkpoint_.protect_file("log", *system_, log_);
     }
 
     void run(std::uint64_t takes) {
@@ -80,18 +95,27 @@ public:
         if (const auto from = value_or_throw(checkpoint_.restart())) {
             step = from->number;
             check(step);
+            if (first_) check_files(from->files, step);
+            session_.barrier();
             if (first_)
                 say("from " + std::to_string(from->version) + " " + std::to_string(step));
         } else if (first_) {
             say("new");
         }
+        if (!log_.is_open())
+            log_ = value_or_throw(system_->open("/log." + std::to_string(session_.rank()),
+                                                O_CREAT | O_TRUNC | O_WRONLY));
         for (std::uint64_t i = 0; i < takes; ++i) {
             fill(++step);
+            const std::string line = line_of(step);
+            value_or_throw(log_.write(std::as_bytes(std::span(line))));
             session_.barrier();
             take(step);
         }
         session_.barrier();
         if (first_) say("done");
+        value_or_throw(log_.close());
+        value_or_throw(system_->close());
     }
 
 private:
@@ -109,6 +133,23 @@ private:
             value_or_throw(guard.put());
         }
         for (std::uint64_t i = 0; i < piece_.size(); ++i) piece_[i] = element(begin_ + i, step);
+    }
+
+    // The lines of some steps, one after another, up to that one.
+    void check_files(const std::vector<RestartedFile>& files, std::uint64_t step) {
+        for (const RestartedFile& one : files) {
+            auto file = value_or_throw(system_->open(one.path, O_RDONLY));
+            std::string text(value_or_throw(file.stat()).size, ' ');
+            const std::size_t read =
+                value_or_throw(file.pread(std::as_writable_bytes(std::span(text)), 0));
+            if (read != text.size() || text.size() != one.size ||
+                one.position != one.size)
+                wrong("length of " + one.path);
+            std::string wanted;
+            for (std::uint64_t s = step; s > 0 && wanted.size() < text.size(); --s)
+                wanted.insert(0, line_of(s));
+            if (text.empty() || text != wanted) wrong(one.path + ":\n" + text);
+        }
     }
 
     void check(std::uint64_t step) {
@@ -141,6 +182,9 @@ private:
                     static_cast<std::uint64_t>(session_.rank()))
                     *steps_.grab(id) = 0;
             std::fill(piece_.begin(), piece_.end(), 0);
+            const std::string more = "not";   // shorter than the next line
+            value_or_throw(log_.pwrite(std::as_bytes(std::span(more)),
+                                       value_or_throw(log_.seek(0, SEEK_CUR))));
         }
         value_or_throw(ticket.wait());
         if (first_)
@@ -148,6 +192,8 @@ private:
     }
 
     Session& session_;
+    std::unique_ptr<fs::FileSystem> system_;
+    fs::File log_;
     const bool first_, has_partners_;
     kddm::RawSet blobs_;
     kddm::Set<std::uint64_t> steps_;
@@ -167,8 +213,8 @@ int main(int argc, char** argv) {
     int code = 0;
     try {
         Session session(argc, argv);
-        if (argc != 3) wrong("arguments");
-        Program(session, argv[1]).run(std::strtoull(argv[2], nullptr, 10));
+        if (argc != 4) wrong("arguments");
+        Program(session, argv[1], argv[3]).run(std::strtoull(argv[2], nullptr, 10));
     } catch (const Error& error) {
         say(std::string("failed ") + error.what());
         code = error_info(error.code()).exit_code;

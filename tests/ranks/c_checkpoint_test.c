@@ -4,10 +4,12 @@
 #define _XOPEN_SOURCE 700
 #include "c_check.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -448,6 +450,52 @@ static void no_cut_falls_into_a_critical_section(void) {
     stop();
 }
 
+/* Each rank has one of its own; one that is not open stays so. */
+static void an_open_file_goes_on_where_it_was(void) {
+    ssi_fs_options mounting = SSI_FS_OPTIONS_INIT;
+    ssi_fs *fs = NULL;
+    ssi_file *file = NULL, *none = NULL;
+    ssi_restarted from = nothing();
+    ssi_fs_attributes attributes = SSI_FS_STAT_INIT;
+    char volume[sizeof top + 32], path[32];
+    const char *directories[1];
+    char line[16] = "";
+    size_t done = 0;
+    snprintf(volume, sizeof volume, "%s/volume%d", top, rank());
+    CHECK(mkdir(volume, 0700) == 0);
+    directories[0] = volume;
+    mounting.directories = directories;
+    mounting.directory_count = 1;
+    CHECK(ssi_fs_mount(session, &mounting, &fs) == SSI_OK);
+    snprintf(path, sizeof path, "/file.%d", rank());
+    CHECK(ssi_fs_open(fs, path, O_CREAT | O_RDWR, 0600, &file) == SSI_OK);
+    CHECK(ssi_fs_pwrite(file, "0123456789", 10, 0) == SSI_OK);
+    start("files");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT,
+                ssi_checkpoint_protect_file(checkpoint, "x", fs, NULL, 0), "file");
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT,
+                ssi_checkpoint_protect_file(checkpoint, "x", NULL, &file, 0), "fs");
+    CHECK(ssi_checkpoint_protect_file(checkpoint, "file", fs, &file, rank() == 0) == SSI_OK);
+    CHECK(ssi_checkpoint_protect_file(checkpoint, "none", fs, &none, 0) == SSI_OK);
+    CHECK(ssi_checkpoint_take(checkpoint, "", NULL, NULL) == SSI_OK);
+    CHECK(ssi_fs_pwrite(file, "more", 4, 10) == SSI_OK);
+    CHECK(ssi_fs_pwrite(file, "xyz", 3, 0) == SSI_OK);
+    stop();
+    CHECK(ssi_fs_close(file) == SSI_OK);
+    file = NULL;
+    start("files");
+    CHECK(ssi_checkpoint_protect_file(checkpoint, "file", fs, &file, rank() == 0) == SSI_OK);
+    CHECK(ssi_checkpoint_protect_file(checkpoint, "none", fs, &none, 0) == SSI_OK);
+    CHECK(ssi_checkpoint_restart(checkpoint, &from) == SSI_OK && from.found == 1);
+    CHECK(file != NULL && none == NULL);
+    CHECK(ssi_fs_fstat(file, &attributes) == SSI_OK && attributes.length == 10);
+    CHECK(ssi_fs_pread(file, line, 10, 0, &done) == SSI_OK && done == 10);
+    CHECK(strcmp(line, rank() == 0 ? "0123456789" : "xyz3456789") == 0);
+    stop();
+    CHECK(ssi_fs_close(file) == SSI_OK);
+    CHECK(ssi_fs_unmount(fs) == SSI_OK);
+}
+
 /* By ssi_finalize. The version that is being saved then is there afterwards: see main. */
 static void what_is_open_is_closed_at_the_end(void) {
     ssi_take_options how = take_number(12);
@@ -468,6 +516,7 @@ static const struct test_case cases[] = {
     CASE(callbacks_that_fail_are_told_to_all),
     CASE(signals_ask_for_a_checkpoint),
     CASE(no_cut_falls_into_a_critical_section),
+    CASE(an_open_file_goes_on_where_it_was),
     CASE(what_is_open_is_closed_at_the_end),
 };
 

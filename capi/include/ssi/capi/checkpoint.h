@@ -43,6 +43,8 @@ extern "C" {
 /* ---- opening ---- */
 
 typedef struct ssi_checkpoint ssi_checkpoint;
+struct ssi_fs;     /* see ssi/capi/files.h */
+struct ssi_file;
 
 /* Grows at its end: initialise with SSI_CHECKPOINT_OPTIONS_INIT, and set members by name. */
 typedef struct ssi_checkpoint_options {
@@ -86,6 +88,15 @@ int ssi_checkpoint_protect_span(ssi_checkpoint *checkpoint, const char *name, vo
 int ssi_checkpoint_protect_array(ssi_checkpoint *checkpoint, const char *name, void *piece,
                                  size_t count, uint32_t element_bytes, uint64_t offset,
                                  uint64_t length);
+
+/* A file of kDFS: `*file`, whatever this rank has open there when a checkpoint is taken, or NULL
+ * for none. Saved are the path that it was opened by, flags and length; what this node wrote to it
+ * is durable when the version is. After a restart `*file` is open again on the rank of that
+ * number, and what was appended since has been cut off; bytes before that are as they are by then.
+ * With `content` (not 0) they are part of the version, copied while all ranks wait. The file system
+ * is unmounted after the close. A take fails with unsupported when the file was removed. */
+int ssi_checkpoint_protect_file(ssi_checkpoint *checkpoint, const char *name,
+                                struct ssi_fs *fs, struct ssi_file **file, int content);
 
 enum ssi_checkpoint_event {
     SSI_CHECKPOINT_BEFORE = 0,      /* in take, before anything is stopped: prepare it */

@@ -35,6 +35,11 @@
 #include "ssi/kddm/cut.hpp"
 #include "ssi/kddm/session.hpp"
 
+namespace ssi::fs {
+class File;
+class FileSystem;
+}  // namespace ssi::fs
+
 namespace ssi {
 
 struct CheckpointOptions {
@@ -69,6 +74,12 @@ struct TakeOptions {
     CheckpointLevel level = CheckpointLevel::local;
 };
 
+// A file that is not in a variable of its own. Called by the task that takes or restarts.
+struct CheckpointFile {
+    std::function<fs::File*()> now;               // null: none is open
+    std::function<void(fs::File&& file)> again;   // it was put back
+};
+
 // One checkpoint that was taken. Cheap to copy; may outlive the Checkpoint. Thread-safe.
 class CheckpointTicket {
 public:
@@ -89,6 +100,16 @@ private:
     std::shared_ptr<State> state_;
 };
 
+// An open file that was put back.
+struct RestartedFile {
+    std::string name;                     // as it was protected
+    std::uint32_t rank = 0;               // that had it open
+    std::string path;
+    int flags = 0;                        // of open(2)
+    std::uint64_t position = 0;
+    std::uint64_t size = 0;
+};
+
 // Where a run went on from.
 struct Restarted {
     ckpt::VersionNumber version = 0;
@@ -100,6 +121,9 @@ struct Restarted {
     std::uint64_t restored_bytes = 0;     // by this node
     // Members of all versions that had lost one of two copies and have two again.
     std::uint64_t rebuilt_members = 0;
+    // Of all ranks that saved, by name and rank; those of ranks that there are none of any more are
+    // not open.
+    std::vector<RestartedFile> files;
     // Newer versions that could not be used, a sentence each.
     std::vector<std::string> passed_over;
 };
@@ -154,6 +178,16 @@ public:
     void protect_array_bytes(std::string_view name, std::span<std::byte> piece,
                              std::uint64_t offset, std::uint64_t length,
                              std::uint32_t element_bytes);
+    // A file of kDFS that this rank has open, or has not, when a checkpoint is taken; both outlive
+    // this. Saved are the path that it was opened by, flags, position and length, as of a moment
+    // when no rank is out of take; what this node wrote to it is durable when the version is. After
+    // restart the rank of that number has it open again, and what was appended since has been cut
+    // off; bytes before that are as they are by then. With `content` they are part of the version,
+    // copied while all ranks wait: for files that are not long.
+    void protect_file(std::string_view name, fs::FileSystem& system, fs::File& file,
+                      bool content = false);
+    void protect_file(std::string_view name, fs::FileSystem& system, CheckpointFile file,
+                      bool content = false);
     // Callbacks run on every rank, in the order they were given, in the calling task. A failure or
     // an exception of `before` fails the take, of `restarted` the restart.
     void on(CheckpointEvent event, std::function<Result<void>()> callback);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "ssi/base/result.hpp"
@@ -84,6 +85,9 @@ public:
     // Who has bytes of the range in memory now, by offset, then node: all nodes are asked.
     Result<std::vector<Copy>> copies(std::uint64_t offset, std::uint64_t length) const;
     std::uint64_t inode() const;
+    // As it was opened: the name it had then, and the flags.
+    std::string path() const;
+    int flags() const;
 
     // -- locks: advisory, of the whole session, decided at the inode's home. They end with unlock,
     // with the death of the owner's node, and with a close: those of a process (ByteLock::owner)
