@@ -234,7 +234,8 @@ void Impl::keep_files() {
     for (const ckpt::Protected& one : protection.all()) {
         if (!one.system) continue;
         try {
-            saving->add_file(one.item.id, ckpt::keep_file(*one.system, one.file.now(), one.content));
+            saving->add_file(one.item.id,
+                             ckpt::keep_file(*one.system, one.file.now(), one.content));
         } catch (const std::bad_alloc&) {
             saving->add_file(one.item.id,
                              fail(Errc::out_of_memory,

@@ -109,7 +109,8 @@ class Rounds:
     def at_random(self):
         store = self.store()
         ranks = self.choice.randint(1, 4)
-        with Job(self.program, [store.directory, "1000000", store.volumes], ranks, SAME_HOST) as job:
+        arguments = [store.directory, "1000000", store.volumes]
+        with Job(self.program, arguments, ranks, SAME_HOST) as job:
             job.wait(lambda: " take " in job.log(0), 60)
             time.sleep(self.choice.random() * 0.7)
             victims = self.choice.choice([range(ranks), [self.choice.randrange(ranks)]])
