@@ -315,6 +315,8 @@ Result<std::unique_ptr<SealedLogWriter>> SealedLogWriter::create(const SealedLog
     return std::unique_ptr<SealedLogWriter>(new SealedLogWriter(std::move(impl)));
 }
 
+std::string sealed_file_name(std::uint64_t segment) { return segment_name(segment); }
+
 void SealedLogWriter::set_mirror(SealedLogMirror* mirror) { impl_->mirror = mirror; }
 
 Result<void> SealedLogWriter::prepare(std::size_t bytes) {

@@ -34,6 +34,9 @@ struct SealedLogSummary {
     friend bool operator==(const SealedLogSummary&, const SealedLogSummary&) = default;
 };
 
+// The name of a log's n-th file, from 1.
+std::string sealed_file_name(std::uint64_t segment);
+
 struct SealedLogOptions {
     Disk* disk = nullptr;                // must outlive writer and reader
     std::string directory;               // of the disk; made by the writer
