@@ -2,6 +2,7 @@
 #include "rebuild.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include "cleaning.hpp"
 #include "manifest.hpp"
@@ -73,8 +74,9 @@ std::vector<Rebuild> missing_copies(std::span<const Choice> choices, std::span<c
     std::vector<Rebuild> wanted;
     const auto partner = partners(seats, same_host);
     if (!partner) return wanted;
-    for (const Choice& choice : choices) {
-        if (choice.level < level_with_copies || !choice.why_not.empty()) continue;
+    // The oldest first: a store takes no manifest before those that it refers to.
+    for (const Choice& choice : std::views::reverse(choices)) {
+        if (choice.level != level_with_copies || !choice.why_not.empty()) continue;
         for (std::size_t member = 0; member < choice.holders.size(); ++member) {
             const auto& holders = choice.holders[member];
             if (holders.size() != 1) continue;

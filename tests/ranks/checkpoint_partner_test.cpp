@@ -1,122 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copies at partners: stores are destroyed between one session and the next.
-#include <fmt/format.h>
-
-#include <cstring>
-#include <fstream>
-#include <map>
-#include <optional>
-#include <sstream>
-
-#include "checkpoint_ranks.hpp"
+#include "checkpoint_lost_stores.hpp"
 #include "ssi/base/random.hpp"
-#include "ssi/ckpt/store.hpp"
-#include "ssi/io/libaio_disk.hpp"
 
 namespace ssi::test {
 namespace {
 
-class PartnerRanks : public CheckpointRanks {
-protected:
-    void SetUp() override {
-        CheckpointRanks::SetUp();
-        if (world_size() < 2) GTEST_SKIP() << "one rank has no partner";
-        ::setenv("SSI_CHECKPOINT_ALLOW_SAME_HOST", "1", 1);
-    }
-    void TearDown() override {
-        ::unsetenv("SSI_CHECKPOINT_ALLOW_SAME_HOST");
-        CheckpointRanks::TearDown();
-    }
-    CheckpointOptions each() const {
-        return {.directory = directory_ + "/%n", .application = "test", .keep = 3};
-    }
-
-    static void fill(Session& s, kddm::RawSet& set, std::uint64_t salt) {
-        for (std::uint64_t id = 0; id < 40; ++id) {
-            if (set.home(id) != s.node()) continue;
-            auto guard = value_or_throw(set.grab(id));
-            for (std::size_t i = 0; i < guard.writable().size(); i += 8) {
-                const std::uint64_t word = (id + 1) * 0x9e3779b97f4a7c15ull + salt + i;
-                std::memcpy(guard.writable().data() + i, &word, 8);
-            }
-        }
-        s.barrier();
-    }
-    static void check(Session& s, kddm::RawSet& set, std::uint64_t salt) {
-        for (std::uint64_t id = 0; id < 40; ++id) {
-            const auto guard = value_or_throw(set.get(id));
-            for (std::size_t i = 0; i < guard.bytes().size(); i += 8) {
-                const std::uint64_t wanted = (id + 1) * 0x9e3779b97f4a7c15ull + salt + i;
-                std::uint64_t word = 0;
-                std::memcpy(&word, guard.bytes().data() + i, 8);
-                ASSERT_EQ(word, wanted) << "object " << id << " byte " << i;
-            }
-        }
-        s.barrier();
-    }
-    static kddm::RawSet open(Session& s) {
-        return value_or_throw(s.raw_set("state", {.count = 40, .object_bytes = 100'000,
-                                                  .placement = "blocked"}));
-    }
-    // Takes three versions of level 2, the last two incremental.
-    void save() {
-        session_of(world_size(), [&](Session& s) {
-            auto set = open(s);
-            Checkpoint checkpoint(s, each());
-            checkpoint.protect(set);
-            for (std::uint64_t salt = 1; salt <= 3; ++salt) {
-                fill(s, set, salt);
-                good(checkpoint.take("", {.number = salt,
-                                          .asynchronous = salt == 2,
-                                          .incremental = true,
-                                          .level = CheckpointLevel::partner}));
-            }
-        });
-    }
-    // The channels that copies went through are none of the application's.
-    void expect_no_channels() {
-        if (world_rank() != 0) return;
-        const auto disk = good(io::make_libaio_disk(directory_ + "/0"));
-        const auto manifest = good(good(ckpt::Store::open({.disk = disk.get()}))->manifest(3));
-        EXPECT_EQ(manifest.level, 2u);
-        ASSERT_EQ(manifest.items.front().kind, ckpt::ItemKind::channel);
-        EXPECT_EQ(manifest.items.front().objects, 0u);
-    }
-    // What goes on says how many members had lost a copy.
-    void go_on(int ranks, std::uint64_t number, std::optional<std::uint64_t> rebuilt = {}) {
-        session_of(ranks, [&](Session& s) {
-            auto set = open(s);
-            Checkpoint checkpoint(s, each());
-            checkpoint.protect(set);
-            const auto from = good(checkpoint.restart());
-            ASSERT_TRUE(from);
-            EXPECT_EQ(from->number, number);
-            if (rebuilt) {
-                EXPECT_EQ(from->rebuilt_members, *rebuilt);
-            }
-            check(s, set, number);
-        });
-    }
-    static std::map<std::string, std::string> files_in(const std::string& folder) {
-        std::map<std::string, std::string> files;
-        for (const auto& entry : stdfs::directory_iterator(folder)) {
-            std::ifstream in(entry.path(), std::ios::binary);
-            std::ostringstream text;
-            text << in.rdbuf();
-            files[entry.path().filename()] = std::move(text).str();
-        }
-        return files;
-    }
-    void destroy(int rank) {
-        MPI_Barrier(MPI_COMM_WORLD);
-        if (world_rank() == 0) stdfs::remove_all(fmt::format("{}/{}", directory_, rank));
-        MPI_Barrier(MPI_COMM_WORLD);
-    }
-};
+using PartnerRanks = LostStores;
 
 TEST_F(PartnerRanks, the_loss_of_any_one_store_is_made_good) {
-    save();
-    expect_no_channels();
+    save(CheckpointLevel::partner);
+    expect_no_channels(CheckpointLevel::partner);
     for (int lost = 0; lost < world_size(); ++lost) {
         destroy(lost);
         // Of three versions each its own member, and that of whose partner it is.
@@ -182,14 +76,14 @@ TEST_F(PartnerRanks, what_copies_went_through_is_in_no_later_checkpoint_of_the_s
 }
 
 TEST_F(PartnerRanks, fewer_ranks_go_on_without_the_lost_one) {
-    save();
+    save(CheckpointLevel::partner);
     destroy(world_size() - 1);
     go_on(world_size() - 1, 3);
 }
 
 TEST_F(PartnerRanks, with_both_of_a_pair_lost_an_older_level_is_gone_back_to_or_none) {
     if (world_size() < 3) GTEST_SKIP() << "two ranks are one pair: nothing is left";
-    save();
+    save(CheckpointLevel::partner);
     destroy(0);
     destroy(1);
     session_of(world_size(), [&](Session& s) {
