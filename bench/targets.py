@@ -206,6 +206,8 @@ CKPT = {
     "ckpt/objects_100k_4KiB": ratio(1.5, "floor/disk_write"),
     "ckpt/partner": ratio(2 * 1.2, "ckpt/durable_full"),   # two copies
     "ckpt/rebuild": REPORTED,
+    "ckpt/xor": REPORTED,                                  # of two ranks: as much as two copies
+    "ckpt/xor_rebuild": REPORTED,
     "ckpt/slowdown": counters(percent=3),
     "ckpt/restart_same": ratio(1.5, "floor/disk_read"),
     "ckpt/restart_other_count": ratio(2.5, "floor/disk_read"),

@@ -94,15 +94,15 @@ Result<TakeOptions> take_of(const ssi_take_options* given) {
     ssi_take_options o = SSI_TAKE_OPTIONS_INIT;
     if (given) SSI_TRY(read_grown(given, least_take, o, "ssi_take_options"));
     if (o.length != 0) SSI_TRY(need(o.bytes, "bytes"));
-    if (o.level > SSI_CHECKPOINT_PARTNER)
+    if (o.level > SSI_CHECKPOINT_PARITY)
         return fail(Errc::invalid_argument,
                     "level " + std::to_string(o.level) + " is none of ssi_checkpoint_level");
     return TakeOptions{.number = o.number,
                        .bytes = {static_cast<const std::byte*>(o.bytes), o.length},
                        .asynchronous = o.asynchronous != 0,
                        .incremental = o.incremental != 0,
-                       .level = o.level == SSI_CHECKPOINT_PARTNER ? CheckpointLevel::partner
-                                                                  : CheckpointLevel::local};
+                       .level = o.level == 0 ? CheckpointLevel::local
+                                             : static_cast<CheckpointLevel>(o.level)};
 }
 
 Result<void> failed_callback(int number) {

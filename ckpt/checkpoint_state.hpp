@@ -55,10 +55,12 @@ struct Checkpoint::Impl {
                           std::shared_ptr<CheckpointTicket::State> state);
     Result<ckpt::Manifest> begin_version(std::string_view description,
                                          const TakeOptions& options);
-    Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version);
+    Result<std::unique_ptr<ckpt::MemberWriter>> begin_member(const ckpt::Manifest& version,
+                                                             const ckpt::ParityGroup& group);
     void begin_changes(const TakeOptions& options);
     std::vector<ckpt::Seat> seats() const;              // by rank
     Result<std::vector<int>> choose_partners();
+    Result<ckpt::ParityGroup> choose_group();
     Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     void save();                                        // the task

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "manifest.hpp"
+#include "parity.hpp"
 
 namespace ssi::ckpt {
 namespace {
@@ -19,6 +20,8 @@ struct Known {
     int manifest_at = -1;
     std::string why;
     std::vector<std::vector<int>> holders;   // leaders, by member
+    std::vector<std::uint32_t> groups;
+    std::vector<std::vector<int>> parity;
 };
 
 void give_readers(Choice& choice, const Known& known, std::span<const int> leaders) {
@@ -74,6 +77,10 @@ Result<std::vector<SeenVersion>> see(std::span<Store* const> stores) {
         one.level = info.manifest->level;
         one.members = static_cast<std::uint32_t>(info.manifest->members.size());
         one.present = info.present;
+        one.parity = info.parity;
+        if (one.level == parity_level)
+            for (const MemberInfo& member : info.manifest->members)
+                one.groups.push_back(member.group);
     }
     return seen;
 }
@@ -90,6 +97,10 @@ std::vector<std::byte> encode_seen(std::span<const SeenVersion> versions) {
         out.put(static_cast<std::uint32_t>(one.present.size()));
         for (const MemberIndex member : one.present) out.put(member);
         out.text(one.why);
+        out.put(static_cast<std::uint32_t>(one.groups.size()));
+        for (const std::uint32_t group : one.groups) out.put(group);
+        out.put(static_cast<std::uint32_t>(one.parity.size()));
+        for (const MemberIndex member : one.parity) out.put(member);
     }
     return {out.bytes().begin(), out.bytes().end()};
 }
@@ -110,9 +121,45 @@ Result<std::vector<SeenVersion>> decode_seen(std::span<const std::byte> bytes) {
         for (std::uint32_t k = 0; k < present; ++k)
             one.present.push_back(in.get<MemberIndex>());
         one.why = in.text();
+        for (auto left = in.count(sizeof(std::uint32_t)); left > 0; --left)
+            one.groups.push_back(in.get<std::uint32_t>());
+        for (auto left = in.count(sizeof(MemberIndex)); left > 0; --left)
+            one.parity.push_back(in.get<MemberIndex>());
     }
     if (in.ok() && in.at_end()) return versions;
     return fail(Errc::bad_message, "a node told what versions it sees in other words than ours");
+}
+
+std::vector<MemberIndex> Choice::group_of(MemberIndex member) const {
+    std::vector<MemberIndex> group;
+    for (MemberIndex other = 0; other < groups.size(); ++other)
+        if (groups[member] != 0 && groups[other] == groups[member]) group.push_back(other);
+    return group;
+}
+
+std::string why_not_rebuilt(const Choice& choice, MemberIndex member) {
+    const std::string lost = fmt::format("no rank sees member {} of {}", member,
+                                         choice.holders.size());
+    if (member >= choice.groups.size() || choice.groups[member] == 0) return lost;
+    const auto group = choice.group_of(member);
+    std::string of_group;
+    for (const MemberIndex one : group)
+        of_group += (of_group.empty() ? "of its group (" : ", ") + std::to_string(one);
+    of_group += ")";
+    for (const MemberIndex other : group) {
+        if (other == member) continue;
+        const auto& holders = choice.holders[other];
+        const auto& parity = choice.parity[other];
+        if (holders.empty()) return fmt::format("{}, nor member {} {}", lost, other, of_group);
+        if (parity.empty())
+            return fmt::format("{}, nor the parity kept with member {} {}", lost, other, of_group);
+        if (std::ranges::none_of(holders, [&](int rank) {
+                return std::ranges::find(parity, rank) != parity.end();
+            }))
+            return fmt::format("{}, nor any both member {} {} and the parity kept with it", lost,
+                               other, of_group);
+    }
+    return "";
 }
 
 std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
@@ -128,6 +175,9 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
             known.members = one.members;
             known.manifest_at = static_cast<int>(rank);
             known.holders.resize(one.members);
+            known.groups = one.groups;
+            known.groups.resize(one.level == parity_level ? one.members : 0);
+            known.parity.resize(one.members);
         }
     for (std::size_t rank = 0; rank < by_rank.size(); ++rank)
         for (const SeenVersion& one : by_rank[rank]) {
@@ -136,6 +186,9 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
             for (const MemberIndex member : one.present)
                 if (member < known.members)
                     known.holders[member].push_back(static_cast<int>(rank));
+            for (const MemberIndex member : one.parity)
+                if (member < known.members)
+                    known.parity[member].push_back(static_cast<int>(rank));
         }
     std::vector<Choice> out;
     for (const auto& [version, known] : all) {
@@ -145,15 +198,15 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
         choice.level = known.level;
         choice.manifest_at = known.manifest_at;
         choice.holders = known.holders;
+        choice.groups = known.groups;
+        choice.parity = known.parity;
         if (known.manifest_at < 0) {
             choice.why_not = known.why.empty() ? "it has no manifest" : known.why;
             continue;
         }
         give_readers(choice, known, leaders);
-        const auto missing = std::ranges::find(choice.readers, -1);
-        if (missing != choice.readers.end())
-            choice.why_not = fmt::format("no rank sees member {} of {}",
-                                         missing - choice.readers.begin(), known.members);
+        for (MemberIndex member = 0; member < known.members && choice.why_not.empty(); ++member)
+            if (choice.readers[member] < 0) choice.why_not = why_not_rebuilt(choice, member);
     }
     return out;
 }

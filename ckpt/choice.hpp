@@ -20,6 +20,8 @@ struct SeenVersion {
     std::uint32_t members = 0;           // that it names; 0: no manifest here
     std::vector<MemberIndex> present;
     std::string why;                     // unless complete here
+    std::vector<std::uint32_t> groups;   // by member, when the manifest tells of any
+    std::vector<MemberIndex> parity;     // those whose parity is here
 
     friend bool operator==(const SeenVersion&, const SeenVersion&) = default;
 };
@@ -37,11 +39,18 @@ struct Choice {
     std::vector<std::vector<int>> holders;   // of each member: leaders that see it
     std::vector<int> readers;            // a rank for each member
     std::string why_not;                 // not empty: it cannot be read
+    std::vector<std::uint32_t> groups;   // of each member; none: without parity
+    std::vector<std::vector<int>> parity;    // kept with each member: leaders that see it
+
+    std::vector<MemberIndex> group_of(MemberIndex member) const;   // itself among it
 };
+
+// Of a member that no rank sees: empty if its group has all that it can be rebuilt of.
+std::string why_not_rebuilt(const Choice& choice, MemberIndex member);
 
 // All versions, newest first. `by_rank`: what each rank sees, empty for those whose leader sees the
 // same. Member k is read by rank k if it can, the others by ranks in turn, so that all have about
-// as many.
+// as many. One that no rank sees, but that can be rebuilt, has no reader (-1).
 std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
                             std::span<const int> leaders);
 

@@ -48,10 +48,11 @@ public:
     // Every node is told of all pairs before they copy, as any may be home to their channel: these
     // are no part of a checkpoint, in this session.
     void know(int from, int to);
+    // Of bytes, with room for some messages. At both ends.
+    Result<kddm::sync::Object*> channel(int from, int to);
 
 private:
     friend class MemberSender;
-    Result<kddm::sync::Object*> channel(int from, int to);
     Result<void> send_files(kddm::sync::Object& to, const CopyOf& copy, Store& from);
 
     node::Node& node_;

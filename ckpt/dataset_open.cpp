@@ -59,6 +59,8 @@ void Dataset::Impl::read_from(const Placed& placed) {
 }
 
 Result<Dataset::Impl::Member*> Dataset::Impl::member(MemberIndex index) {
+    if (index < members.size() && !members[index].reader && damaged)
+        return tl::unexpected(*damaged);
     if (index < members.size() && !members[index].reader)
         return fail(Errc::not_found, fmt::format("member {} of version {} is not in {}", index,
                                                  manifest.version, stores.front()->name()));
@@ -162,9 +164,11 @@ Result<std::unique_ptr<Dataset>> Dataset::open_part(std::span<Store* const> stor
     auto impl = std::make_unique<Impl>(std::vector<Store*>(stores.begin(), stores.end()));
     impl->manifest = manifest;
     const Placed placed = place_members(stores, manifest);
+    // What of it is damaged here may be whole elsewhere.
     if (placed.info.state == VersionState::damaged)
-        return fail(placed.code, fmt::format("version {} cannot be used: {}", manifest.version,
-                                             placed.info.why));
+        impl->damaged = {placed.code, 0, no_node,
+                         fmt::format("version {} cannot be used: {}", manifest.version,
+                                     placed.info.why)};
     impl->read_from(placed);
     return std::unique_ptr<Dataset>(new Dataset(std::move(impl)));
 }

@@ -39,6 +39,7 @@ struct Dataset::Impl {
 
     std::vector<Store*> stores;
     Manifest manifest;
+    std::optional<Failure> damaged;      // why members are not here, if it is that
     struct Member {
         std::string name;                // for messages
         std::unique_ptr<io::SealedLogReader> reader;   // null: it is not here

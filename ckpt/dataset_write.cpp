@@ -63,6 +63,7 @@ Result<void> MemberWriter::Impl::begin(const MemberOptions& options) {
     info.rank = options.rank;
     info.host = options.host;
     info.device = options.device;
+    info.group = options.group;
     SSI_TRY(claim(options));
     const std::string folder = member_folder(options.version, options.member);
     SSI_TRY(store.disk.make_directory(folder));

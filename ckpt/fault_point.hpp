@@ -13,17 +13,19 @@ namespace ssi::ckpt {
 enum class FaultPoint : std::uint8_t {
     take_begun, version_agreed, member_begun, gate_closed, at_rest, cut_begun, memory_kept,
     gate_opened, saving_begun, object_saved, objects_saved, member_durable, copies_made,
-    ballot_given, ballots_counted, file_written, file_renamed, committed, decision_heard,
-    manifest_removed, pruned, cleaning, restart_chosen, member_read, inbox_read, restarted, count
+    parity_begun, parity_row, parity_durable, ballot_given, ballots_counted, file_written,
+    file_renamed, committed, decision_heard, manifest_removed, pruned, cleaning,
+    restart_chosen, member_read, inbox_read, restarted, count
 };
 
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(FaultPoint::count)>
     fault_point_names{
         "take_begun", "version_agreed", "member_begun", "gate_closed", "at_rest", "cut_begun",
         "memory_kept", "gate_opened", "saving_begun", "object_saved", "objects_saved",
-        "member_durable", "copies_made", "ballot_given", "ballots_counted", "file_written",
-        "file_renamed", "committed", "decision_heard", "manifest_removed", "pruned", "cleaning",
-        "restart_chosen", "member_read", "inbox_read", "restarted"};
+        "member_durable", "copies_made", "parity_begun", "parity_row", "parity_durable",
+        "ballot_given", "ballots_counted", "file_written", "file_renamed", "committed",
+        "decision_heard", "manifest_removed", "pruned", "cleaning", "restart_chosen",
+        "member_read", "inbox_read", "restarted"};
 
 void fault_point(FaultPoint point);
 

@@ -37,7 +37,8 @@ void put_member(Writer& out, const MemberInfo& m) {
     out.put(m.log.digest.high);
     out.put(m.objects);
     out.put(m.bytes);
-    out.put(std::uint64_t{0});   // reserved
+    out.put(m.group);
+    out.put(std::uint32_t{0});   // reserved
     out.put(static_cast<std::uint32_t>(m.bases.size()));
     for (const BaseVersion& base : m.bases) {
         out.put(base.version);
@@ -58,7 +59,8 @@ MemberInfo get_member(Reader& in) {
     m.log.digest.high = in.get<std::uint64_t>();
     m.objects = in.get<std::uint64_t>();
     m.bytes = in.get<std::uint64_t>();
-    in.expect_zero(in.get<std::uint64_t>());
+    m.group = in.get<std::uint32_t>();
+    in.expect_zero(in.get<std::uint32_t>());
     const std::uint32_t bases = in.count(base_bytes);
     for (std::uint32_t i = 0; i < bases; ++i) {
         const auto version = in.get<std::uint64_t>();
@@ -78,6 +80,21 @@ std::string wrong_with(const MemberInfo& m) {
     return "";
 }
 
+// The first one of a group names it, and is not alone.
+std::string wrong_with_groups(const std::vector<MemberInfo>& members) {
+    std::vector<std::size_t> count(members.size());
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        const std::size_t group = members[i].group;
+        if (group == 0) continue;
+        if (group - 1 > i || members[group - 1].group != group)
+            return fmt::format("member {} in group {}", i, group);
+        ++count[group - 1];
+    }
+    const auto alone = std::ranges::find(count, std::size_t{1});
+    return alone == count.end() ? "" : fmt::format("a group of member {} alone",
+                                                   alone - count.begin());
+}
+
 std::string wrong_with(const Manifest& m) {
     if (m.version == 0) return "version 0";
     for (const std::string* text : {&m.application, &m.build, &m.session, &m.description})
@@ -91,6 +108,7 @@ std::string wrong_with(const Manifest& m) {
         if (const auto wrong = wrong_with(member); !wrong.empty())
             return fmt::format("member {}: {}", i, wrong);
     }
+    if (const auto wrong = wrong_with_groups(m.members); !wrong.empty()) return wrong;
     for (const Item& item : m.items)
         if (item.kind < ItemKind::set || item.kind > ItemKind::file ||
             item.name.size() > longest_text || item.options.size() > longest_bytes)
@@ -146,6 +164,14 @@ std::vector<BaseVersion> Manifest::bases() const {
     std::ranges::sort(all, {}, &BaseVersion::version);
     all.erase(std::unique(all.begin(), all.end()), all.end());
     return all;
+}
+
+std::vector<MemberIndex> Manifest::group_of(MemberIndex member) const {
+    std::vector<MemberIndex> group;
+    if (member >= members.size() || members[member].group == 0) return group;
+    for (const MemberInfo& other : members)
+        if (other.group == members[member].group) group.push_back(other.member);
+    return group;
 }
 
 Result<void> check_manifest(const Manifest& manifest) {

@@ -20,7 +20,7 @@ inline constexpr std::uint64_t longest_file = std::uint64_t{1} << 30;
 
 // ---- the frame of all of them: magic, version, length, body, hash, zeroes to a whole block
 
-enum class FrameKind : std::uint8_t { manifest, member, newest };
+enum class FrameKind : std::uint8_t { manifest, member, newest, parity };
 
 std::vector<std::byte> frame(FrameKind kind, std::span<const std::byte> body);
 // The body of a file's bytes, which are all used and verified.

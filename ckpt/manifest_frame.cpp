@@ -10,7 +10,7 @@ namespace ssi::ckpt {
 namespace {
 
 constexpr std::size_t block = io::block_bytes;
-constexpr char magics[][9] = {"ssi-data", "ssi-memb", "ssi-newv"};
+constexpr char magics[][9] = {"ssi-data", "ssi-memb", "ssi-newv", "ssi-pari"};
 
 struct Head {
     char magic[8];

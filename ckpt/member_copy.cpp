@@ -7,7 +7,8 @@
 #include <cstdlib>
 #include <deque>
 
-#include "store_files.hpp"
+#include "manifest.hpp"
+#include "parity_file.hpp"
 
 namespace ssi::ckpt {
 namespace {
@@ -51,6 +52,12 @@ void Flight::submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_
     request.sys_errno = 0;
     io::DiskRequest* const submitted[] = {&request};
     disk_.submit(submitted);
+}
+
+void Flight::submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place,
+                    std::size_t bytes) {
+    pieces_[(first_ + under_way_) % places].request.length = bytes;
+    submit(kind, file, place);
 }
 
 Result<std::span<const std::byte>> Flight::oldest() {
@@ -120,20 +127,32 @@ Result<std::unique_ptr<MemberCopy>> MemberCopy::begin(Store& store, const Datase
     return copy;
 }
 
+Result<std::unique_ptr<MemberCopy>> MemberCopy::rebuild(Store& store, const MemberInfo& info) {
+    auto lock = MemberLock::take(store.state(), info.version, info.member);
+    if (!lock) return tl::unexpected<Failure>(std::move(lock).error());
+    std::unique_ptr<MemberCopy> copy(
+        new MemberCopy(store, std::move(*lock), info.dataset, info.version, info.member));
+    copy->folder_ = rebuild_folder(info.version, info.member);
+    copy->rebuilt_ = info;
+    if (auto opened = copy->open(); !opened)
+        return tl::unexpected<Failure>(std::move(opened).error());
+    return copy;
+}
+
 // As by MemberWriter, so that a version belongs to one dataset here, too.
 Result<void> MemberCopy::open() {
     io::Disk& disk = store_.state().disk;
     const std::string version = version_folder(version_);
-    const std::string folder = member_folder(version_, member_);
     SSI_TRY(disk.make_directory(version));
     const auto claim = disk.open(version + "/" + claim_name(dataset_), io::OpenMode::create);
     if (!claim) return tl::unexpected<Failure>(claim.error());
-    SSI_TRY(disk.make_directory(folder));
+    SSI_TRY(disk.make_directory(member_folder(version_, member_)));
     SSI_TRY(lock_.lock_folder());
-    const auto old = disk.list(folder);
+    SSI_TRY(disk.make_directory(folder_));
+    const auto old = disk.list(folder_);
     if (!old) return tl::unexpected<Failure>(old.error());
     for (const std::string& name : *old)
-        if (name != lock_name) SSI_TRY(disk.remove(folder + "/" + name));
+        if (name != lock_name) SSI_TRY(disk.remove(folder_ + "/" + name));
     return {};
 }
 
@@ -143,7 +162,7 @@ Result<void> MemberCopy::begin_file(const FilePiece& first) {
     if (first.name.empty() || first.name.find('/') != first.name.npos || first.name == lock_name)
         return fail(Errc::bad_message, fmt::format("a file \"{}\" of a member", first.name));
     auto file = store_.state().disk.open(
-        fmt::format("{}/{}", member_folder(version_, member_), first.name), io::OpenMode::create);
+        fmt::format("{}/{}", folder_, first.name), io::OpenMode::create);
     if (!file) return tl::unexpected<Failure>(std::move(file).error());
     files_.push_back({std::move(*file), first.file_bytes, first.file_bytes});
     name_ = first.name;
@@ -194,6 +213,7 @@ Result<void> MemberCopy::write(const FilePiece& piece) {
 
 Result<void> MemberCopy::finish() {
     SSI_TRY(sync_files());
+    if (rebuilt_) SSI_TRY(take_place());
     io::Disk& disk = store_.state().disk;
     SSI_TRY(disk.sync_directory(member_folder(version_, member_)));
     SSI_TRY(disk.sync_directory(version_folder(version_)));
@@ -210,7 +230,42 @@ Result<void> MemberCopy::finish() {
 MemberCopy::~MemberCopy() {
     (void)flight_.land();
     files_.clear();
-    if (!finished_) (void)remove_folder(store_.state().disk, member_folder(version_, member_));
+    if (!finished_) discard();
+}
+
+// What was there before stays; a folder that was not does not.
+void MemberCopy::discard() {
+    io::Disk& disk = store_.state().disk;
+    (void)remove_folder(disk, folder_);
+    const std::string folder = member_folder(version_, member_);
+    const auto left = disk.list(folder);
+    if (left && std::ranges::all_of(*left, [](const auto& name) { return name == lock_name; }))
+        (void)remove_folder(disk, folder);
+}
+
+Result<void> MemberCopy::write_member_file(const MemberInfo& info) {
+    const auto bytes = encode_member(info);
+    return write({member_name, bytes.size(), 0, bytes});
+}
+
+// Each file at once by the one of its name. Those that differ are of no use as they are.
+Result<void> MemberCopy::take_place() {
+    io::Disk& disk = store_.state().disk;
+    SSI_TRY(disk.sync_directory(folder_));
+    SSI_TRY(verify_log(disk, folder_, *rebuilt_));
+    const std::string folder = member_folder(version_, member_);
+    std::vector<std::string> names;
+    for (std::uint64_t segment = 1; segment <= rebuilt_->log.segments; ++segment)
+        names.push_back(io::sealed_file_name(segment));
+    names.emplace_back(member_name);
+    for (const std::string& name : names)
+        SSI_TRY(disk.rename(folder_ + "/" + name, folder + "/" + name));
+    const auto there = disk.list(folder);
+    if (!there) return tl::unexpected<Failure>(there.error());
+    for (const std::string& name : *there)
+        if (name != lock_name && std::ranges::find(names, name) == names.end())
+            SSI_TRY(disk.remove(folder + "/" + name));
+    return remove_folder(disk, folder_);
 }
 
 }  // namespace ssi::ckpt

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "store_files.hpp"
 #include "store_state.hpp"
 
 namespace ssi::ckpt {
@@ -40,8 +42,10 @@ public:
     static constexpr std::size_t places = 4;
     // The buffer that was used longest ago, once it is free; how that went.
     Result<std::span<std::byte>> next(std::size_t bytes);
-    // Of the buffer that `next` has given last.
+    // Of the buffer that `next` has given last: all of it, or its first `bytes`.
     void submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place);
+    void submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place,
+                std::size_t bytes);
     // The oldest one that is under way, done.
     Result<std::span<const std::byte>> oldest();
     // All of them are done: the first fault.
@@ -66,6 +70,9 @@ public:
     // exists: the member is here; would_block: somebody writes it.
     static Result<std::unique_ptr<MemberCopy>> begin(Store& store, const DatasetId& dataset,
                                                      VersionNumber version, MemberIndex member);
+    // One whose bytes were found by calculation, in place of what is here: only when every byte was
+    // read and verified, file by file, so that at no moment less is left of it than there was.
+    static Result<std::unique_ptr<MemberCopy>> rebuild(Store& store, const MemberInfo& info);
     // Removes what was not finished.
     ~MemberCopy();
     MemberCopy(const MemberCopy&) = delete;
@@ -76,21 +83,28 @@ public:
     // The file that is being written is shorter than it might have become.
     Result<void> end_file(std::string_view name, std::uint64_t bytes);
     Result<void> finish();               // durable, and verified to be what was asked for
+    // What makes it whole, as its writer would have written it: for one that is rebuilt.
+    Result<void> write_member_file(const MemberInfo& info);
 
 private:
     MemberCopy(Store& store, MemberLock lock, const DatasetId& dataset, VersionNumber version,
                MemberIndex member)
         : store_(store), lock_(std::move(lock)), dataset_(dataset), version_(version),
-          member_(member), flight_(store.state().disk) {}
+          member_(member), folder_(member_folder(version, member)),
+          flight_(store.state().disk) {}
     Result<void> open();
     Result<void> begin_file(const FilePiece& first);
     Result<void> sync_files();
+    Result<void> take_place();
+    void discard();
 
     Store& store_;
     MemberLock lock_;
     const DatasetId dataset_;
     const VersionNumber version_;
     const MemberIndex member_;
+    std::string folder_;                 // where files go to
+    std::optional<MemberInfo> rebuilt_;
     std::string name_;                   // of the file that is being written
     struct File {
         std::unique_ptr<io::DiskFile> file;

@@ -4,12 +4,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <new>
+#include <set>
 
 #include "checkpoint_state.hpp"
 #include "choice.hpp"
 #include "fault_point.hpp"
 #include "manifest.hpp"
+#include "parity.hpp"
+#include "parity_rebuild.hpp"
 #include "rebuild.hpp"
 #include "restoring.hpp"
 
@@ -33,6 +37,7 @@ public:
 
     Result<std::optional<Restarted>> run(bool only_find) {
         SSI_TRY(look());
+        if (!only_find) SSI_TRY(rebuild_lost());
         bool again = false;
         for (;;) {
             auto plan = next();
@@ -42,9 +47,13 @@ public:
             if (restarted && !only_find) {
                 const auto rebuilt = rebuild();
                 if (!rebuilt) return tl::unexpected<Failure>(rebuilt.error());
-                restarted->rebuilt_members = *rebuilt;
+                restarted->rebuilt_members = rebuilt_ + *rebuilt;
             }
             if (restarted) return std::optional(std::move(*restarted));
+            const auto repaired = repair(**plan, restarted.error());
+            if (!repaired) return tl::unexpected<Failure>(repaired.error());
+            again = again || *repaired;
+            if (*repaired) continue;
             if (wanted_ || complete_ || restarted.error().code != Errc::io)
                 return tl::unexpected<Failure>(std::move(restarted).error());
             const Failure& why = restarted.error();
@@ -149,6 +158,108 @@ private:
         return std::optional(std::move(plan));
     }
 
+    // Collective: what was lost of versions that have parity, before anything is read: one may
+    // refer to another.
+    Result<void> rebuild_lost() {
+        std::vector<ckpt::ParityRebuild> wanted;
+        if (impl_.node.rank() == 0) wanted = ckpt::missing_parity(choices_, impl_.seats());
+        const auto made = make(wanted);
+        return made ? Result<void>() : tl::unexpected<Failure>(made.error());
+    }
+
+    // Collective: how many were made. The first node says what.
+    Result<std::uint64_t> make(std::span<const ckpt::ParityRebuild> wanted) {
+        const auto done = ckpt::rebuild_by_parity(impl_.node, *impl_.places, *impl_.copies, wanted);
+        if (!done) return tl::unexpected<Failure>(done.error());
+        for (std::size_t i = 0; i < wanted.size(); ++i) told(wanted[i], (*done)[i]);
+        const auto made = static_cast<std::uint64_t>(std::ranges::count_if(
+            *done, [](const Result<void>& one) { return one.has_value(); }));
+        rebuilt_ += made;
+        return made;
+    }
+
+    // On the first node.
+    void told(const ckpt::ParityRebuild& one, const Result<void>& done) {
+        const auto choice = std::ranges::find(choices_, one.version, &ckpt::Choice::version);
+        const std::string what = fmt::format("{}member {} of version {}",
+                                             one.make_member ? "" : "the parity kept with ",
+                                             one.member, one.version);
+        if (!done) {
+            SSI_LOG(impl_.node.doors().log, warn, "checkpoint", "{} cannot be rebuilt: {}", what,
+                    done.error().to_string());
+            if (one.make_member && choice->why_not.empty())
+                choice->why_not = fmt::format("member {} was lost, and cannot be rebuilt: {}",
+                                              one.member, done.error().text);
+            return;
+        }
+        SSI_LOG(impl_.node.doors().log, info, "checkpoint", "{} was rebuilt by the parity of its "
+                                                            "group", what);
+        const int leader = impl_.places->leaders()[static_cast<std::size_t>(one.to)];
+        if (one.make_parity) choice->parity[one.member] = {leader};
+        if (!one.make_member) return;
+        choice->holders[one.member] = {leader};
+        choice->readers[one.member] = one.to;
+    }
+
+    // Collective, when a version could not be put back: whether what was damaged of it is whole
+    // now. Each member once.
+    Result<bool> repair(const Plan& plan, const Failure& why) {
+        if (why.code != Errc::io || complete_ || plan.manifest.level != ckpt::parity_level)
+            return false;
+        std::vector<ckpt::MemberIndex> mine;
+        for (std::size_t member = 0; member < plan.readers.size(); ++member)
+            if (plan.readers[member] == impl_.node.rank())
+                mine.push_back(static_cast<ckpt::MemberIndex>(member));
+        ckpt::Writer out;
+        for (const ckpt::Damaged& one : ckpt::find_damage(*impl_.places, plan.manifest, mine)) {
+            out.put(one.version);
+            out.put(one.member);
+        }
+        const auto all = ckpt::gather(impl_.node, out.bytes());
+        if (!all) return tl::unexpected<Failure>(all.error());
+        std::vector<ckpt::ParityRebuild> wanted;
+        if (impl_.node.rank() == 0) wanted = repairs(*all);
+        auto made = make(wanted);
+        if (!made) return tl::unexpected<Failure>(std::move(made).error());
+        if (*made == 0) return false;
+        if (impl_.node.rank() == 0) {
+            SSI_LOG(impl_.node.doors().log, warn, "checkpoint",
+                    "version {} was damaged, and repaired by parity: {}", plan.manifest.version,
+                    why.text);
+            --at_;   // the same once more
+        }
+        return true;
+    }
+
+    // On the first node. A damaged member counts as lost, and is made where it was.
+    std::vector<ckpt::ParityRebuild> repairs(std::span<const Bytes> damaged) {
+        std::map<std::pair<ckpt::VersionNumber, ckpt::MemberIndex>, int> places;
+        for (std::size_t rank = 0; rank < damaged.size(); ++rank)
+            for (ckpt::Reader in(damaged[rank]); !in.at_end() && in.ok();) {
+                const auto version = in.get<std::uint64_t>();
+                const auto member = in.get<ckpt::MemberIndex>();
+                const auto choice = std::ranges::find(choices_, version, &ckpt::Choice::version);
+                if (choice == choices_.end() || choice->level != ckpt::parity_level ||
+                    member >= choice->holders.size() ||
+                    !repaired_.emplace(version, member).second)
+                    continue;
+                choice->holders[member].clear();
+                places[{version, member}] = static_cast<int>(rank);
+            }
+        std::vector<ckpt::ParityRebuild> wanted;
+        for (ckpt::ParityRebuild& one : ckpt::missing_parity(choices_, impl_.seats())) {
+            const auto place = places.find({one.version, one.member});
+            if (place == places.end() || !one.make_member) continue;
+            const auto choice = std::ranges::find(choices_, one.version, &ckpt::Choice::version);
+            const auto group = choice->group_of(one.member);
+            one.to = place->second;
+            one.from[static_cast<std::size_t>(std::ranges::find(group, one.member) -
+                                              group.begin())] = one.to;
+            wanted.push_back(std::move(one));
+        }
+        return wanted;
+    }
+
     Result<std::uint64_t> rebuild() {
         std::vector<ckpt::Rebuild> wanted;
         if (impl_.node.rank() == 0)
@@ -243,6 +354,8 @@ private:
     std::vector<ckpt::Choice> choices_;  // on the first node
     std::size_t at_ = 0;
     std::vector<std::string> passed_over_;
+    std::uint64_t rebuilt_ = 0;          // by parity
+    std::set<std::pair<ckpt::VersionNumber, ckpt::MemberIndex>> repaired_;   // or tried to be
     bool complete_ = false;              // it was whole: no older one would do better
 };
 

@@ -9,6 +9,7 @@
 
 #include "fault_point.hpp"
 #include "manifest.hpp"
+#include "store_files.hpp"
 #include "store_state.hpp"
 
 namespace ssi {
@@ -171,6 +172,7 @@ Result<void> Saving::receive(int from) {
 
 // A task for each member that comes, as its sender may wait for nobody else meanwhile.
 Result<MemberInfo> Saving::save_and_copy() {
+    if (!group_.ranks.empty()) return save_with_parity();
     if (partners_.empty()) return save();
     const auto self = doors_.node.rank();
     std::vector<int> from;
@@ -192,6 +194,30 @@ Result<MemberInfo> Saving::save_and_copy() {
     if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
     for (auto& one : came)
         if (!one) return tl::unexpected<Failure>(std::move(one).error());
+    return saved;
+}
+
+// The parity of what others send is kept by another task, as all wait for each other in turn.
+Result<MemberInfo> Saving::save_with_parity() {
+    const auto self = doors_.node.rank();
+    ParityKeeper keeper(doors_.copies, group_, doors_.places.own(), copy_of(self));
+    Result<void> kept;
+    const auto task = doors_.node.doors().tasks.spawn("checkpoint parity", [&] {
+        try {
+            kept = keeper.receive();
+        } catch (const std::bad_alloc&) {
+            kept = fail(Errc::out_of_memory, "no memory for a row of parity");
+        }
+    });
+    ParitySender sender(doors_.copies, group_);
+    writer_->set_mirror(&sender);
+    auto saved = save();
+    writer_->set_mirror(nullptr);
+    auto sent = sender.finish(saved);
+    task->join();
+    if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
+    if (kept) kept = keeper.finish(std::move(*sent));
+    if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
     return saved;
 }
 
@@ -269,6 +295,7 @@ Result<void> Saving::conclude(std::span<const std::byte> decision) {
     fault_point(FaultPoint::decision_heard);
     if (decision.empty()) return fail(Errc::bad_message, "a checkpoint's end was not told");
     if (decision[0] != std::byte{fine}) {
+        drop_parity();
         writer_->abandon();
         drop_copies();
         return tl::unexpected(decode_failure(decision.subspan(1)));
@@ -289,6 +316,13 @@ void Saving::drop_copies() {
         if (partners_[rank] == doors_.node.rank())
             (void)doors_.places.own().state().drop_member(version_.version,
                                                           static_cast<MemberIndex>(rank));
+}
+
+void Saving::drop_parity() {
+    if (group_.ranks.empty()) return;
+    const auto member = static_cast<MemberIndex>(doors_.node.rank());
+    (void)remove_folder(doors_.places.own().state().disk,
+                        parity_folder(version_.version, member));
 }
 
 Result<void> Saving::commit(const Manifest& manifest) {

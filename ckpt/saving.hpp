@@ -2,7 +2,8 @@
 // Saving: one version, from the cut to the commit, at one node, by one task.
 //
 //   save     the member: spans, channels, then what the cut hands out; durable. Of level 2: it goes
-//            to the partner's store meanwhile, and others come to this one
+//            to the partner's store meanwhile, and others come to this one. Of level 3: its units
+//            go to those of the group that keep parity of them; it keeps parity of others'
 //   vote     every node tells how that went; the first one decides
 //   commit   the manifest, in every store; or the member is removed
 //   prune    what is older than what is kept
@@ -17,6 +18,7 @@
 #include "changes.hpp"
 #include "copies.hpp"
 #include "files.hpp"
+#include "parity_take.hpp"
 #include "places.hpp"
 #include "protection.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
@@ -73,6 +75,8 @@ public:
 
     // By rank, whose store gets a copy of its member; none: no copies.
     void set_partners(std::vector<int> partners) { partners_ = std::move(partners); }
+    // Whose members share a parity with this one's; none: no parity.
+    void set_group(ParityGroup group) { group_ = std::move(group); }
     // Stays valid until run() has returned.
     void add(SavedMemory memory) { memory_.push_back(memory); }
     // Of this rank; a failure is one of the version.
@@ -99,6 +103,7 @@ private:
     };
     Result<MemberInfo> save();
     Result<MemberInfo> save_and_copy();
+    Result<MemberInfo> save_with_parity();
     Result<void> receive(int from);
     CopyOf copy_of(int rank) const;
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
@@ -115,6 +120,7 @@ private:
     Result<void> conclude(std::span<const std::byte> decision);
     Result<void> commit(const Manifest& manifest);
     void drop_copies();
+    void drop_parity();
 
     SavingDoors doors_;
     Manifest version_;
@@ -125,6 +131,7 @@ private:
     std::vector<SavedFile> files_;
     std::map<SetId, Count> counts_;      // by item
     std::vector<int> partners_;
+    ParityGroup group_;
 };
 
 }  // namespace ckpt

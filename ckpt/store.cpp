@@ -7,6 +7,7 @@
 
 #include "dataset_write.hpp"
 #include "manifest.hpp"
+#include "parity_file.hpp"
 #include "store_files.hpp"
 #include "store_list.hpp"
 #include "store_state.hpp"
@@ -214,6 +215,11 @@ Result<void> Store::commit(const Manifest& manifest) {
 Result<Manifest> Store::manifest(VersionNumber version) { return state_->manifest(version); }
 Result<MemberInfo> Store::member(VersionNumber version, MemberIndex member) {
     return state_->member(version, member);
+}
+Result<std::uint64_t> Store::parity_bytes(VersionNumber version, MemberIndex member) {
+    const auto info = parity_in(*this, version, member);
+    if (!info) return tl::unexpected<Failure>(info.error());
+    return info->bytes();
 }
 
 }  // namespace ssi::ckpt

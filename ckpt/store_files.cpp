@@ -43,6 +43,15 @@ std::string version_folder(VersionNumber version) { return fmt::format("v{}", ve
 std::string member_folder(VersionNumber version, MemberIndex member) {
     return fmt::format("v{}/m{}", version, member);
 }
+std::string parity_folder(VersionNumber version, MemberIndex member) {
+    return fmt::format("v{}/p{}", version, member);
+}
+std::string rebuild_folder(VersionNumber version, MemberIndex member) {
+    return fmt::format("v{}/r{}", version, member);
+}
+bool is_rebuild(std::string_view folder) {
+    return number_behind<MemberIndex>(folder, 'r').has_value();
+}
 std::optional<VersionNumber> version_of(std::string_view folder) {
     const auto version = number_behind<VersionNumber>(folder, 'v');
     return version && *version != 0 ? version : std::nullopt;

@@ -13,12 +13,18 @@ namespace ssi::ckpt {
 inline constexpr const char* manifest_name = "manifest";
 inline constexpr const char* member_name = "member";
 inline constexpr const char* newest_name = "newest";
+inline constexpr const char* parity_name = "parity";
+inline constexpr const char* parity_rows_name = "rows";
 inline constexpr std::string_view claim_suffix = ".dataset";
 
 std::string version_folder(VersionNumber version);                      // "v7"
 std::string member_folder(VersionNumber version, MemberIndex member);   // "v7/m2"
+std::string parity_folder(VersionNumber version, MemberIndex member);   // "v7/p2"
+// Where a member is rebuilt before it takes its place.
+std::string rebuild_folder(VersionNumber version, MemberIndex member);  // "v7/r2"
 std::optional<VersionNumber> version_of(std::string_view folder);
 std::optional<MemberIndex> member_of(std::string_view folder);
+bool is_rebuild(std::string_view folder);
 std::string claim_name(const DatasetId& dataset);
 
 // Made anew, and synced; its directory is not.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "parity_file.hpp"
 #include "store_files.hpp"
 #include "store_state.hpp"
 
@@ -63,6 +64,27 @@ Result<Found> find(std::span<Store* const> stores, VersionNumber version) {
     }
     std::ranges::sort(found.members);
     return found;
+}
+
+// What is kept of the level's parity, and whether that makes good what is missing.
+void look_for_parity(std::span<Store* const> stores, VersionInfo& info) {
+    const Manifest& manifest = *info.manifest;
+    const auto kept = place_parity(stores, manifest);
+    for (MemberIndex member = 0; member < kept.size(); ++member)
+        if (kept[member]) info.parity.push_back(member);
+    if (info.state == VersionState::complete) return;
+    const auto has = [](const std::vector<MemberIndex>& all, MemberIndex member) {
+        return std::ranges::binary_search(all, member);
+    };
+    for (const MemberInfo& member : manifest.members)
+        if (!has(info.present, member.member)) {
+            const auto group = manifest.group_of(member.member);
+            const bool good = !group.empty() && std::ranges::all_of(group, [&](MemberIndex one) {
+                return one == member.member || (has(info.present, one) && has(info.parity, one));
+            });
+            if (!good) return;
+        }
+    info.why += " (a restart rebuilds it by parity)";
 }
 
 std::string joined(const std::vector<MemberIndex>& members) {
@@ -141,6 +163,8 @@ Result<Placed> place_version(std::span<Store* const> stores, VersionNumber versi
             best.code = found->faults.front().code;
         }
     }
+    if (best.info.manifest && best.info.manifest->level == parity_level)
+        look_for_parity(stores, best.info);
     best.info.version = version;
     best.info.writing = found->writing;
     return best;

@@ -203,6 +203,12 @@ Result<std::vector<VersionNumber>> Store::clean(std::span<const VersionNumber> c
     if (!versions) return tl::unexpected<Failure>(versions.error());
     std::vector<VersionNumber> cleaned;
     for (const VersionNumber version : *versions) {
+        // A member that was being rebuilt; what is kept of it lies in another folder.
+        const auto folders = state_->disk.list_directories(version_folder(version));
+        if (!folders) return tl::unexpected<Failure>(folders.error());
+        for (const std::string& name : *folders)
+            if (is_rebuild(name))
+                SSI_TRY(remove_folder(state_->disk, version_folder(version) + "/" + name));
         if (std::ranges::find(committed, version) != committed.end()) continue;
         const auto files = state_->disk.list(version_folder(version));
         if (!files) return tl::unexpected<Failure>(files.error());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include "parity_file.hpp"
 #include "store_list.hpp"
 #include "store_state.hpp"
 
@@ -60,6 +61,13 @@ Result<Verified> verify_version(std::span<Store* const> stores, VersionNumber ve
             report.bytes += member.log.bytes;
             report.records += member.log.records;
         }
+        std::uint64_t done = report.bytes;
+        for (std::string& fault : verify_parity(stores, one->manifest(), [&](std::uint64_t bytes) {
+                 done += bytes;
+                 if (progress) progress(std::min(done, opened.bytes), opened.bytes);
+             }))
+            report.faults.push_back(std::move(fault));
+        report.bytes = done;
     }
     if (progress) progress(opened.bytes, opened.bytes);
     return report;

@@ -55,12 +55,15 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
     Result<std::vector<int>> partners;
     if (take.level == CheckpointLevel::partner) partners = choose_partners();
     if (!partners) return tl::unexpected<Failure>(std::move(partners).error());
+    Result<ckpt::ParityGroup> group;
+    if (take.level == CheckpointLevel::parity) group = choose_group();
+    if (!group) return tl::unexpected<Failure>(std::move(group).error());
     SSI_TRY(agree(node, run(CheckpointEvent::before)));
     auto version = begin_version(description, take);
     if (!version) return tl::unexpected<Failure>(std::move(version).error());
     state->version = version->version;
     ckpt::fault_point(ckpt::FaultPoint::version_agreed);
-    auto writer = begin_member(*version);
+    auto writer = begin_member(*version, *group);
     if (!writer) return tl::unexpected<Failure>(std::move(writer).error());
     ckpt::fault_point(ckpt::FaultPoint::member_begun);
     begin_changes(take);
@@ -69,6 +72,7 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
                           take.incremental ? &changes : nullptr, *copies, scratch},
         std::move(*version), std::move(*writer), options.keep, state);
     saving->set_partners(std::move(*partners));
+    saving->set_group(std::move(*group));
     ticket = std::move(state);
     SSI_TRY(agree(node, make_room(take.asynchronous)));
     return stop_and_begin(take.asynchronous);
@@ -90,7 +94,8 @@ void Impl::save() {
 void Impl::begin_changes(const TakeOptions& take) {
     if (!take.incremental) return changes.forget();
     // What it needs must be kept as well as it is itself.
-    if (take.level > base_level) changes.forget();
+    // So it does where it is kept in another way, as the two need not be where one of them is read.
+    if (take.level != CheckpointLevel::local && take.level != base_level) changes.forget();
     base_level = take.level;
     const bool lost = ticket && !(ticket->done && ticket->outcome);
     if (lost || (changes.has_base() && !places->own().manifest(changes.base()))) changes.forget();
@@ -115,6 +120,23 @@ Result<std::vector<int>> Impl::choose_partners() {
     for (int rank = 0; rank < node.size(); ++rank)
         copies->know(rank, (*chosen)[static_cast<std::size_t>(rank)]);
     return chosen;
+}
+
+// The same.
+Result<ckpt::ParityGroup> Impl::choose_group() {
+    const auto all = ckpt::failure_groups(
+        seats(), static_cast<std::size_t>(config.integer("checkpoint.group")),
+        config.boolean("checkpoint.allow_same_host"));
+    if (!all) return tl::unexpected<Failure>(all.error());
+    ckpt::ParityGroup mine;
+    for (const std::vector<int>& group : *all) {
+        for (const int from : group)
+            for (const int to : group)
+                if (from != to) copies->know(from, to);
+        const auto own = std::ranges::find(group, node.rank());
+        if (own != group.end()) mine = {group, static_cast<std::size_t>(own - group.begin())};
+    }
+    return mine;
 }
 
 // The first node's word, but for the number, which is new in every store.
@@ -161,7 +183,8 @@ Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const T
     return shared;
 }
 
-Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manifest& version) {
+Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manifest& version,
+                                                               const ckpt::ParityGroup& group) {
     const auto rank = static_cast<std::uint32_t>(node.rank());
     auto writer = places->own().begin(
         {.dataset = version.dataset,
@@ -170,6 +193,7 @@ Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manif
          .rank = rank,
          .host = node.members().find(node.id())->host_name,
          .device = places->device(),
+         .group = group.ranks.empty() ? 0 : static_cast<std::uint32_t>(group.ranks.front()) + 1,
          .bytes_per_second =
              static_cast<std::uint64_t>(config.integer("checkpoint.rate_bytes")),
          .buffers = &buffers});

@@ -74,6 +74,8 @@ void add_version(Json& json, const VersionInfo& info) {
     if (!info.why.empty()) json.field("why", readable(info.why));
     json.array("present");
     for (const ckpt::MemberIndex member : info.present) json.value(member);
+    json.end().array("parity");
+    for (const ckpt::MemberIndex member : info.parity) json.value(member);
     json.end();
     if (!info.manifest) return;
     const Manifest& manifest = *info.manifest;
@@ -142,6 +144,30 @@ std::string place_of(const CheckpointRun& run, const MemberInfo& member) {
     return {};
 }
 
+// The parity that is kept with a member.
+struct KeptParity {
+    std::string place;                   // empty: it is not there
+    std::uint64_t bytes = 0;
+};
+KeptParity parity_of(const CheckpointRun& run, const MemberInfo& member) {
+    for (ckpt::Store* store : run.stores)
+        if (const auto bytes = store->parity_bytes(member.version, member.member))
+            return {fmt::format("{}/v{}/p{}", store->name(), member.version, member.member),
+                    *bytes};
+    return {};
+}
+
+std::string parity_text(const CheckpointRun& run, const Manifest& manifest,
+                        const MemberInfo& member) {
+    std::vector<VersionNumber> others;
+    for (const ckpt::MemberIndex other : manifest.group_of(member.member))
+        if (other != member.member) others.push_back(other);
+    const KeptParity kept = parity_of(run, member);
+    return fmt::format("    with {} of parity with {} {} in {}\n", human_bytes(kept.bytes),
+                       others.size() == 1 ? "member" : "members", numbers_text(others),
+                       kept.place.empty() ? "no place: it is not there" : readable(kept.place));
+}
+
 void show_json(const CheckpointRun& run, const VersionInfo& info,
                const std::vector<VersionNumber>& chain) {
     const Manifest& manifest = *info.manifest;
@@ -160,6 +186,14 @@ void show_json(const CheckpointRun& run, const VersionInfo& info,
         std::vector<VersionNumber> bases;
         for (const ckpt::BaseVersion& base : member.bases) bases.push_back(base.version);
         add_numbers(json, "refers_to", bases);
+        if (member.group != 0) {
+            const KeptParity kept = parity_of(run, member);
+            json.array("group");
+            for (const ckpt::MemberIndex other : manifest.group_of(member.member))
+                json.value(other);
+            json.end().field("parity_directory", readable(kept.place));
+            json.field("parity_bytes", kept.bytes);
+        }
         json.end();
     }
     json.end().array("items");
@@ -195,6 +229,7 @@ void show_text(const CheckpointRun& run, const VersionInfo& info,
             member.device.empty() ? "" : ", device " + readable(member.device),
             counted(member.objects, "object"), human_bytes(member.log.bytes),
             counted(member.log.segments, "segment"), place.empty() ? "not there" : readable(place));
+        if (member.group != 0) say("{}", parity_text(run, manifest, member));
     }
     for (const ckpt::Item& item : manifest.items)
         say("  {} {} ({}): {}, {}\n", item_kind_name(item.kind), readable(item.name),

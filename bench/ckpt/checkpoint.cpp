@@ -29,6 +29,7 @@ public:
             incremental(session, sets, "ckpt/incr_1pct_random", 1);
             incremental(session, sets, "ckpt/incr_10pct_contiguous", 10);
             partner(session, sets);
+            parity(session, sets);
             restart_same(session, sets);
             sets.destroy();
         }
@@ -231,6 +232,32 @@ private:
         }
         row.note = "two copies on one disk; at most 1.2 times as long for each";
         rebuilt.note = "a restart of all, from one store, and its copies in the other";
+        finish(row);
+        finish(rebuilt);
+    }
+
+    // The same by parity, which of two ranks is as much as a copy.
+    void parity(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/xor") && !settings_.wants("ckpt/xor_rebuild")) return;
+        Row row{.name = "ckpt/xor", .floor = "ckpt/durable_full"};
+        Row rebuilt{.name = "ckpt/xor_rebuild"};
+        for (int i = 0; i <= rounds(); ++i) {
+            double below = 0, ours = 0;
+            {
+                Checkpoint checkpoint(session, options());
+                checkpoint.protect(sets.set());
+                CheckpointTicket ticket(nullptr);
+                sets.write(static_cast<std::uint64_t>(i));
+                below = take(checkpoint, {}, ticket);
+                ours = take(checkpoint, {.level = CheckpointLevel::parity}, ticket);
+            }
+            add(row, i, ours, below);
+            MPI_Barrier(MPI_COMM_WORLD);
+            if (session.rank() == 0) std::filesystem::remove_all(directory_.path() + "/1");
+            add(rebuilt, i, restart(session, sets, static_cast<std::uint64_t>(i)), 0);
+        }
+        row.note = "a group of two on one disk: as much parity as data";
+        rebuilt.note = "a restart of all, with one rank's member found by parity and verified";
         finish(row);
         finish(rebuilt);
     }

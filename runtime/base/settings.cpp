@@ -121,6 +121,9 @@ constexpr std::array table{
     flag("checkpoint.allow_same_host", "false",
          "Keep copies of a rank's part with another rank of the same host, where there is one host "
          "alone. They do not survive that host, nor a disk that both use: for tests."),
+    number("checkpoint.group", "", "8", 2, 1024,
+           "Level parity: most ranks in a group, of which one may be lost. A part's parity takes a "
+           "share of its size: 1 in so many, less one. One more where a rank would be alone."),
     number("checkpoint.meet_ms", "ms", "600000", 1, 86'400'000,
            "How long ranks that want to take a checkpoint wait for those that have not come to the "
            "same point of the program."),

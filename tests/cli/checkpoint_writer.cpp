@@ -2,7 +2,8 @@
 // Makes one version of a checkpoint for tests of `ssi checkpoint`, member i in directory i modulo
 // their number: checkpoint_writer HOW VERSION BASE MEMBERS DIR...
 // HOW: committed; uncommitted, of another dataset than what is committed by the same number; newer:
-// committed, in a format that is not known yet; open: says so and writes on until its input ends.
+// committed, in a format that is not known yet; open: says so and writes on until its input ends;
+// parity: of two members, each with the parity of the other.
 // With a BASE other than 0 half of the objects are that one's.
 #include <unistd.h>
 #include <xxhash.h>
@@ -14,6 +15,7 @@
 #include <iterator>
 #include <string>
 
+#include "parity_file.hpp"
 #include "ssi/ckpt/store.hpp"
 #include "ssi/io/libaio_disk.hpp"
 
@@ -66,6 +68,18 @@ Manifest manifest_of(VersionNumber version, std::vector<MemberInfo> members) {
                        .objects = objects * count, .bytes = objects * object_bytes * count}}};
 }
 
+// Members are shorter than a unit: the other one's bytes are the one row that each keeps.
+void keep_parity(Store& store, Store& other_store, const MemberInfo& own, const MemberInfo& other) {
+    MemberStream mine(store, own), others(other_store, other);
+    std::vector<ParityMember> group{good(mine.open()), good(others.open())};
+    const auto bytes = static_cast<std::size_t>(group[1].bytes());
+    auto writer = good(ParityWriter::begin(store, own.dataset, own.version, own.member));
+    good(others.read(0, good(writer->next()).first(bytes)));
+    good(writer->add(bytes));
+    if (own.member > other.member) std::swap(group[0], group[1]);
+    good(writer->finish(std::move(group)));
+}
+
 void make_newer(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(in), {}};
@@ -99,7 +113,7 @@ int main(int argc, char** argv) {
         writers.push_back(good(stores[i % stores.size()]->begin(
             {.dataset = {how == "uncommitted" ? 8u : 7u, version}, .version = version, .member = i,
              .rank = i, .host = "host" + std::to_string(i),
-             .device = "disk" + std::to_string(i)})));
+             .device = "disk" + std::to_string(i), .group = how == "parity" ? 1u : 0u})));
         put_objects(*writers.back(), i, version, base);
     }
     if (how == "open") {
@@ -110,8 +124,14 @@ int main(int argc, char** argv) {
         _exit(0);
     }
     for (const auto& writer : writers) infos.push_back(good(writer->finish()));
+    if (how == "parity")
+        for (MemberIndex i = 0; i < 2; ++i)
+            keep_parity(*stores[i % stores.size()], *stores[(1 - i) % stores.size()], infos[i],
+                        infos[1 - i]);
+    Manifest manifest = manifest_of(version, infos);
+    if (how == "parity") manifest.level = parity_level;
     if (how != "uncommitted")
-        for (const auto& store : stores) good(store->commit(manifest_of(version, infos)));
+        for (const auto& store : stores) good(store->commit(manifest));
     if (how == "newer")
         for (int i = 5; i < argc; ++i)
             make_newer(argv[i] + ("/v" + std::to_string(version)) + "/manifest");

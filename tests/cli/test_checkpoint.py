@@ -189,6 +189,42 @@ class Look(CheckpointTest):
         self.assertIn("version 2: incomplete: member 0 of 2 is not there\n", text)
         self.assertRegex(text, r"member 0: .*, not there\n")
 
+    def test_parity_is_shown_verified_and_removed(self):
+        stores = self.stores("run/0", "run/1")
+        self.take(stores, 1, how="parity")
+        shown = self.good("show", "--json", *stores).json()
+        self.assertEqual((shown["level"], shown["present"], shown["parity"]),
+                         ("parity", [0, 1], [0, 1]))
+        first, second = shown["members"]
+        self.assertEqual((first["group"], second["group"]), ([0, 1], [0, 1]))
+        self.assertEqual(first["parity_directory"], self.path("run/0", "v1", "p0"))
+        self.assertEqual(first["parity_bytes"], second["file_bytes"])
+        self.assertIn(f" of parity with member 0 in {self.path('run/1', 'v1', 'p1')}\n",
+                      self.good("show", *stores).out)
+        self.good("verify", *stores)
+        show = ("show", "--version", "1", *stores)
+        os.rename(self.path("run/1", "v1", "m1"), self.path("run/aside"))
+        self.assertIn("incomplete: member 1 of 2 is not there (a restart rebuilds it by parity)",
+                      self.good(*show).out)
+        os.rename(self.path("run/0", "v1", "p0"), self.path("run/parity"))
+        self.assertIn("incomplete: member 1 of 2 is not there\n", self.good(*show).out)
+        os.rename(self.path("run/parity"), self.path("run/0", "v1", "p0"))
+        os.rename(self.path("run/aside"), self.path("run/1", "v1", "m1"))
+        self.flip("run/1", "v1", "p1", "rows", place=5000)
+        result = self.checkpoint("verify", *stores)
+        self.assert_fails(result, IO, "1 fault found in")
+        self.assertIn("fault: " + self.path("run/1", "v1", "p1", "rows") + ": damaged", result.out)
+        shutil.rmtree(self.path("run/1", "v1", "p1"))
+        result = self.checkpoint("verify", *stores)
+        self.assert_fails(result, IO, "1 fault found in")
+        self.assertIn("the parity that is kept with member 1 of version 1 is not there",
+                      result.out)
+        self.assertEqual(self.good("list", "--json", *stores).json()["versions"][0]["parity"], [0])
+        self.assertIn("no place: it is not there", self.good("show", *stores).out)
+        self.good("rm", "--version", "1", *stores)
+        self.assertFalse(os.path.exists(self.path("run/0", "v1")))
+        self.assertFalse(os.path.exists(self.path("run/1", "v1")))
+
     def test_show_of_what_has_no_valid_manifest_fails_with_its_reason(self):
         stores = self.stores("one")
         self.take(stores, 1)

@@ -26,9 +26,9 @@ LEAVES_WITH = {EXIT_CODE[PEER_LOST], EXIT_CODE["cancelled"], EXIT_CODE["io"]}
 # Passed by the first rank alone; by the first of those that share a store.
 FIRST_ONLY = {"ballots_counted"}
 LEADERS = {"file_written", "file_renamed", "committed", "manifest_removed", "pruned"}
+# Where each rank has a store of its own, and there are several: two takes of six.
+COPYING = {"copies_made", "parity_begun", "parity_row", "parity_durable"}
 # On the way to a restart, of which there is one.
-# Where each rank has a store of its own, and there are several.
-COPYING = {"copies_made"}
 ONCE = {"cleaning", "restart_chosen", "member_read", "inbox_read", "restarted"}
 
 
@@ -94,7 +94,7 @@ class Rounds:
         if point in ONCE and store.taken == 0:
             self.undisturbed(store)
         ranks = self.choice.randint(2 if who != 0 or point in COPYING else 1, 4)
-        times = 1 if point in ONCE else self.choice.randint(1, 3)
+        times = 1 if point in ONCE else self.choice.randint(1, 2 if point in COPYING else 3)
         variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}", **SAME_HOST}
         if who is not None:
             variables["SSI_TEST_FAULT_RANK"] = str(who)

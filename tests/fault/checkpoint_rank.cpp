@@ -76,7 +76,7 @@ class Program {
 public:
     Program(Session& session, const std::string& directory, const std::string& folder)
         : session_(session), system_(mount(session, folder)), first_(session.rank() == 0),
-          has_partners_(session.size() > 1 && directory.find("%n") != directory.npos),
+          has_others_(session.size() > 1 && directory.find("%n") != directory.npos),
           blobs_(value_or_throw(session.raw_set("blobs", {.kind = kddm::ObjectKind::variable}))),
           steps_(session.set<std::uint64_t>("steps")),
           checkpoint_(session, {.directory = directory, .application = "checkpoint_rank"}) {
@@ -165,17 +165,23 @@ private:
         session_.barrier();
     }
 
+    // Two of each kind in turn, where each rank has a store of its own.
+    CheckpointLevel level_of(std::uint64_t step) const {
+        constexpr CheckpointLevel levels[] = {CheckpointLevel::local, CheckpointLevel::partner,
+                                              CheckpointLevel::parity};
+        return has_others_ ? levels[step / 2 % 3] : CheckpointLevel::local;
+    }
+
     // In turn: waited for; going on at once and changing everything; incremental, both ways; and
-    // with copies at partners, where each rank has a store of its own.
+    // of all levels.
     void take(std::uint64_t step) {
         if (first_) say("take " + std::to_string(step));
         const bool asynchronous = step % 2 == 1;
-        const bool copies = has_partners_ && step % 5 < 3;
         const auto ticket = value_or_throw(checkpoint_.take(
             "", {.number = step,
                  .asynchronous = asynchronous,
                  .incremental = step % 4 >= 2,
-                 .level = copies ? CheckpointLevel::partner : CheckpointLevel::local}));
+                 .level = level_of(step)}));
         if (asynchronous) {
             for (std::uint64_t id = 0; id < objects; ++id)
                 if (id % static_cast<std::uint64_t>(session_.size()) ==
@@ -194,7 +200,7 @@ private:
     Session& session_;
     std::unique_ptr<fs::FileSystem> system_;
     fs::File log_;
-    const bool first_, has_partners_;
+    const bool first_, has_others_;
     kddm::RawSet blobs_;
     kddm::Set<std::uint64_t> steps_;
     std::uint64_t begin_ = 0;

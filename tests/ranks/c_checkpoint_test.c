@@ -315,25 +315,33 @@ static void a_damaged_version_is_passed_over_and_told(void) {
     stop();
 }
 
-/* By the copy at a partner. There is one host, which main allows. */
-static void a_lost_store_is_made_good(void) {
+/* There is one host, which main allows. */
+static void lost_store_of(uint32_t level, const char *name, uint64_t rebuilt) {
     ssi_take_options how = take_number(5);
     ssi_restarted from = nothing();
     char command[160];
-    if (size() == 1) return;   /* alone there is no partner */
-    how.level = SSI_CHECKPOINT_PARTNER;
-    start("store of %n");
+    char pattern[64];
+    if (size() == 1) return;   /* alone there is nobody to keep anything */
+    how.level = level;
+    snprintf(pattern, sizeof pattern, "%s of %%n", name);
+    start(pattern);
     fill(13);
     CHECK(ssi_checkpoint_take(checkpoint, "", &how, NULL) == SSI_OK);
     stop();
-    snprintf(command, sizeof command, "rm -r '%s/store of 0'", top);
+    snprintf(command, sizeof command, "rm -r '%s/%s of 0'", top, name);
     if (rank() == 0) CHECK(system(command) == 0);
     meet();
-    start("store of %n");
+    start(pattern);
     CHECK(ssi_checkpoint_restart(checkpoint, &from) == SSI_OK && from.number == 5);
-    CHECK(from.rebuilt_members == 2);   /* that of rank 0, and that of whose partner it is */
+    CHECK(from.rebuilt_members == rebuilt);
     check_filled(13);
     stop();
+}
+
+static void a_lost_store_is_made_good(void) {
+    /* That of rank 0, and that of whose partner it is; of a group, that of rank 0. */
+    lost_store_of(SSI_CHECKPOINT_PARTNER, "copies", 2);
+    lost_store_of(SSI_CHECKPOINT_PARITY, "parity", 1);
 }
 
 /* What a callback is to return, and what it saw. */

@@ -13,7 +13,7 @@ using Readers = std::vector<int>;
 
 SeenVersion seen(VersionNumber version, std::uint32_t members, Members present,
                  std::uint64_t dataset = 1) {
-    return {version, {dataset, version}, 1, members, std::move(present), {}};
+    return {version, {dataset, version}, 1, members, std::move(present), {}, {}, {}};
 }
 
 struct ChoiceTest : testing::Test {
@@ -71,6 +71,8 @@ TEST_F(ChoiceTest, without_a_manifest_there_is_a_reason) {
 
 TEST_F(ChoiceTest, what_is_seen_travels) {
     std::vector<SeenVersion> versions{seen(3, 2, {0, 1}), seen(9, 0, {})};
+    versions[0].groups = {1, 1};
+    versions[0].parity = {1};
     versions[1].why = "damaged";
     const auto bytes = encode_seen(versions);
     EXPECT_EQ(good(decode_seen(bytes)), versions);

@@ -17,18 +17,6 @@ namespace {
 
 using namespace test;
 
-std::string dump_bytes(std::span<const std::byte> bytes) {
-    std::string out;
-    for (std::size_t at = 0; at < bytes.size(); at += 16) {
-        const auto line = bytes.subspan(at, 16);
-        if (std::ranges::all_of(line, [](std::byte b) { return b == std::byte{0}; })) continue;
-        out += fmt::format("    {:05x} ", at);
-        for (const std::byte b : line) out += fmt::format(" {:02x}", static_cast<unsigned>(b));
-        out += '\n';
-    }
-    return out;
-}
-
 TEST(ManifestGolden, files_are_as_documented) {
     std::ifstream file(SSI_TEST_SOURCE "/docs/formats/dataset.md");
     std::ostringstream text;

@@ -116,8 +116,11 @@ int ssi_checkpoint_on(ssi_checkpoint *checkpoint, enum ssi_checkpoint_event even
 /* Where a version is kept. */
 enum ssi_checkpoint_level {
     SSI_CHECKPOINT_LOCAL = 1,   /* each part in its rank's store */
-    SSI_CHECKPOINT_PARTNER = 2  /* and in that of a rank on another host. unsupported: there is none
+    SSI_CHECKPOINT_PARTNER = 2, /* and in that of a rank on another host. unsupported: there is none
                                  * (checkpoint.allow_same_host), or all ranks have one store */
+    SSI_CHECKPOINT_PARITY = 3   /* and, of each group of ranks on several hosts (checkpoint.group),
+                                 * so much with the others that any one may be lost. unsupported: as
+                                 * above, or one host has more ranks than all others together */
 };
 
 /* Grows at its end: initialise with SSI_TAKE_OPTIONS_INIT, and set members by name. */

@@ -58,6 +58,7 @@ struct CheckpointOptions {
 enum class CheckpointLevel : std::uint8_t {
     local = 1,     // each member in its rank's store
     partner = 2,   // and in that of a rank on another host
+    parity = 3,    // and of each group of ranks on several hosts so much that any one may be lost
 };
 
 struct TakeOptions {
@@ -69,8 +70,8 @@ struct TakeOptions {
     // Only what has changed since the last one that was taken so is written; what has not is read
     // from older versions, which are kept as long. At least each checkpoint.full_every-th is whole.
     bool incremental = false;
-    // `partner` needs a store for each rank and several hosts (or checkpoint.allow_same_host): else
-    // unsupported.
+    // `partner` needs a store for each rank and several hosts (or checkpoint.allow_same_host),
+    // `parity` also that no host has more ranks than all others together: else unsupported.
     CheckpointLevel level = CheckpointLevel::local;
 };
 
@@ -119,7 +120,8 @@ struct Restarted {
     std::uint32_t saved_ranks = 0;
     Nanoseconds time = 0;                 // when it was taken, since the Unix epoch
     std::uint64_t restored_bytes = 0;     // by this node
-    // Members of all versions that had lost one of two copies and have two again.
+    // Members of all versions that had lost one of two copies and have two again; of level parity,
+    // that were lost or damaged, or whose parity was, and are whole again.
     std::uint64_t rebuilt_members = 0;
     // Of all ranks that saved, by name and rank; those of ranks that there are none of any more are
     // not open.

@@ -68,6 +68,9 @@ struct MemberInfo {
     std::uint64_t bytes = 0;             // of objects, with what was not written again
     std::uint32_t chain = 0;             // 0: refers to no other version
     std::vector<BaseVersion> bases;      // that it refers to itself, ascending
+    // Of level parity: 1 + the first member of its group, to which all members belong that say the
+    // same; 0: none.
+    std::uint32_t group = 0;
     friend bool operator==(const MemberInfo&, const MemberInfo&) = default;
 };
 
@@ -89,6 +92,8 @@ struct Manifest {
 
     std::uint32_t chain() const;                 // of the members
     std::vector<BaseVersion> bases() const;      // the same, each once
+    // With parity: those of the group of a member, ascending, itself among them. Else none.
+    std::vector<MemberIndex> group_of(MemberIndex member) const;
 };
 
 // A part of an object. Parts of one object are put one after another, from its first byte on,

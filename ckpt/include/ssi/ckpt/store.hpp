@@ -28,6 +28,7 @@ struct MemberOptions {
     std::uint32_t rank = 0;
     std::string host;
     std::string device;
+    std::uint32_t group = 0;             // as in MemberInfo
     std::uint64_t bytes_per_second = 0;  // at most, to leave the disk to others; 0: no limit
     io::SealedLogBuffers* buffers = nullptr;   // used again by one writer after another
 };
@@ -45,6 +46,7 @@ struct VersionInfo {
     std::string why;                     // unless complete: what is missing or wrong, and where
     std::optional<Manifest> manifest;    // when one is valid
     std::vector<MemberIndex> present;    // members of it that are here
+    std::vector<MemberIndex> parity;     // those whose parity of their groups is here
 };
 
 // What the stores have together, ascending by version. A manifest in one of them counts for all.
@@ -101,6 +103,8 @@ public:
     // not_found, io (damaged), unsupported.
     Result<Manifest> manifest(VersionNumber version);
     Result<MemberInfo> member(VersionNumber version, MemberIndex member);
+    // Of the parity that is kept with it here; the same failures.
+    Result<std::uint64_t> parity_bytes(VersionNumber version, MemberIndex member);
     Result<Verified> verify(VersionNumber version, const VerifyProgress& progress = {});
 
     // As remove_version and prune_versions, for this store alone.
