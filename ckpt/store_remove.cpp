@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -158,15 +159,19 @@ Result<Pruned> prune_versions(std::span<Store* const> stores, const PruneOptions
     const auto versions = list_versions(stores);
     if (!versions) return tl::unexpected<Failure>(versions.error());
     std::set<VersionNumber> needed;
-    std::size_t kept = 0;
+    std::map<std::uint32_t, std::size_t> kept;   // of each level that is named; 0: of all others
     Pruned pruned;
     // The newest first: each refers to older ones only, and is removed before them.
     for (auto at = versions->rbegin(); at != versions->rend(); ++at) {
         const bool complete = at->state == VersionState::complete ||
                               (options.elsewhere && at->manifest &&
                                at->state == VersionState::incomplete);
-        const bool old = complete && kept >= options.keep;
-        if (complete) ++kept;
+        const auto named = complete ? options.of_level.find(at->manifest->level)
+                                    : options.of_level.end();
+        const bool by_level = named != options.of_level.end();
+        std::size_t& before = kept[by_level ? named->first : 0];
+        const bool old = complete && before >= (by_level ? named->second : options.keep);
+        if (complete) ++before;
         if (old && needed.contains(at->version)) pruned.needed.push_back(at->version);
         if (old && !needed.contains(at->version) && !at->writing) {
             pruned.removed.push_back(at->version);

@@ -14,7 +14,7 @@ using Versions = std::vector<VersionNumber>;
 // A member in each store, of one object that changed or is as the version before has it; the
 // manifest in all of them.
 void take(std::span<Store* const> stores, VersionNumber version, VersionNumber base = 0,
-          std::vector<std::unique_ptr<MemberWriter>>* keep = nullptr) {
+          std::vector<std::unique_ptr<MemberWriter>>* keep = nullptr, std::uint32_t level = 1) {
     std::vector<MemberInfo> infos;
     std::vector<std::unique_ptr<MemberWriter>> writers;
     for (MemberIndex i = 0; i < stores.size(); ++i) {
@@ -27,7 +27,9 @@ void take(std::span<Store* const> stores, VersionNumber version, VersionNumber b
         infos.push_back(good(member->finish()));
         writers.push_back(std::move(member));
     }
-    for (Store* store : stores) good(store->commit(manifest_of(version, infos)));
+    Manifest manifest = manifest_of(version, infos);
+    manifest.level = level;
+    for (Store* store : stores) good(store->commit(manifest));
     if (keep) *keep = std::move(writers);
 }
 
@@ -71,6 +73,22 @@ TEST_F(StoreSeveral, prunes_a_version_from_all_of_them) {
     EXPECT_EQ(complete(both), Versions{6});
     EXPECT_EQ(good(prune_versions(both, {.keep = 0})).removed, Versions{6});
     for (Store* store : both) EXPECT_EQ(*store->next_version(), 7u);
+}
+
+TEST_F(StoreSeveral, levels_that_are_named_keep_versions_of_their_own) {
+    const std::uint32_t levels[] = {2, 1, 1, 2, 3, 1, 1, 3, 1};
+    for (VersionNumber version = 1; version <= 9; ++version)
+        take(both, version, version == 7 ? 3 : 0, nullptr, levels[version - 1]);
+    const auto dry = [&](PruneOptions options) {
+        options.dry_run = true;
+        return good(prune_versions(both, options)).removed;
+    };
+    EXPECT_EQ(dry({.keep = 2}), (Versions{1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(dry({.keep = 2, .of_level = {{2, 1}}}), (Versions{1, 2, 3, 5, 6, 7}));
+    EXPECT_EQ(dry({.keep = 1, .of_level = {{1, 2}, {2, 5}}}), (Versions{2, 5, 6}))
+        << "3 is needed by 7";
+    EXPECT_EQ(dry({.keep = 1, .of_level = {{1, 1}, {2, 1}, {3, 1}}}),
+              (Versions{1, 2, 3, 5, 6, 7}));
 }
 
 TEST_F(StoreSeveral, one_of_them_prunes_nothing_unless_the_others_are_said_to_be_elsewhere) {

@@ -6,6 +6,8 @@
 // versions stay as they are.
 #pragma once
 
+#include <map>
+
 #include "ssi/ckpt/dataset.hpp"
 #include "ssi/io/disk.hpp"
 #include "ssi/sys/task.hpp"
@@ -64,7 +66,8 @@ Result<Verified> verify_version(std::span<Store* const> stores, VersionNumber ve
                                 const VerifyProgress& progress = {});
 
 struct PruneOptions {
-    std::size_t keep = 1;                // the newest complete versions
+    std::size_t keep = 1;                // the newest complete versions of levels not named below
+    std::map<std::uint32_t, std::size_t> of_level = {};   // of these, so many of each
     // Members that are in none of the stores count as being in others, so that a valid manifest
     // makes a version complete: for a node that prunes its own store.
     bool elsewhere = false;
