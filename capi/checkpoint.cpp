@@ -35,7 +35,7 @@ struct ssi_ticket {
 
 namespace {
 
-constexpr std::size_t least_options = sizeof(ssi_checkpoint_options);
+constexpr std::size_t least_options = offsetof(ssi_checkpoint_options, policy);
 constexpr std::size_t least_take = sizeof(ssi_take_options);
 constexpr std::size_t least_restarted = sizeof(ssi_restarted);
 
@@ -87,6 +87,7 @@ Result<CheckpointOptions> options_of(const ssi_checkpoint_options* given) {
     return CheckpointOptions{.directory = o.directory ? o.directory : "",
                              .application = o.application ? o.application : "",
                              .keep = o.keep,
+                             .policy = o.policy ? o.policy : "",
                              .signals = o.signals != 0};
 }
 
@@ -265,6 +266,18 @@ int ssi_checkpoint_need(ssi_checkpoint* checkpoint, int* wanted) {
     return on_checkpoint(checkpoint, [&](ssi_checkpoint& c) -> Result<void> {
         SSI_TRY(need(wanted, "wanted"));
         *wanted = c.checkpoint.need();
+        return {};
+    });
+}
+
+int ssi_checkpoint_wanted(ssi_checkpoint* checkpoint, ssi_take_options* options) {
+    return on_checkpoint(checkpoint, [&](ssi_checkpoint& c) -> Result<void> {
+        SSI_TRY(need(options, "options"));
+        const auto own = take_of(options);
+        if (!own) return tl::unexpected<Failure>(own.error());
+        const TakeOptions wanted = c.checkpoint.wanted(*own);
+        options->incremental = wanted.incremental ? 1 : 0;
+        options->level = static_cast<std::uint32_t>(wanted.level);
         return {};
     });
 }

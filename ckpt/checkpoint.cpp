@@ -21,8 +21,6 @@ using Impl = Checkpoint::Impl;
 
 namespace {
 
-constexpr Nanoseconds second = 1'000'000'000;
-
 CheckpointOptions with_defaults(CheckpointOptions options, const Config& config) {
     if (options.directory.empty()) options.directory = config.text("checkpoint.directory");
     if (options.application.empty()) options.application = ::program_invocation_short_name;
@@ -62,11 +60,33 @@ Result<void> Impl::open() {
     SSI_TRY(ckpt::share(node, name));
     session_name.assign(reinterpret_cast<const char*>(name.data()), name.size());
     SSI_TRY(ckpt::clean(node, *places));
-    requests = std::make_unique<ckpt::Requests>(
-        node, config.integer("checkpoint.interval_s") * second, options.signals);
-    control = std::make_unique<ckpt::Control>(node, *requests, places->own().name(),
-                                              options.application);
+    SSI_TRY(open_policy());
+    control = std::make_unique<ckpt::Control>(node, *requests, policy.get(),
+                                              places->own().name(), options.application);
     return {};
+}
+
+// By what all nodes know of each other.
+Result<void> Impl::can_have(CheckpointLevel level) const {
+    if (level == CheckpointLevel::local) return {};
+    const auto chosen = ckpt::partners(seats(), config.boolean("checkpoint.allow_same_host"));
+    return chosen ? Result<void>() : tl::unexpected<Failure>(chosen.error());
+}
+
+Result<void> Impl::open_policy() {
+    Result<void> made;
+    if (node.rank() == 0) {
+        auto opened = ckpt::PolicyInForce::make(
+            {clock(), config, node.doors().log}, options.policy,
+            [this](CheckpointLevel level) { return can_have(level); });
+        if (opened)
+            policy = std::move(*opened);
+        else
+            made = tl::unexpected<Failure>(std::move(opened).error());
+    }
+    SSI_TRY(agree(node, std::move(made)));
+    requests = std::make_unique<ckpt::Requests>(node, policy.get(), options.signals);
+    return requests->begin();
 }
 
 Result<void> Impl::run(CheckpointEvent event) {
@@ -181,6 +201,13 @@ Result<CheckpointTicket> Checkpoint::take(std::string_view description, TakeOpti
 }
 
 bool Checkpoint::need() { return value_or_throw(impl_->requests->need()); }
+TakeOptions Checkpoint::wanted(TakeOptions own) const {
+    const ckpt::Wanted& by = impl_->requests->wanted();
+    if (by.level != 0) own.level = static_cast<CheckpointLevel>(by.level);
+    if (by.kind != SSI_CHECKPOINT_AS_PROGRAM)
+        own.incremental = by.kind == SSI_CHECKPOINT_INCREMENTAL;
+    return own;
+}
 bool Checkpoint::should_exit() const { return impl_->requests->should_exit(); }
 
 Result<std::optional<Restarted>> Checkpoint::restart() { return impl_->restart({}, false); }

@@ -2,6 +2,7 @@
 // What a Checkpoint is inside.
 #pragma once
 
+#include <map>
 #include <optional>
 
 #include "control.hpp"
@@ -22,6 +23,7 @@ struct Checkpoint::Impl {
     std::string session_name;
     std::unique_ptr<ckpt::Places> places;
     std::unique_ptr<ckpt::Votes> votes;
+    std::unique_ptr<ckpt::PolicyInForce> policy;        // of the first node
     std::unique_ptr<ckpt::Requests> requests;
     std::unique_ptr<ckpt::Control> control;
     ckpt::Protection protection;
@@ -59,8 +61,11 @@ struct Checkpoint::Impl {
                                                              const ckpt::ParityGroup& group);
     void begin_changes(const TakeOptions& options);
     std::vector<ckpt::Seat> seats() const;              // by rank
+    Result<void> can_have(CheckpointLevel level) const;
+    Result<void> open_policy();                         // collective
     Result<std::vector<int>> choose_partners();
     Result<ckpt::ParityGroup> choose_group();
+    std::map<std::uint32_t, std::size_t> kept_of_levels() const;
     Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     void save();                                        // the task

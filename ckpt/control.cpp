@@ -16,13 +16,12 @@ constexpr const char* freeze_verb = "checkpoint.freeze";
 constexpr const char* thaw_verb = "checkpoint.thaw";
 constexpr const char* status_verb = "checkpoint.status";
 constexpr const char* policy_verb = "checkpoint.policy";
-constexpr Nanoseconds second = 1'000'000'000;
 
 }  // namespace
 
-Control::Control(node::Node& node, Requests& requests, std::string directory,
-                 std::string application)
-    : node_(node), requests_(requests), directory_(std::move(directory)),
+Control::Control(node::Node& node, Requests& requests, PolicyInForce* policy,
+                 std::string directory, std::string application)
+    : node_(node), requests_(requests), policy_(policy), directory_(std::move(directory)),
       application_(std::move(application)) {
     node::ControlVerbs& verbs = node.control();
     const auto add = [&](const char* verb, auto wish) {
@@ -36,7 +35,7 @@ Control::Control(node::Node& node, Requests& requests, std::string directory,
     add(freeze_verb, [](Requests& requests) { requests.set_freeze(true); });
     add(thaw_verb, [](Requests& requests) { requests.set_freeze(false); });
     add(status_verb, [](Requests&) {});
-    verbs.add(policy_verb, [this](const JsonValue& request) { return set_policy(request); });
+    verbs.add(policy_verb, [this](const JsonValue& request) { return answer_policy(request); });
 }
 
 bool Control::is_there(node::Node& node) {
@@ -66,7 +65,7 @@ std::string Control::status() {
     }
     Json json;
     json.object().field("directory", directory_).field("application", application_);
-    json.field("interval_s", static_cast<std::uint64_t>(requests_.interval() / second));
+    if (policy_) json.field("policy", policy_->text()).field("interval_s", policy_->interval_s());
     json.field("taken", taken).field("frozen", requests_.frozen());
     if (last) {
         const CheckpointTicket ticket(last);
@@ -83,11 +82,21 @@ std::string Control::status() {
     return json.end().text();
 }
 
-Result<std::string> Control::set_policy(const JsonValue& request) {
-    if (!request.find("interval_s"))
-        return fail(Errc::invalid_argument, "checkpoint.policy sets interval_s, seconds; 0: never");
-    requests_.set_interval(static_cast<Nanoseconds>(request.u64_of("interval_s")) * second);
-    return status();
+// Of the first node, whose policies count.
+Result<std::string> Control::answer_policy(const JsonValue& request) {
+    if (!policy_)
+        return fail(Errc::invalid_argument, "checkpoint.policy is for the session's first node");
+    const JsonValue* const text = request.find("policy");
+    if (text && text->kind() != JsonValue::Kind::text)
+        return fail(Errc::invalid_argument, "checkpoint.policy: policy is no text");
+    if (text) SSI_TRY(policy_->set(text->text()));
+    if (const JsonValue* const seconds = request.find("interval_s")) {
+        if (!seconds->u64())
+            return fail(Errc::invalid_argument, "checkpoint.policy: interval_s is no number of "
+                                                "seconds");
+        SSI_TRY(policy_->set_interval(*seconds->u64()));
+    }
+    return policy_->report();
 }
 
 }  // namespace ssi::ckpt

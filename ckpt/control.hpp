@@ -13,8 +13,9 @@ namespace ssi::ckpt {
 
 class Control {
 public:
-    // All outlive it.
-    Control(node::Node& node, Requests& requests, std::string directory, std::string application);
+    // All outlive it. `policy`: null but on the first node.
+    Control(node::Node& node, Requests& requests, PolicyInForce* policy, std::string directory,
+            std::string application);
     ~Control();
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
@@ -26,10 +27,11 @@ public:
 
 private:
     std::string status();
-    Result<std::string> set_policy(const JsonValue& request);
+    Result<std::string> answer_policy(const JsonValue& request);
 
     node::Node& node_;
     Requests& requests_;
+    PolicyInForce* const policy_;
     const std::string directory_, application_;
     sys::Mutex mutex_;                                   // of all below
     std::shared_ptr<CheckpointTicket::State> last_;

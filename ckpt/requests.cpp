@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "requests.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace ssi::ckpt {
@@ -26,8 +27,8 @@ void handle(int signal, void (*handler)(int), struct sigaction& before) {
 
 }  // namespace
 
-Requests::Requests(node::Node& node, Nanoseconds interval, bool signals)
-    : node_(node), interval_(interval), signals_(signals), last_(node.doors().clock.now()) {
+Requests::Requests(node::Node& node, PolicyInForce* policy, bool signals)
+    : node_(node), policy_(policy), signals_(signals) {
     if (!signals_) return;
     usr1_came = term_came = false;
     handle(SIGUSR1, on_usr1, before_usr1_);
@@ -40,34 +41,65 @@ Requests::~Requests() {
     ::sigaction(SIGTERM, &before_term_, nullptr);
 }
 
-// Of all ranks. The clock of the first node alone counts.
+Result<void> Requests::begin() {
+    Wishes none;
+    return spread(none, {});
+}
+
+// What each node has, and what the first one's policies have decided, are everybody's then.
+Result<void> Requests::spread(Wishes& wishes, const PolicyDecision& decision) {
+    std::array<std::uint64_t, 7 + SSI_CHECKPOINT_LEVELS> all{
+        wishes.asked, wishes.leave, wishes.freeze, decision.take, decision.level, decision.kind,
+        decision.leave};
+    if (policy_) std::ranges::copy(policy_->keep(), all.begin() + 7);
+    SSI_TRY(node_.all_reduce(all, node::ReduceOp::max));
+    wishes.asked = all[0] != 0;
+    wishes.leave = all[1] != 0;
+    wishes.freeze = all[2] != 0;
+    wishes.wanted = {.one = all[3] != 0,
+                     .level = static_cast<std::uint32_t>(all[4]),
+                     .kind = static_cast<std::uint32_t>(all[5])};
+    wishes.policy_leaves = all[6] != 0;
+    for (std::size_t level = 0; level < keep_.size(); ++level)
+        keep_[level] = static_cast<std::uint32_t>(all[7 + level]);
+    return {};
+}
+
+// Of all ranks. The policies of the first node alone count; they rest while it stands still.
 Result<Requests::Wishes> Requests::gather() {
-    const Nanoseconds every = interval();
-    const bool due = every != 0 && node_.rank() == 0 && node_.doors().clock.now() - last_ >= every;
     const bool term = signals_ && term_came.load(std::memory_order_relaxed);
     const bool usr1 = signals_ && usr1_came.exchange(false, std::memory_order_relaxed);
-    const bool asked = asked_.exchange(false, std::memory_order_relaxed);
-    const bool leave = term || leave_.load(std::memory_order_relaxed);
-    const bool freeze = node_.rank() == 0 && freeze_.load(std::memory_order_relaxed);
-    std::array<std::uint64_t, 3> any{usr1 || asked || due, leave, freeze};
-    SSI_TRY(node_.all_reduce(any, node::ReduceOp::max));
-    return Wishes{any[0] != 0, any[1] != 0, any[2] != 0};
+    Wishes wishes;
+    wishes.asked = asked_.exchange(false, std::memory_order_relaxed) || usr1;
+    wishes.leave = term || leave_.load(std::memory_order_relaxed);
+    wishes.freeze = policy_ && freeze_.load(std::memory_order_relaxed);
+    const bool decides = policy_ && (!wishes.freeze || wishes.leave);
+    SSI_TRY(spread(wishes, decides ? policy_->decide(false, exit_) : PolicyDecision()));
+    return wishes;
 }
 
 Result<bool> Requests::need() {
-    bool one = false;
+    if (policy_) policy_->history().came_by();
+    bool asked = false;
     for (;;) {
-        const auto wishes = gather();
+        auto wishes = gather();
         frozen_ = wishes && wishes->freeze && !wishes->leave;
         if (!wishes) return tl::unexpected<Failure>(wishes.error());
-        one = one || wishes->one;
+        asked = asked || wishes->asked;
         if (frozen()) {
+            if (policy_) policy_->history().stood_still();
             node_.doors().tasks.sleep_for(between_looks);
             continue;
         }
         const bool last = wishes->leave && !exit_;   // one more, and then no more by that
-        exit_ = exit_ || wishes->leave;
-        return one || last;
+        // How, the policies say once more, now that all know that somebody has asked.
+        if (asked || last) {
+            SSI_TRY(spread(*wishes, policy_ ? policy_->decide(true, exit_) : PolicyDecision()));
+            wishes->wanted.one = true;
+        }
+        wanted_ = wishes->wanted.one ? wishes->wanted : Wanted();
+        exit_ = exit_ || wishes->leave || wishes->policy_leaves;
+        return wanted_.one;
     }
 }
 

@@ -339,7 +339,7 @@ Result<void> Saving::commit(const Manifest& manifest) {
 
 void Saving::prune() {
     if (!doors_.places.leads()) return;
-    const auto pruned = prune_versions(doors_.places.all(), {.keep = keep_, .elsewhere = true});
+    const auto pruned = prune_versions(doors_.places.all(), keep_);
     fault_point(FaultPoint::pruned);
     if (!pruned)
         SSI_LOG(doors_.node.doors().log, warn, "checkpoint", "older versions stay: {}",

@@ -69,9 +69,9 @@ class Saving {
 public:
     // `version`: the manifest but for members and counts. `writer`: of this node's member.
     Saving(SavingDoors doors, Manifest version, std::unique_ptr<MemberWriter> writer,
-           std::size_t keep, std::shared_ptr<CheckpointTicket::State> ticket)
-        : doors_(doors), version_(std::move(version)), writer_(std::move(writer)), keep_(keep),
-          ticket_(std::move(ticket)) {}
+           PruneOptions keep, std::shared_ptr<CheckpointTicket::State> ticket)
+        : doors_(doors), version_(std::move(version)), writer_(std::move(writer)),
+          keep_(std::move(keep)), ticket_(std::move(ticket)) {}
 
     // By rank, whose store gets a copy of its member; none: no copies.
     void set_partners(std::vector<int> partners) { partners_ = std::move(partners); }
@@ -125,7 +125,7 @@ private:
     SavingDoors doors_;
     Manifest version_;
     std::unique_ptr<MemberWriter> writer_;
-    const std::size_t keep_;
+    const PruneOptions keep_;
     std::shared_ptr<CheckpointTicket::State> ticket_;
     std::vector<SavedMemory> memory_;
     std::vector<SavedFile> files_;

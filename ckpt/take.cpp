@@ -39,7 +39,11 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
         saving.reset();
         return tl::unexpected<Failure>(std::move(taken).error());
     }
-    requests->taken();
+    if (policy)
+        policy->history().took(state, {.level = static_cast<std::uint32_t>(take.level),
+                                       .incremental = take.incremental && chain != 0,
+                                       .asynchronous = take.asynchronous,
+                                       .wanted_level = requests->wanted().level});
     control->took(state);
     task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
     CheckpointTicket handle(state);
@@ -70,7 +74,9 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
     saving = std::make_unique<ckpt::Saving>(
         ckpt::SavingDoors{node, cut, protection, *places, *votes,
                           take.incremental ? &changes : nullptr, *copies, scratch},
-        std::move(*version), std::move(*writer), options.keep, state);
+        std::move(*version), std::move(*writer),
+        ckpt::PruneOptions{.keep = options.keep, .of_level = kept_of_levels(), .elsewhere = true},
+        state);
     saving->set_partners(std::move(*partners));
     saving->set_group(std::move(*group));
     ticket = std::move(state);
@@ -103,6 +109,17 @@ void Impl::begin_changes(const TakeOptions& take) {
     const bool whole = !changes.has_base() || chain >= std::min(longest, ckpt::max_chain);
     chain = whole ? 0 : chain + 1;
     changes.begin(whole);
+}
+
+// Those that the policies name.
+std::map<std::uint32_t, std::size_t> Impl::kept_of_levels() const {
+    std::map<std::uint32_t, std::size_t> kept;
+    const auto& counts = requests->keep();
+    for (std::uint32_t level = 0; level < counts.size(); ++level)
+        if (counts[level] != 0)
+            kept[level] = counts[level] == SSI_CHECKPOINT_KEEP_AS_SET ? options.keep
+                                                                      : counts[level];
+    return kept;
 }
 
 std::vector<ckpt::Seat> Impl::seats() const {

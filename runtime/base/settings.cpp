@@ -115,7 +115,27 @@ constexpr std::array table{
     number("checkpoint.keep", "", "2", 1, 1'000'000,
            "How many versions are kept. Those that they refer to are kept, too."),
     number("checkpoint.interval_s", "s", "0", 0, 31'536'000,
-           "After how long another checkpoint is due. 0: only when somebody asks for one."),
+           "After how long another checkpoint is due, besides what checkpoint.policy says. 0: no "
+           "interval."),
+    text("checkpoint.policy", "",
+         "When a checkpoint is taken, at which level, whole or incremental: strategies with "
+         "parameters, with `;` between them, such as `young_daly mtbf_s=86400; time_limit "
+         "exit=true`. `ssi checkpoint policy list` explains them. Empty: `interval`, by "
+         "checkpoint.interval_s."),
+    text("checkpoint.policy_path", "",
+         "Directories, with `:` between them, where strategies are looked for that are none of "
+         "ours, as NAME.so. Those of the user or of root that others cannot write to."),
+    number("checkpoint.mtbf_s", "s", "0", 0, 3'153'600'000,
+           "Mean time between failures of the whole job, for strategies that go by it. 0: as "
+           "observed."),
+    number("checkpoint.job_end_s", "s", "0", 0, 1'000'000'000'000,
+           "When the job ends, in seconds since 1970 (UTC). 0: as SLURM_JOB_END_TIME says, where "
+           "it is set."),
+    number("checkpoint.failures", "", "0", 0, 1'000'000'000,
+           "How often runs of this program have ended by a failure until now. Set by ssi-relaunch "
+           "for the run that it starts."),
+    number("checkpoint.ran_s", "s", "0", 0, 1'000'000'000'000,
+           "How long those runs have run in all. Set by ssi-relaunch."),
     number("checkpoint.full_every", "", "8", 1, 9,
            "Of incremental checkpoints in a row, each so many-th is a whole one. 1: all are."),
     flag("checkpoint.allow_same_host", "false",

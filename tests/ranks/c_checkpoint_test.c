@@ -153,6 +153,29 @@ static void misuse_is_refused(void) {
     stop();
 }
 
+static void a_policy_says_when_and_how(void) {
+    ssi_checkpoint_options options = SSI_CHECKPOINT_OPTIONS_INIT;
+    ssi_take_options how = take_number(5);
+    int wanted = 0;
+    snprintf(directory, sizeof directory, "%s/policy", top);
+    options.directory = directory;
+    options.application = "c";
+    options.policy = "interval every_s=0.000001 level=local kind=incremental";
+    CHECK(ssi_checkpoint_open(session, &options, &checkpoint) == SSI_OK);
+    CHECK(ssi_checkpoint_wanted(checkpoint, &how) == SSI_OK && how.incremental == 0);
+    CHECK(ssi_checkpoint_need(checkpoint, &wanted) == SSI_OK && wanted == 1);
+    CHECK(ssi_checkpoint_wanted(checkpoint, &how) == SSI_OK && how.incremental == 1);
+    CHECK(how.level == SSI_CHECKPOINT_LOCAL && how.number == 5 && how.asynchronous == 0);
+    CHECK(ssi_checkpoint_take(checkpoint, "", &how, NULL) == SSI_OK);
+    CHECK_ERROR(SSI_ERR_INVALID_ARGUMENT, ssi_checkpoint_wanted(checkpoint, NULL), "options");
+    close_store();
+    options.policy = "dayly";
+    CHECK_ERROR(SSI_ERR_NOT_FOUND, ssi_checkpoint_open(session, &options, &checkpoint), "'dayly'");
+    options.size = sizeof options - sizeof options.policy;   /* of a program that knows none */
+    CHECK(ssi_checkpoint_open(session, &options, &checkpoint) == SSI_OK);
+    close_store();
+}
+
 static void nothing_is_found_in_a_new_store(void) {
     ssi_restarted from = nothing();
     start("new");
@@ -516,6 +539,7 @@ static void what_is_open_is_closed_at_the_end(void) {
 static const struct test_case cases[] = {
     CASE(misuse_is_refused),
     CASE(nothing_is_found_in_a_new_store),
+    CASE(a_policy_says_when_and_how),
     CASE(everything_comes_back),
     CASE(what_changes_after_an_asynchronous_take_is_not_in_it),
     CASE(incremental_takes_write_what_has_changed),

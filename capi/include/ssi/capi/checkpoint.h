@@ -13,6 +13,7 @@
  *     if (ssi_checkpoint_restart(checkpoint, &from)) ...
  *     for (how.number = from.number; how.number < steps; ++how.number) {
  *         if (ssi_checkpoint_need(checkpoint, &wanted)) ...
+ *         if (ssi_checkpoint_wanted(checkpoint, &how)) ...
  *         if (wanted && ssi_checkpoint_take(checkpoint, "", &how, NULL)) ...
  *         if (ssi_checkpoint_should_exit(checkpoint)) return SSI_CHECKPOINT_EXIT_AGAIN;
  *         ...
@@ -57,8 +58,11 @@ typedef struct ssi_checkpoint_options {
     uint32_t signals;          /* not 0: SIGUSR1 makes ssi_checkpoint_need say yes at the next
                                 * point; SIGTERM, too, and it makes ssi_checkpoint_should_exit say
                                 * yes from then on */
+    const char *policy;        /* what makes ssi_checkpoint_need say yes by itself, such as
+                                * "young_daly mtbf_s=86400" (`ssi checkpoint policy list`). NULL:
+                                * the setting checkpoint.policy. Rank 0's */
 } ssi_checkpoint_options;
-#define SSI_CHECKPOINT_OPTIONS_INIT { sizeof(ssi_checkpoint_options), NULL, NULL, 0, 1 }
+#define SSI_CHECKPOINT_OPTIONS_INIT { sizeof(ssi_checkpoint_options), NULL, NULL, 0, 1, NULL }
 
 /* Collective. Makes the store where there is none, and removes what was never committed. One at a
  * time in a session (else exists). would_block: another session has the store. io. */
@@ -148,12 +152,15 @@ typedef struct ssi_ticket ssi_ticket;
  * no space; peer_lost; and what a callback returned. */
 int ssi_checkpoint_take(ssi_checkpoint *checkpoint, const char *description,
                         const ssi_take_options *options, ssi_ticket **ticket);
-/* Collective. *wanted becomes 1 when one should be taken now, else 0, the same on every rank:
- * checkpoint.interval_s have passed since the last one, or somebody asked for one (a signal,
+/* Collective. *wanted becomes 1 when one should be taken now, else 0, the same on every rank: a
+ * policy wants it (checkpoint.policy), such as after some time, or somebody asked for it (a signal,
  * `ssi checkpoint take`). Does not return between `ssi checkpoint freeze` and `thaw`. */
 int ssi_checkpoint_need(ssi_checkpoint *checkpoint, int *wanted);
+/* After ssi_checkpoint_need: `level` and `incremental` of *options become what those policies want
+ * that have an opinion; after one that said no, nothing does. */
+int ssi_checkpoint_wanted(ssi_checkpoint *checkpoint, ssi_take_options *options);
 /* 1 when SIGTERM, or `ssi checkpoint halt`, had come to any rank by the last ssi_checkpoint_need,
- * else 0; 0 for NULL. By the thread that calls that. */
+ * or a policy wants the program to leave, else 0; 0 for NULL. By the thread that calls that. */
 int ssi_checkpoint_should_exit(const ssi_checkpoint *checkpoint);
 
 /* From 1, ascending. */

@@ -7,7 +7,8 @@
 //     std::uint64_t step = 0;
 //     if (auto from = value_or_throw(checkpoint.restart())) step = from->number;
 //     for (; step < steps; ++step) {
-//         if (checkpoint.need()) value_or_throw(checkpoint.take("", {.number = step}));
+//         if (checkpoint.need())
+//             value_or_throw(checkpoint.take("", checkpoint.wanted({.number = step})));
 //         if (checkpoint.should_exit()) return ssi::Checkpoint::exit_again;
 //         ...
 //     }
@@ -50,6 +51,9 @@ struct CheckpointOptions {
     std::string application;
     // How many versions are kept. 0: checkpoint.keep.
     std::uint32_t keep = 0;
+    // What makes need() true by itself (ssi/ckpt/policies.hpp). Empty: checkpoint.policy. The first
+    // rank's counts.
+    std::string policy;
     // SIGUSR1: need() at the next point. SIGTERM: the same, and should_exit() from then on.
     bool signals = true;
 };
@@ -200,11 +204,15 @@ public:
     // checkpoint.timeout_ms; names what was in the way), io (no space among it), peer_lost, and
     // whatever a callback gave.
     Result<CheckpointTicket> take(std::string_view description, TakeOptions options = {});
-    // Collective: whether one should be taken now: checkpoint.interval_s have passed since the last
-    // one, or somebody asked for one (a signal, `ssi checkpoint take`). The same on every rank.
-    // Does not return between `ssi checkpoint freeze` and `thaw`.
+    // Collective: whether one should be taken now: a policy wants it (checkpoint.policy), such as
+    // after some time, or somebody asked for it (a signal, `ssi checkpoint take`). The same on
+    // every rank. Does not return between `ssi checkpoint freeze` and `thaw`.
     bool need();
-    // After need(): whether SIGTERM had come to any rank by then, or `ssi checkpoint halt`.
+    // After need(): its options, with the level, and whether it is incremental, as those policies
+    // want them that have an opinion. After a need() that was false: `own`.
+    TakeOptions wanted(TakeOptions own = {}) const;
+    // After need(): whether SIGTERM had come to any rank by then, or `ssi checkpoint halt`, or a
+    // policy wants the program to leave.
     bool should_exit() const;
 
     // -- putting back
