@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ssi/base/config.hpp"
+#include "ssi/base/json.hpp"
 #include "ssi/ckpt/store.hpp"
 
 namespace ssi::cli {
@@ -24,8 +25,12 @@ struct CheckpointRequest {
     // Of verbs on a running session.
     bool of_session = false;
     std::string session;                       // the beginning of its id; empty: the only one
-    std::uint64_t interval_s = 0;
     double timeout_s = 600;
+    // Of `policy`: set, list or simulate; empty: tell, or set the interval.
+    std::string policy_verb, policy_text;
+    std::optional<std::uint64_t> interval_s;
+    double mtbf_s = 0, cost_s = 0, restart_s = -1, hours = 1000;
+    std::uint64_t seed = 1;
 };
 
 // What a verb has in hand.
@@ -47,6 +52,9 @@ const std::vector<CheckpointVerb>& checkpoint_verbs();
 // Without directories those of the setting checkpoint.directory are meant.
 Result<void> run_checkpoint(const Config& config, CheckpointRequest request);
 
+// `policy list` and `policy simulate`: need no session.
+Result<void> run_checkpoint_policy(const Config& config, const CheckpointRequest& request);
+void print_policy(const JsonValue& report);
 // take, halt, freeze, thaw, status and policy.
 Result<void> run_checkpoint_session(const Config& config, const CheckpointRequest& request);
 

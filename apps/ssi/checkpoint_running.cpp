@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// `ssi checkpoint take|halt|freeze|thaw|status|policy`: of a running session, by control sockets.
+// `ssi checkpoint take|halt|freeze|thaw|status|policy [set]`: of a running session, by control
+// sockets.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,13 +42,18 @@ Result<FirstNode> find_first(const Config& config, const std::string& id) {
     return FirstNode{std::move(*session), nodes->front()};
 }
 
+std::string when(const JsonValue& status) {
+    const std::string policy = readable(status.text_of("policy"));
+    const std::uint64_t interval = status.u64_of("interval_s");
+    if (policy == fmt::format("interval every_s={}", interval))
+        return interval == 0 ? "when somebody asks for it" : fmt::format("each {} s", interval);
+    return fmt::format("by policy: {}", policy);
+}
+
 void print_status(const JsonValue& status) {
     say("application {}, checkpoints in {}\n", readable(status.text_of("application")),
         readable(status.text_of("directory")));
-    const std::uint64_t interval = status.u64_of("interval_s");
-    say("{} taken since it began; {}\n", status.u64_of("taken"),
-        interval == 0 ? std::string("another one when somebody asks for it")
-                      : fmt::format("another one each {} s", interval));
+    say("{} taken since it began; another one {}\n", status.u64_of("taken"), when(status));
     if (status.boolean_of("frozen")) say("stands still until `ssi checkpoint thaw`\n");
     if (!status.find("version")) return;
     say("version {}: ", status.u64_of("version"));
@@ -72,6 +78,8 @@ void print(const CheckpointRequest& request, const JsonValue& status) {
         say("{}\n", status.to_text());
     else if (status.boolean_of("ended"))
         print_ended(status);
+    else if (request.verb == "policy")
+        print_policy(status);
     else
         print_status(status);
 }
@@ -168,10 +176,16 @@ Result<JsonValue> freeze(FirstNode& first, double seconds) {
                                  "still; it will when it does, until `ssi checkpoint thaw`");
 }
 
+std::string policy_fields(const CheckpointRequest& request) {
+    std::string fields;
+    if (request.policy_verb == "set")
+        fields = fmt::format(R"(,"policy":{})", Json().value(request.policy_text).text());
+    if (request.interval_s) fields += fmt::format(R"(,"interval_s":{})", *request.interval_s);
+    return fields;
+}
+
 Result<JsonValue> ask_session(FirstNode& first, const CheckpointRequest& request) {
-    if (request.verb == "policy")
-        return first.ask("checkpoint.policy",
-                         fmt::format(R"(,"interval_s":{})", request.interval_s));
+    if (request.verb == "policy") return first.ask("checkpoint.policy", policy_fields(request));
     if (request.verb == "take") return take(first, request.timeout_s);
     if (request.verb == "halt") return halt(first, request.timeout_s);
     if (request.verb == "freeze") return freeze(first, request.timeout_s);

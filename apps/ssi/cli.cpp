@@ -138,16 +138,72 @@ void describe_fs(CLI::App& app, Choices& choices, Verbs& verbs) {
     }
 }
 
+// What all verbs on a running session take.
+void add_of_session(CLI::App& verb, CheckpointRequest& request) {
+    verb.add_flag("--json", request.json, "Print one JSON object instead of text.");
+    verb.add_option("--session", request.session,
+                    "The running session whose id begins like this. Default: the only one.")
+        ->type_name("ID");
+    verb.set_help_flag("-h,--help", "Print help.");
+}
+
+CLI::App* add_policy_verb(CLI::App& policy, CheckpointRequest& request, const char* name,
+                          const char* text) {
+    CLI::App* verb = policy.add_subcommand(name, text);
+    verb->set_help_flag("-h,--help", "Print help.");
+    verb->callback([&request, name] { request.policy_verb = name; });
+    return verb;
+}
+
+void describe_simulate(CLI::App& policy, CheckpointRequest& request) {
+    CLI::App* simulate = add_policy_verb(
+        policy, request, "simulate",
+        "Run strategies against simulated failures, exponentially distributed, and print how much "
+        "of the time is useful work, beside fixed intervals.");
+    simulate->add_flag("--json", request.json, "Print one JSON object instead of text.");
+    simulate->add_option("TEXT", request.policy_text, "Strategies, as `policy set` takes them.")
+        ->type_name("")
+        ->required();
+    const auto add = [&](const char* name, double& value, const char* type, const char* text) {
+        return simulate->add_option(name, value, text)
+            ->type_name(type)
+            ->check(CLI::Range(1e-3, 1e10));
+    };
+    add("--mtbf", request.mtbf_s, "S", "Mean time between failures of the whole job.")->required();
+    add("--cost", request.cost_s, "S", "How long the program stands for one.")->required();
+    add("--restart", request.restart_s, "S", "From a failure until it goes on. Default: --cost.");
+    add("--hours", request.hours, "H", "How long the job is. Default: 1000.");
+    simulate->add_option("--seed", request.seed, "Of the failures. Default: 1.")->type_name("N");
+}
+
+void describe_policy(CLI::App& policy, CheckpointRequest& request) {
+    policy.require_subcommand(0, 1);
+    policy
+        .add_option("--interval", request.interval_s,
+                    "Set the interval, in seconds, and leave the rest; 0: none.")
+        ->type_name("S")
+        ->check(CLI::Range(0, 31'536'000));
+    CLI::App* set = add_policy_verb(policy, request, "set",
+                                    "Put others in their place, from the next point of the program "
+                                    "on. When one cannot be had all stays as it is.");
+    add_of_session(*set, request);
+    set->add_option("TEXT", request.policy_text,
+                    "Such as \"young_daly mtbf_s=86400; time_limit exit=true\".")
+        ->type_name("")
+        ->required();
+    add_policy_verb(policy, request, "list",
+                    "Print all strategies that can be set, with their parameters: ours, and those "
+                    "in the directories of checkpoint.policy_path.")
+        ->add_flag("--json", request.json, "Print one JSON object instead of text.");
+    describe_simulate(policy, request);
+}
+
 // Verbs on a running session.
 void describe_checkpoint_session(CLI::App& checkpoint, Choices& choices) {
     CheckpointRequest& request = choices.checkpoint;
     const auto add = [&](const char* name, const char* text) {
         CLI::App* verb = checkpoint.add_subcommand(name, text);
-        verb->add_flag("--json", request.json, "Print one JSON object instead of text.");
-        verb->add_option("--session", request.session,
-                         "The running session whose id begins like this. Default: the only one.")
-            ->type_name("ID");
-        verb->set_help_flag("-h,--help", "Print help.");
+        add_of_session(*verb, request);
         verb->callback([&request, name] {
             request.verb = name;
             request.of_session = true;
@@ -168,11 +224,10 @@ void describe_checkpoint_session(CLI::App& checkpoint, Choices& choices) {
                           "its program, and wait until they do. Nothing is saved.");
     add("thaw", "Let a session that stands still go on.");
     add("status", "Print what a running session says of the last one it has taken.");
-    add("policy", "Set after how many seconds a running session takes another one.")
-        ->add_option("--interval", request.interval_s, "Seconds; 0: only when somebody asks.")
-        ->type_name("S")
-        ->required()
-        ->check(CLI::Range(0, 31'536'000));
+    describe_policy(*add("policy", "Print by which strategies a running session takes checkpoints, "
+                                   "what they have decided last and why, and when the next one is "
+                                   "expected."),
+                    request);
 }
 
 void describe_checkpoint(CLI::App& app, Choices& choices, Verbs& verbs) {
@@ -335,7 +390,10 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
         return done ? 0 : report(done.error());
     }
     if (verbs.checkpoint->parsed()) {
-        const auto done = choices.checkpoint.of_session
+        const std::string& policy = choices.checkpoint.policy_verb;
+        const auto done = policy == "list" || policy == "simulate"
+                              ? run_checkpoint_policy(*loaded, choices.checkpoint)
+                          : choices.checkpoint.of_session
                               ? run_checkpoint_session(*loaded, choices.checkpoint)
                               : run_checkpoint(*loaded, choices.checkpoint);
         return done ? 0 : report(done.error());

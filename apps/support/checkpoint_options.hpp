@@ -19,6 +19,7 @@ struct CheckpointOptions {
     std::string directory;       // empty: no checkpoints
     std::uint64_t every = 0;     // units from one to the next; 0: none by count
     double seconds = 0;          // the same in time; 0: none by time
+    std::string policy;          // empty: as the settings say
     bool wait = false;           // until each is durable
     bool restart = false;        // from the newest version, when there is one
     std::uint64_t version = 0;   // not 0: from this one
@@ -44,7 +45,7 @@ struct CheckpointReport {
 
 // As they are given; numbers as text, because libraries accept some that wrap around.
 struct CheckpointArguments {
-    std::string directory, every, seconds, version;
+    std::string directory, every, seconds, policy, version;
     bool wait = false, restart = false;
 };
 
@@ -57,10 +58,13 @@ void add_checkpoint_options(App& app, CheckpointArguments& arguments, const std:
         app.add_option(name, value, help)->type_name(type)->group(group);
     };
     add("--checkpoint", arguments.directory, "DIR",
-        "save to this store: by the options below, as checkpoint.interval_s says, at SIGUSR1, and, "
+        "save to this store: by the options below, as checkpoint.policy says, at SIGUSR1, and, "
         "before the program leaves, at SIGTERM. %n stands for the rank");
     add("--checkpoint-every", arguments.every, "N", "save each N " + unit);
     add("--checkpoint-seconds", arguments.seconds, "S", "save when S seconds have passed");
+    add("--checkpoint-policy", arguments.policy, "TEXT",
+        "when, at which level, whole or incremental, instead of checkpoint.policy, such as "
+        "\"young_daly mtbf_s=86400\"; ssi checkpoint policy list explains the strategies");
     app.add_flag("--checkpoint-wait", arguments.wait, "go on only when what is saved is durable")
         ->group(group);
     app.add_flag("--restart", arguments.restart,
@@ -75,8 +79,9 @@ template <class App>
 std::string take_checkpoint_options(const App& app, const CheckpointArguments& arguments,
                                     CheckpointOptions& options) {
     if (app.count("--checkpoint") == 0) {
-        for (const char* name : {"--checkpoint-every", "--checkpoint-seconds", "--checkpoint-wait",
-                                 "--restart", "--restart-version"})
+        for (const char* name : {"--checkpoint-every", "--checkpoint-seconds",
+                                 "--checkpoint-policy", "--checkpoint-wait", "--restart",
+                                 "--restart-version"})
             if (app.count(name) > 0) return fmt::format("{} needs --checkpoint DIR", name);
         return {};
     }
@@ -89,6 +94,7 @@ std::string take_checkpoint_options(const App& app, const CheckpointArguments& a
         return text.empty() || (to_integer(text, value) && value >= 1 && value <= most);
     };
     options.directory = arguments.directory;
+    options.policy = arguments.policy;
     options.wait = arguments.wait;
     options.restart = arguments.restart || !arguments.version.empty();
     if (!take(arguments.every, options.every))

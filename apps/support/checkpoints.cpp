@@ -41,7 +41,8 @@ ssi::Result<std::optional<ssi::Restarted>> Checkpoints::find() {
     if (options_.directory.empty()) return std::nullopt;
     try {
         checkpoint_.emplace(session_, ssi::CheckpointOptions{.directory = options_.directory,
-                                                             .application = program_});
+                                                             .application = program_,
+                                                             .policy = options_.policy});
     } catch (const ssi::Error& error) {
         return tl::unexpected(error.failure());
     }
@@ -105,8 +106,9 @@ ssi::Result<void> Checkpoints::take(std::uint64_t number, std::span<const std::b
     if (!before && is_loss(before.error())) return before;
     if (!before) say(fmt::format("a checkpoint failed: {}", before.error().text));
     since_ = clock_.now();
-    auto ticket = checkpoint_->take(fmt::format("{} {}", report_.unit, number),
-                                    {.number = number, .bytes = bytes, .asynchronous = !wait});
+    auto ticket = checkpoint_->take(
+        fmt::format("{} {}", report_.unit, number),
+        checkpoint_->wanted({.number = number, .bytes = bytes, .asynchronous = !wait}));
     if (!ticket) {
         ++report_.failed;
         return tl::unexpected(std::move(ticket).error());

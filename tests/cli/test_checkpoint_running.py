@@ -11,8 +11,8 @@ JACOBI = os.environ["SSI_TEST_JACOBI"]
 RANK = os.environ["SSI_TEST_RANK"]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none",
           "--mca", "pml", "ob1", "--mca", "btl", "self,vader"]
-NOT_FOUND, TIMED_OUT = 43, 52
-EXIT_AGAIN = 75
+NOT_FOUND, TIMED_OUT, UNSUPPORTED = 43, 52, 60
+INVALID = 2
 EXIT_AGAIN = 75
 
 
@@ -38,9 +38,9 @@ class RunningTest(ProgramTest):
                                         env=self.environment(variables),
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def start_jacobi(self, side):
+    def start_jacobi(self, side, *more):
         self.start(JACOBI, "--rows", str(side), "--cols", str(side), "--iterations", "100000000",
-                   "--checkpoint", self.store)
+                   "--checkpoint", self.store, *more)
         self.wait(lambda: self.checkpoint("status").code == 0, "the session does not start")
 
     def end_job(self):
@@ -81,6 +81,60 @@ class RunningTest(ProgramTest):
         self.checkpoint("policy", "--interval", "0")
         self.assertIn("when somebody asks", self.checkpoint("status").out)
 
+    def policy(self, *arguments):
+        told = self.checkpoint("policy", *arguments, "--json")
+        self.assertEqual(told.code, 0, told.err)
+        return told.json()
+
+    def test_policies_are_told_and_replaced_while_the_program_runs(self):
+        self.start_jacobi(64, "--checkpoint-policy", "young_daly first_s=1 mtbf_s=86400")
+        self.wait(lambda: self.status()["taken"] > 0, "no first one is taken")
+        self.wait(lambda: "full" in self.policy()["levels"][0], "its cost is not known")
+        self.wait(lambda: self.policy()["decision"]["take"] is False, "it always wants one")
+        told = self.policy()
+        self.assertEqual(told["policy"], "young_daly first_s=1 mtbf_s=86400")
+        self.assertRegex(told["decision"]["why"], r"^young_daly: each [\d.e+]+ s, the best for a "
+                                                  r"cost of \S+ s and a failure each 8.64e\+04 s")
+        self.assertGreaterEqual(told["next_s"], 0)
+        self.assertIn("young_daly: the first one, after 1 s", told["last_why"])
+        self.assertEqual([(v["name"], v["possible"]) for v in told["levels"]][:2],
+                         [("local", True), ("partner", False)])
+        text = self.checkpoint("policy").out
+        self.assertRegex(text, r"(?m)^young_daly first_s=1 mtbf_s=86400$")
+        self.assertRegex(text, r"(?m)^[\d.]+ s ago: not now: young_daly: each ")
+        self.assertRegex(text, r"(?m)^the next one is expected in [\d.]+ s$")
+        self.assertRegex(text, r"(?m)^level local, full: the program stood \S+ s, durable after")
+        self.assertIn("by policy: young_daly first_s=1", self.checkpoint("status").out)
+        # Another one, and what is refused leaves it.
+        told = self.checkpoint("policy", "set", "interval every_s=0.05; time_limit", "--json")
+        self.assertEqual(told.json()["policy"], "interval every_s=0.05; time_limit")
+        before = self.status()["taken"]
+        self.wait(lambda: self.status()["taken"] > before + 3, "the new one does nothing")
+        refused = self.checkpoint("policy", "set", "levels partner_s=5")
+        self.assert_fails(refused, UNSUPPORTED, "cannot have level 2: partner")
+        refused = self.checkpoint("policy", "set", "interval every_s=soon")
+        self.assert_fails(refused, INVALID, 'every_s="soon" is no number')
+        self.assertEqual([one["name"] for one in self.policy()["strategies"]],
+                         ["interval", "time_limit"])
+        self.policy("--interval", "1000")
+        self.wait(lambda: self.policy()["pending"] is False, "it is not taken over")
+        self.assertEqual(self.policy()["policy"], "interval every_s=1000; time_limit")
+
+    def test_a_policy_that_cannot_be_had_ends_the_program(self):
+        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "10",
+                   "--checkpoint", self.store, "--checkpoint-policy", "dayly")
+        self.assertEqual(self.job.wait(60), NOT_FOUND)
+        self.assertEqual(self.text("log").count("no checkpoint policy 'dayly'"), 1)
+        self.assertFalse(os.path.exists(self.run_directory) and os.listdir(self.run_directory))
+
+    def test_the_program_leaves_before_its_job_ends(self):
+        self.start(JACOBI, "--rows", "64", "--cols", "64", "--iterations", "100000000",
+                   "--checkpoint", self.store, "--checkpoint-policy", "time_limit exit=true",
+                   "--ssi-checkpoint-job-end-s", str(int(time.time()) + 60))
+        self.assertEqual(self.job.wait(60), EXIT_AGAIN)
+        listed = self.checkpoint("list", "--json", self.store).json()["versions"]
+        self.assertEqual([(v["version"], v["state"]) for v in listed], [(1, "complete")])
+
     def test_a_program_stands_still_and_goes_on(self):
         self.start_jacobi(64)
         frozen = self.checkpoint("freeze")
@@ -117,7 +171,8 @@ class RunningTest(ProgramTest):
         self.start(RANK, "lone")
         self.wait(lambda: "ready" in self.text("log"), "the session does not start")
         self.assert_fails(self.checkpoint("take"), NOT_FOUND, "takes no checkpoints")
-        self.assert_fails(self.checkpoint("policy"), 2, "--interval")
+        self.assert_fails(self.checkpoint("policy"), NOT_FOUND, "takes no checkpoints")
+        self.assert_fails(self.checkpoint("policy", "set"), INVALID, "TEXT")
 
     def text(self, name):
         with open(os.path.join(self.here, name), encoding="utf-8") as file:

@@ -12,8 +12,10 @@ RELAUNCH = os.path.join(SOURCE, "scripts", "ssi-relaunch")
 # Notes its arguments and leaves with the next of the codes in the file "codes".
 PROGRAM = """#!/usr/bin/env bash
 echo "$*" >>runs
+echo "$SSI_CHECKPOINT_FAILURES $SSI_CHECKPOINT_RAN_S" >>told
 read -r code <codes
 sed -i 1d codes
+[[ $code != slow ]] || { sleep 2; exit 1; }
 [[ $code != wait ]] || { trap 'exit 75' TERM; touch waits; while :; do sleep 0.1; done; }
 exit "$code"
 """
@@ -24,12 +26,13 @@ class RelaunchTest(ProgramTest):
         path = self.file("program", PROGRAM)
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
         self.file("codes", "".join(f"{code}\n" for code in codes))
-        self.files |= {"program", "codes", "runs"}
+        self.files |= {"program", "codes", "runs", "told"}
         return path
 
-    def relaunch(self, *arguments):
+    def relaunch(self, *arguments, env=None):
         return Result(subprocess.run([RELAUNCH, "--delay", "0", *arguments], cwd=self.here,
-                                     capture_output=True, text=True, timeout=60, check=False))
+                                     env=self.environment(env or {}), capture_output=True,
+                                     text=True, timeout=60, check=False))
 
     def runs(self):
         with open(os.path.join(self.here, "runs"), encoding="utf-8") as file:
@@ -58,6 +61,28 @@ class RelaunchTest(ProgramTest):
         self.assertEqual(self.relaunch("--", self.program(75, 0)).code, 75)
         self.assertEqual(self.relaunch("--stay", "--", self.program(75, 75, 0)).code, 0)
         self.assertEqual(len(self.runs()), 4)
+
+    def told(self):
+        with open(os.path.join(self.here, "told"), encoding="utf-8") as file:
+            return [tuple(map(int, line.split())) for line in file]
+
+    def test_a_run_is_told_how_often_those_before_it_failed_and_how_long_they_ran(self):
+        result = self.relaunch("--stay", "--", self.program("slow", 75, 9, 0))
+        self.assertEqual(result.code, 0, result.err)
+        told = self.told()
+        self.assertEqual([failures for failures, _ in told], [0, 1, 1, 2], "75 is no failure")
+        self.assertEqual(told[0], (0, 0))
+        for _, seconds in told[1:]:
+            self.assertGreaterEqual(seconds, 1)
+            self.assertLess(seconds, 20)
+        # Counted on from where another one has ended.
+        os.unlink(os.path.join(self.here, "told"))
+        before = {"SSI_CHECKPOINT_FAILURES": "5", "SSI_CHECKPOINT_RAN_S": "1000"}
+        self.assertEqual(self.relaunch("--", self.program(1, 0), env=before).code, 0)
+        self.assertEqual([failures for failures, _ in self.told()], [5, 6])
+        self.assertGreaterEqual(self.told()[1][1], 1000)
+        wrong = self.relaunch("--", self.program(0), env={"SSI_CHECKPOINT_FAILURES": "many"})
+        self.assert_fails(wrong, 2, 'SSI_CHECKPOINT_FAILURES: "many" is no number')
 
     def test_hosts_that_do_not_answer_are_left_out(self):
         check = self.file("check", "#!/bin/sh\ntest \"$1\" != dead\n")

@@ -143,6 +143,18 @@ def check_c_program(tap, prefix, compiler, root, work):
         tap.check(code == 0 and C_SAYS in text, f"and prints `{C_SAYS}`", text)
 
 
+def check_policy_plugin(tap, prefix, compiler, root, work):
+    """A strategy of checkpoints in C99: the installed program finds what it is worth."""
+    plugin = os.path.join(work, "share.so")
+    code, text = prefix.build_c(compiler, os.path.join(root, "apps/examples/12_policy.c"), plugin,
+                                "-shared", "-fPIC")
+    if tap.check(code == 0, "a policy plugin builds with pkg-config --cflags ssi-c", text):
+        os.chmod(plugin, 0o755)
+        code, text = run([f"{prefix.folder}/bin/ssi", "checkpoint", "policy", "simulate",
+                          plugin + " percent=2", "--mtbf", "86400", "--cost", "60"])
+        tap.check(code == 0 and "share.so percent=2" in text, "and ssi simulates it", text)
+
+
 def check_examples(tap, prefix, compiler, root, work):
     for source in sorted(glob.glob(f"{root}/apps/examples/*.cpp")):
         name = os.path.basename(source)
@@ -260,6 +272,7 @@ def staged(tap, root, build, compiler, c_compiler, work):
     check_programs(tap, prefix, compiler, root, work)
     check_examples(tap, prefix, compiler, root, work)
     check_c_program(tap, prefix, c_compiler, root, work)
+    check_policy_plugin(tap, prefix, c_compiler, root, work)
     check_cmake(tap, prefix, root, work)
     check_tools(tap, prefix)
     check_manuals(tap, prefix)
