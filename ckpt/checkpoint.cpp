@@ -69,8 +69,16 @@ Result<void> Impl::open() {
 // By what all nodes know of each other.
 Result<void> Impl::can_have(CheckpointLevel level) const {
     if (level == CheckpointLevel::local) return {};
-    const auto chosen = ckpt::partners(seats(), config.boolean("checkpoint.allow_same_host"));
-    return chosen ? Result<void>() : tl::unexpected<Failure>(chosen.error());
+    const bool same_host = config.boolean("checkpoint.allow_same_host");
+    Result<void> has;
+    if (level == CheckpointLevel::parity) {
+        const auto size = static_cast<std::size_t>(config.integer("checkpoint.group"));
+        if (auto groups = ckpt::failure_groups(seats(), size, same_host); !groups)
+            has = tl::unexpected<Failure>(std::move(groups).error());
+    } else if (auto chosen = ckpt::partners(seats(), same_host); !chosen) {
+        has = tl::unexpected<Failure>(std::move(chosen).error());
+    }
+    return has;
 }
 
 Result<void> Impl::open_policy() {

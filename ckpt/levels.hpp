@@ -19,6 +19,7 @@ struct LevelName {
 inline constexpr std::array level_names{
     LevelName{CheckpointLevel::local, "local"},
     LevelName{CheckpointLevel::partner, "partner"},
+    LevelName{CheckpointLevel::parity, "parity"},
 };
 static_assert(static_cast<std::uint32_t>(level_names.back().level) < SSI_CHECKPOINT_LEVELS);
 
