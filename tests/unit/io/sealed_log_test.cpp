@@ -190,7 +190,7 @@ TEST(SealedLog, a_mirror_that_fails_fails_the_log) {
 
 // Also where nothing comes afterwards, and with buffers that another writer had.
 TEST(SealedLog, nothing_is_written_while_what_was_prepared_for_comes) {
-    const auto records = some_records(8, 50 << 20, 700'000);
+    const auto records = some_records(8, 18 << 20, 700'000);
     SealedLogBuffers buffers;
     for (const std::size_t prepared : {max_sealed_payload_bytes, std::size_t{1} << 20}) {
         const auto disk = make_memory_disk();
@@ -241,7 +241,7 @@ TEST(SealedLog, writers_at_once_do_not_share_buffers) {
     for (std::size_t i = 0; i < options.size(); ++i) {
         options[i].directory = fmt::format("log{}", i);
         writers.push_back(value_or_throw(SealedLogWriter::create(options[i], &buffers)));
-        records.push_back(some_records(20 + i, 9 << 20, 300'000));
+        records.push_back(some_records(20 + i, 5 << 20, 300'000));
     }
     const std::size_t least = std::min({records[0].size(), records[1].size(), records[2].size()});
     for (std::size_t at = 0; at < least; ++at)
