@@ -212,35 +212,27 @@ private:
 
     // Two copies of everything, beside one; and making good the loss of one rank's store.
     void partner(Session& session, Sets& sets) {
-        if (!settings_.wants("ckpt/partner") && !settings_.wants("ckpt/rebuild")) return;
-        Row row{.name = "ckpt/partner", .floor = "ckpt/durable_full"};
-        Row rebuilt{.name = "ckpt/rebuild"};
-        for (int i = 0; i <= rounds(); ++i) {
-            double below = 0, ours = 0;
-            {
-                Checkpoint checkpoint(session, options());
-                checkpoint.protect(sets.set());
-                CheckpointTicket ticket(nullptr);
-                sets.write(static_cast<std::uint64_t>(i));
-                below = take(checkpoint, {}, ticket);
-                ours = take(checkpoint, {.level = CheckpointLevel::partner}, ticket);
-            }
-            add(row, i, ours, below);
-            MPI_Barrier(MPI_COMM_WORLD);
-            if (session.rank() == 0) std::filesystem::remove_all(directory_.path() + "/1");
-            add(rebuilt, i, restart(session, sets, static_cast<std::uint64_t>(i)), 0);
-        }
-        row.note = "two copies on one disk; at most 1.2 times as long for each";
-        rebuilt.note = "a restart of all, from one store, and its copies in the other";
-        finish(row);
-        finish(rebuilt);
+        redundant(session, sets, CheckpointLevel::partner,
+                  {.name = "ckpt/partner",
+                   .floor = "ckpt/durable_full",
+                   .note = "two copies on one disk; at most 1.2 times as long for each"},
+                  {.name = "ckpt/rebuild",
+                   .note = "a restart of all, from one store, and its copies in the other"});
     }
 
     // The same by parity, which of two ranks is as much as a copy.
     void parity(Session& session, Sets& sets) {
-        if (!settings_.wants("ckpt/xor") && !settings_.wants("ckpt/xor_rebuild")) return;
-        Row row{.name = "ckpt/xor", .floor = "ckpt/durable_full"};
-        Row rebuilt{.name = "ckpt/xor_rebuild"};
+        redundant(session, sets, CheckpointLevel::parity,
+                  {.name = "ckpt/xor",
+                   .floor = "ckpt/durable_full",
+                   .note = "a group of two on one disk: as much parity as data"},
+                  {.name = "ckpt/xor_rebuild",
+                   .note = "a restart of all, with one rank's member found by parity and "
+                           "verified"});
+    }
+
+    void redundant(Session& session, Sets& sets, CheckpointLevel level, Row row, Row rebuilt) {
+        if (!settings_.wants(row.name) && !settings_.wants(rebuilt.name)) return;
         for (int i = 0; i <= rounds(); ++i) {
             double below = 0, ours = 0;
             {
@@ -249,15 +241,13 @@ private:
                 CheckpointTicket ticket(nullptr);
                 sets.write(static_cast<std::uint64_t>(i));
                 below = take(checkpoint, {}, ticket);
-                ours = take(checkpoint, {.level = CheckpointLevel::parity}, ticket);
+                ours = take(checkpoint, {.level = level}, ticket);
             }
             add(row, i, ours, below);
             MPI_Barrier(MPI_COMM_WORLD);
             if (session.rank() == 0) std::filesystem::remove_all(directory_.path() + "/1");
             add(rebuilt, i, restart(session, sets, static_cast<std::uint64_t>(i)), 0);
         }
-        row.note = "a group of two on one disk: as much parity as data";
-        rebuilt.note = "a restart of all, with one rank's member found by parity and verified";
         finish(row);
         finish(rebuilt);
     }

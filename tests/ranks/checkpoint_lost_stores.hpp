@@ -101,6 +101,24 @@ protected:
             check(s, set, number);
         });
     }
+    // Where a second store or another host is wanted, and is not there.
+    void expect_refused(CheckpointLevel level) {
+        const auto refused = [&](const CheckpointOptions& options, const char* words) {
+            session_of(world_size(), [&](Session& s) {
+                auto set = open(s);
+                Checkpoint checkpoint(s, options);
+                checkpoint.protect(set);
+                const auto failed = checkpoint.take("", {.level = level});
+                ASSERT_FALSE(failed);
+                EXPECT_EQ(failed.error().code, Errc::unsupported);
+                EXPECT_NE(failed.error().text.find(words), std::string::npos)
+                    << failed.error().text;
+            });
+        };
+        refused(options(), "%n");
+        ::unsetenv("SSI_CHECKPOINT_ALLOW_SAME_HOST");
+        refused(each(), "allow_same_host");
+    }
     static std::map<std::string, std::string> files_in(const std::string& folder) {
         std::map<std::string, std::string> files;
         for (const auto& entry : stdfs::directory_iterator(folder)) {

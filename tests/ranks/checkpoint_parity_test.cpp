@@ -334,20 +334,7 @@ TEST_F(ParityRanks, where_parity_cannot_be_written_nothing_is_left_and_all_go_on
 }
 
 TEST_F(ParityRanks, where_parity_would_not_help_it_is_refused) {
-    const auto refused = [&](const CheckpointOptions& options, const char* words) {
-        session_of(world_size(), [&](Session& s) {
-            auto set = open(s);
-            Checkpoint checkpoint(s, options);
-            checkpoint.protect(set);
-            const auto failed = checkpoint.take("", {.level = level});
-            ASSERT_FALSE(failed);
-            EXPECT_EQ(failed.error().code, Errc::unsupported);
-            EXPECT_NE(failed.error().text.find(words), std::string::npos) << failed.error().text;
-        });
-    };
-    refused(options(), "%n");
-    ::unsetenv("SSI_CHECKPOINT_ALLOW_SAME_HOST");
-    refused(each(), "allow_same_host");
+    expect_refused(level);
 }
 
 }  // namespace

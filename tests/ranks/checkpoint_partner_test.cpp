@@ -102,20 +102,7 @@ TEST_F(PartnerRanks, with_both_of_a_pair_lost_an_older_level_is_gone_back_to_or_
 }
 
 TEST_F(PartnerRanks, where_copies_would_not_help_they_are_refused) {
-    const auto refused = [&](const CheckpointOptions& options, const char* words) {
-        session_of(world_size(), [&](Session& s) {
-            auto set = open(s);
-            Checkpoint checkpoint(s, options);
-            checkpoint.protect(set);
-            const auto failed = checkpoint.take("", {.level = CheckpointLevel::partner});
-            ASSERT_FALSE(failed);
-            EXPECT_EQ(failed.error().code, Errc::unsupported);
-            EXPECT_NE(failed.error().text.find(words), std::string::npos) << failed.error().text;
-        });
-    };
-    refused(options(), "%n");
-    ::unsetenv("SSI_CHECKPOINT_ALLOW_SAME_HOST");
-    refused(each(), "allow_same_host");
+    expect_refused(CheckpointLevel::partner);
 }
 
 }  // namespace
