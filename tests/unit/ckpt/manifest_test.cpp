@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "golden.hpp"
 #include "manifest_mutations.hpp"
 #include "support.hpp"
 
@@ -24,7 +25,7 @@ TEST(ManifestGolden, files_are_as_documented) {
     const Manifest manifest = example_manifest();
     for (const auto& bytes : {encode_manifest(manifest), encode_member(manifest.members[1]),
                               encode_newest(258)}) {
-        const std::string shown = dump_bytes(bytes);
+        const std::string shown = ssi::test::dump_bytes(bytes);
         EXPECT_NE(text.str().find("\n" + shown), std::string::npos) << shown;
     }
 }

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "golden.hpp"
 #include "parity_file.hpp"
 #include "support.hpp"
 
@@ -123,7 +124,7 @@ TEST(ParityInfo, the_file_is_as_documented) {
     std::ifstream file(SSI_TEST_SOURCE "/docs/formats/dataset.md");
     std::ostringstream text;
     text << file.rdbuf();
-    const std::string shown = dump_bytes(encode_parity(info));
+    const std::string shown = ssi::test::dump_bytes(encode_parity(info));
     EXPECT_NE(text.str().find("\n" + shown), std::string::npos) << shown;
 }
 

@@ -36,19 +36,6 @@ inline Bytes random_bytes(Random& random, std::size_t length) {
     return bytes;
 }
 
-// As in docs/formats/dataset.md: lines that are zero are left out.
-inline std::string dump_bytes(std::span<const std::byte> bytes) {
-    std::string out;
-    for (std::size_t at = 0; at < bytes.size(); at += 16) {
-        const auto line = bytes.subspan(at, 16);
-        if (std::ranges::all_of(line, [](std::byte b) { return b == std::byte{0}; })) continue;
-        out += fmt::format("    {:05x} ", at);
-        for (const std::byte b : line) out += fmt::format(" {:02x}", static_cast<unsigned>(b));
-        out += '\n';
-    }
-    return out;
-}
-
 template <class T>
 T good(Result<T> result) {
     if (!result) throw std::runtime_error(result.error().to_string());

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "golden.hpp"
 #include "log_format.hpp"
 #include "log_hash.hpp"
 
@@ -39,23 +40,11 @@ std::vector<std::byte> example() {
     return file;
 }
 
-std::string dump(std::span<const std::byte> bytes) {
-    std::string out;
-    for (std::size_t at = 0; at < bytes.size(); at += 16) {
-        const auto line = bytes.subspan(at, 16);
-        if (std::ranges::all_of(line, [](std::byte b) { return b == std::byte{0}; })) continue;
-        out += fmt::format("    {:05x} ", at);
-        for (const std::byte b : line) out += fmt::format(" {:02x}", static_cast<unsigned>(b));
-        out += '\n';
-    }
-    return out;
-}
-
 TEST(LogGolden, a_segment_is_as_documented) {
     std::ifstream file(SSI_TEST_SOURCE "/docs/formats/segment-log.md");
     std::ostringstream text;
     text << file.rdbuf();
-    const std::string bytes = dump(example());
+    const std::string bytes = test::dump_bytes(example());
     EXPECT_NE(text.str().find("\n" + bytes), std::string::npos) << bytes;
 }
 

@@ -43,6 +43,13 @@ SealedLogOptions sealed_options(Disk& disk) {
     return {.disk = &disk, .directory = "log", .identity = identity};
 }
 
+// Of one that is there, for a reader.
+SealedLogOptions written_options(Disk& disk, const SealedLogSummary& summary) {
+    SealedLogOptions options = sealed_options(disk);
+    options.segments = summary.segments;
+    return options;
+}
+
 SealedLogSummary write_log(Disk& disk, const std::vector<Kept>& records) {
     const auto writer = SealedLogWriter::create(sealed_options(disk));
     EXPECT_TRUE(writer) << writer.error().to_string();
@@ -91,9 +98,7 @@ TEST(SealedLog, gives_back_what_was_written) {
         const SealedLogSummary summary = write_log(*disk, records);
         EXPECT_EQ(summary.records, records.size());
         EXPECT_EQ(summary.segments, one.bytes < (12 << 20) ? 1u : one.bytes < (21 << 20) ? 2u : 3u);
-        SealedLogOptions options = sealed_options(*disk);
-        options.segments = summary.segments;
-        SealedLogReader reader(options);
+        SealedLogReader reader(written_options(*disk, summary));
         EXPECT_EQ(compare(reader, records, summary), "") << one.bytes;
         // What reads segment logs reads this one, too.
         const auto checked = check_log({.disk = disk.get(), .directory = "log"});
@@ -109,14 +114,12 @@ TEST(SealedLog, several_read_at_once_where_nothing_may_change) {
     const auto disk = make_memory_disk();
     const auto records = some_records(3, 20 << 20, 50'000);
     const SealedLogSummary summary = write_log(*disk, records);
-    SealedLogOptions options = sealed_options(*disk);
-    options.segments = summary.segments;
-    SealedLogReader shared(options);
+    SealedLogReader shared(written_options(*disk, summary));
     std::string wrong[4];
     std::vector<std::thread> readers;
     for (int i = 0; i < 4; ++i)
         readers.emplace_back([&, i] {
-            SealedLogReader own(options);
+            SealedLogReader own(written_options(*disk, summary));
             wrong[i] = compare(i % 2 ? shared : own, records, summary);
         });
     for (auto& reader : readers) reader.join();
@@ -213,9 +216,7 @@ TEST(SealedLog, nothing_is_written_while_what_was_prepared_for_comes) {
         const auto summary = value_or_throw(writer->finish());
         EXPECT_FALSE(writer->prepare(1));
         writer.reset();
-        SealedLogOptions options = sealed_options(*disk);
-        options.segments = summary.segments;
-        SealedLogReader reader(options);
+        SealedLogReader reader(written_options(*disk, summary));
         EXPECT_EQ(compare(reader, records, summary), "");
     }
 }
@@ -226,9 +227,7 @@ TEST(SealedLog, one_that_was_only_prepared_for_is_empty) {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(writer->prepare(max_sealed_payload_bytes));
     const auto summary = value_or_throw(writer->finish());
     EXPECT_EQ(summary.records, 0u);
-    SealedLogOptions options = sealed_options(*disk);
-    options.segments = summary.segments;
-    SealedLogReader reader(options);
+    SealedLogReader reader(written_options(*disk, summary));
     EXPECT_EQ(compare(reader, {}, summary), "");
 }
 
@@ -264,9 +263,7 @@ TEST(SealedLog, one_that_is_made_durable_in_parts_is_whole_after_a_power_cut) {
     EXPECT_GT(summary.segments, 17u);
     ASSERT_TRUE(disk->sync_directory(""));
     const auto left = disk->after_power_cut(1);
-    SealedLogOptions options = sealed_options(*left);
-    options.segments = summary.segments;
-    SealedLogReader reader(options);
+    SealedLogReader reader(written_options(*left, summary));
     EXPECT_EQ(compare(reader, records, summary), "");
 }
 #endif
@@ -278,9 +275,7 @@ TEST(SealedLog, what_survives_a_power_cut_after_finish_is_whole) {
     ASSERT_TRUE(disk->sync_directory(""));
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
         const auto left = disk->after_power_cut(seed);
-        SealedLogOptions options = sealed_options(*left);
-        options.segments = summary.segments;
-        SealedLogReader reader(options);
+        SealedLogReader reader(written_options(*left, summary));
         EXPECT_EQ(compare(reader, records, summary), "");
     }
 }
