@@ -60,13 +60,16 @@ struct RawUpdates::Impl {
     std::deque<std::unique_ptr<Flight>> under_way;
     Result<void> failed;
     ObjectId smallest{UINT64_MAX, UINT64_MAX};          // of what is not answered yet
+    bool fetched = false;                               // something that is not answered yet
 
     Result<void> add(ObjectId id, std::uint64_t operand, std::uint32_t offset,
                      std::uint64_t* before);
     Result<bool> add_held(ObjectId id, std::uint64_t operand, std::uint32_t offset,
                           std::uint64_t* before);
-    Lane& lane(NodeId home);
+    Result<Lane*> lane(NodeId home);
+    bool must_wait(const Lane& lane, bool results) const;
     void send(Lane& lane);
+    Result<void> send_in_order(Lane& lane);
     Result<void> may_wait() const;
     void wait_oldest();
     void finish();
@@ -74,19 +77,19 @@ struct RawUpdates::Impl {
 };
 
 // The buffer for a home: its own, a new one, or one taken from another home.
-Lane& RawUpdates::Impl::lane(NodeId home) {
+Result<Lane*> RawUpdates::Impl::lane(NodeId home) {
     std::size_t at = mix64(home.value) & (lane_slots - 1);
     for (; lane_of[at]; at = (at + 1) & (lane_slots - 1))
-        if (lanes[lane_of[at] - 1u]->home == home) return *lanes[lane_of[at] - 1u];
+        if (lanes[lane_of[at] - 1u]->home == home) return lanes[lane_of[at] - 1u].get();
     if (lanes.size() < most_lanes) {
         lanes.push_back(std::make_unique<Lane>());
         lanes.back()->home = home;
         lane_of[at] = static_cast<std::uint16_t>(lanes.size());
-        return *lanes.back();
+        return lanes.back().get();
     }
     Lane& taken = *lanes[victim];
+    if (taken.count) SSI_TRY(send_in_order(taken));
     victim = (victim + 1) % most_lanes;
-    if (taken.count) send(taken);
     taken.home = home;
     known.fill({});
     lane_of.fill(0);
@@ -95,7 +98,24 @@ Lane& RawUpdates::Impl::lane(NodeId home) {
         while (lane_of[slot]) slot = (slot + 1) & (lane_slots - 1);
         lane_of[slot] = static_cast<std::uint16_t>(i + 1);
     }
-    return taken;
+    return &taken;
+}
+
+// Messages overtake each other. Where that would show, in what is fetched or in what the last
+// exchange leaves, a batch follows the answers to those that its home has been sent.
+bool RawUpdates::Impl::must_wait(const Lane& lane, bool results) const {
+    if (op != AtomicOp::exchange && !fetched && !results) return false;
+    return std::any_of(under_way.begin(), under_way.end(),
+                       [&](const auto& flight) { return flight->rpc.to == lane.home; });
+}
+
+Result<void> RawUpdates::Impl::send_in_order(Lane& lane) {
+    while (must_wait(lane, lane.results)) {
+        SSI_TRY(may_wait());
+        wait_oldest();
+    }
+    send(lane);
+    return {};
 }
 
 // Waits for nobody, but at a closed gate.
@@ -189,20 +209,23 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
         if (*in_place) return {};
     }
     const auto [home, slot_version] = engine.place_of(set, id);
-    Lane& lane = this->lane(home);
+    auto found = this->lane(home);
+    if (!found) return tl::unexpected<Failure>(std::move(found).error());
+    Lane& lane = **found;
     const bool wide = !NarrowElement::fits(id);
     const bool fits = lane.wide || !wide;
     if (lane.count && (lane.slot_version != slot_version || !fits)) [[unlikely]]
-        send(lane);
+        SSI_TRY(send_in_order(lane));
     if (lane.count == 0) {
         lane.wide = wide;
         lane.slot_version = slot_version;
     }
     // Refused before it is added: whoever is told of a failure may add it again.
     const bool fills = (lane.count + 2) * element_bytes(lane.wide) > lane.bytes.size();
-    if (fills && under_way.size() >= most_under_way) SSI_TRY(may_wait());
+    if (fills && (under_way.size() >= most_under_way || must_wait(lane, before || lane.results)))
+        SSI_TRY(may_wait());
     if (before && !lane.results) {
-        lane.results = true;
+        fetched = lane.results = true;
         lane.before.assign(lane.count, nullptr);
     }
     if (lane.results) lane.before.push_back(before);
@@ -213,6 +236,7 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
     if (!wide) known[id.lo % known_slots] = {id, &lane, slot_version};
     if (!fills) [[likely]]
         return {};
+    while (must_wait(lane, lane.results)) wait_oldest();
     send(lane);
     while (under_way.size() > most_under_way) wait_oldest();
     return {};
@@ -221,11 +245,12 @@ Result<void> RawUpdates::Impl::add(ObjectId id, std::uint64_t operand, std::uint
 void RawUpdates::Impl::finish() {
     while (!under_way.empty()) wait_oldest();
     smallest = {UINT64_MAX, UINT64_MAX};
+    fetched = false;
 }
 
 Result<void> RawUpdates::Impl::flush() {
     for (auto& lane : lanes)
-        if (lane->count) send(*lane);
+        if (lane->count) SSI_TRY(send_in_order(*lane));
     SSI_TRY(may_wait());
     finish();
     return std::exchange(failed, {});

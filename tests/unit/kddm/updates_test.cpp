@@ -84,6 +84,35 @@ TEST(Updates, old_values_come_back_in_the_order_of_the_caller) {
     }
 }
 
+// Messages overtake each other, and batches of one buffer must not where order can be seen: what
+// exchanges return, and what the last of them leaves.
+TEST(Updates, batches_to_one_home_execute_in_the_order_of_adding) {
+    LoopNodes::Options options;
+    options.loop.reorder_seed = 9;
+    Cluster c(2, kddm::Plant::none, std::move(options));
+    auto s = c.open("s", tables(8, 16, "node:0"));
+    constexpr std::uint64_t count = 9000;   // 17 batches
+    std::vector<std::uint64_t> stood(count);
+    for (std::uint64_t round = 0; round < 10; ++round) {
+        kddm::RawUpdates fetching(s[1], AtomicOp::exchange, NumberKind::uint64);
+        for (std::uint64_t i = 0; i < count; ++i)
+            ASSERT_TRUE(fetching.fetch(round % 4, i + 1, 0, &stood[i]));
+        ASSERT_TRUE(fetching.flush());
+        for (std::uint64_t i = 1; i < count; ++i) ASSERT_EQ(stood[i], i) << round;
+        kddm::RawUpdates leaving(s[1], AtomicOp::exchange, NumberKind::uint64);
+        for (std::uint64_t i = 0; i < count; ++i) ASSERT_TRUE(leaving.add(4 + round % 4, i));
+        ASSERT_TRUE(leaving.flush());
+        ASSERT_EQ(number(*s[1].get(4 + round % 4)), count - 1) << round;
+        // Those before the first fetch have executed before it, those after it have not.
+        kddm::RawUpdates mixed(s[1], AtomicOp::add, NumberKind::uint64);
+        std::uint64_t seen = 0;
+        for (std::uint64_t i = 0; i < count; ++i)
+            ASSERT_TRUE(i == count / 2 ? mixed.fetch(5, 1, 8, &seen) : mixed.add(5, 1, 8));
+        ASSERT_TRUE(mixed.flush());
+        ASSERT_EQ(seen, round * count + count / 2);
+    }
+}
+
 TEST(Updates, all_operators_and_kinds) {
     Cluster c(2);
     auto s = c.open("s", tables(4, 8, "node:0"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // RawUpdates, Updates<N>: atomic operations on many numbers inside objects, buffered per home: one
 // message carries hundreds. What is added executes some time before flush() returns, each exactly
-// once, in the order of adding as far as one object is concerned.
+// once, in the order of adding as far as one object is concerned and what is fetched or exchanged
+// there can tell: a batch of these is sent when its home has answered the batch before.
 #pragma once
 
 #include <bit>
