@@ -50,7 +50,7 @@ Result<void> Impl::open() {
     auto made = ckpt::Votes::make(node, engine, hub);
     SSI_TRY(agree(node, made ? Result<void>() : tl::unexpected<Failure>(made.error())));
     votes = std::move(*made);
-    copies = std::make_unique<ckpt::Copies>(node, hub);
+    copies = std::make_unique<ckpt::Copies>(node, engine, hub);
     ckpt::Bytes name;
     if (node.rank() == 0) {
         const std::string text = fmt::format("{:016x}", Random::seed_from_system());

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Copies: members that are sent from one node to another one's store, through channels of the
-// session that bear the two ranks' names. Not collective: the two of a copy call, each by one task.
+// Copies: members that are sent from one node to another one's store, in pieces. Not collective:
+// the two of a copy call, each by one task.
 #pragma once
 
-#include "collect.hpp"
+#include "pieces.hpp"
 #include "ssi/ckpt/store.hpp"
-#include "ssi/kddm/sync.hpp"
 
 namespace ssi::ckpt {
 
@@ -28,16 +27,17 @@ public:
     Result<void> finish(const CopyOf& copy, Store& from, const Result<void>& saved);
 
 private:
-    Result<kddm::sync::Object*> channel();
+    Result<PieceSender*> sender();
 
     Copies& copies_;
     const int to_;
-    kddm::sync::Object* channel_ = nullptr;
+    std::optional<PieceSender> sender_;
 };
 
 class Copies {
 public:
-    Copies(node::Node& node, kddm::sync::Hub& hub) : node_(node), hub_(hub) {}
+    Copies(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& hub)
+        : doors_{node, engine, hub} {}
 
     // `ready`: what went wrong before, which the other one hears of instead. peer_lost; io of the
     // store; what the other one's store said.
@@ -45,18 +45,15 @@ public:
     // Durable here when it returns. exists is no failure.
     Result<void> receive(int from, const CopyOf& copy, Store& into);
 
-    // Every node is told of all pairs before they copy, as any may be home to their channel: these
+    // Every node is told of all pairs before they copy, as any may be home to their channels: these
     // are no part of a checkpoint, in this session.
     void know(int from, int to);
-    // Of bytes, with room for some messages. At both ends.
+    // Another one of the two, of bytes, for rebuilding. At both ends.
     Result<kddm::sync::Object*> channel(int from, int to);
+    const PieceDoors& doors() const { return doors_; }
 
 private:
-    friend class MemberSender;
-    Result<void> send_files(kddm::sync::Object& to, const CopyOf& copy, Store& from);
-
-    node::Node& node_;
-    kddm::sync::Hub& hub_;
+    const PieceDoors doors_;
 };
 
 }  // namespace ssi::ckpt

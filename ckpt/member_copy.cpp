@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* lock_name = "lock";
 
-// Files that are made durable together.
-constexpr std::size_t synced_together = 64;
+// Files that are made durable together, while the next ones are written.
+constexpr std::size_t synced_together = 4;
 
 }  // namespace
 
@@ -45,6 +45,7 @@ Result<std::span<std::byte>> Flight::next(std::size_t bytes) {
 void Flight::submit(io::DiskRequest::Kind kind, io::DiskFile& file, std::uint64_t place) {
     io::DiskRequest& request = pieces_[(first_ + under_way_) % places].request;
     ++under_way_;
+    ++submitted_;
     request.kind = kind;
     request.file = &file;
     request.place = place;
@@ -158,13 +159,17 @@ Result<void> MemberCopy::open() {
 
 // With room for all of it: a write that makes a file longer is waited for where it is submitted.
 Result<void> MemberCopy::begin_file(const FilePiece& first) {
-    if (files_.size() >= synced_together) SSI_TRY(sync_files());
+    if (files_.size() > synced_together &&
+        files_[synced_together - 1].written <= flight_.landed()) {
+        SSI_TRY(end_sync());
+        SSI_TRY(begin_sync(synced_together));
+    }
     if (first.name.empty() || first.name.find('/') != first.name.npos || first.name == lock_name)
         return fail(Errc::bad_message, fmt::format("a file \"{}\" of a member", first.name));
     auto file = store_.state().disk.open(
         fmt::format("{}/{}", folder_, first.name), io::OpenMode::create);
     if (!file) return tl::unexpected<Failure>(std::move(file).error());
-    files_.push_back({std::move(*file), first.file_bytes, first.file_bytes});
+    files_.push_back({std::move(*file), first.file_bytes, first.file_bytes, 0});
     name_ = first.name;
     return files_.back().file->allocate(0, first.file_bytes);
 }
@@ -176,38 +181,66 @@ Result<void> MemberCopy::end_file(std::string_view name, std::uint64_t bytes) {
     return {};
 }
 
-// A sync covers the writes that are done.
-Result<void> MemberCopy::sync_files() {
-    SSI_TRY(flight_.land());
-    for (const File& one : files_)
-        if (one.bytes != one.room) SSI_TRY(one.file->truncate(one.bytes));
-    io::Disk& disk = store_.state().disk;
-    std::deque<io::DiskRequest> syncs(files_.size());
+// Of the oldest, all of whose writes are done: a sync covers no others. What was set aside beyond
+// the end is given back.
+Result<void> MemberCopy::begin_sync(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        if (const File& one = files_[i]; one.bytes != one.room)
+            SSI_TRY(one.file->truncate(one.bytes));
     std::vector<io::DiskRequest*> submitted;
-    for (std::size_t i = 0; i < syncs.size(); ++i) {
-        syncs[i].kind = io::DiskRequest::Kind::sync;
-        syncs[i].file = files_[i].file.get();
-        submitted.push_back(&syncs[i]);
+    for (; count != 0; --count) {
+        Syncing& one = syncing_.emplace_back();
+        one.file = std::move(files_.front().file);
+        one.request.kind = io::DiskRequest::Kind::sync;
+        one.request.file = one.file.get();
+        submitted.push_back(&one.request);
+        files_.pop_front();
     }
-    disk.submit(submitted);
-    for (io::DiskRequest& one : syncs) disk.wait(one);
-    for (const io::DiskRequest& one : syncs) SSI_TRY(outcome_of(disk, one, "sync"));
-    files_.clear();
-    name_.clear();
+    store_.state().disk.submit(submitted);
     return {};
 }
 
-Result<void> MemberCopy::write(const FilePiece& piece) {
+Result<void> MemberCopy::end_sync() {
+    io::Disk& disk = store_.state().disk;
+    Result<void> worst;
+    for (Syncing& one : syncing_) {
+        disk.wait(one.request);
+        if (auto done = outcome_of(disk, one.request, "sync"); !done && worst)
+            worst = std::move(done);
+    }
+    syncing_.clear();
+    return worst;
+}
+
+Result<void> MemberCopy::sync_files() {
+    SSI_TRY(flight_.land());
+    SSI_TRY(end_sync());
+    name_.clear();
+    SSI_TRY(begin_sync(files_.size()));
+    return end_sync();
+}
+
+Result<std::span<std::byte>> MemberCopy::room(const FilePiece& piece, std::size_t bytes) {
     if (piece.name != name_) SSI_TRY(begin_file(piece));
-    if (piece.bytes.size() % io::block_bytes != 0 || piece.place % io::block_bytes != 0 ||
+    if (bytes % io::block_bytes != 0 || piece.place % io::block_bytes != 0 ||
         piece.file_bytes != files_.back().room || piece.place > piece.file_bytes ||
-        piece.bytes.size() > piece.file_bytes - piece.place)
+        bytes > piece.file_bytes - piece.place)
         return fail(Errc::bad_message, "a piece of a member that is not in whole blocks, or not of "
                                        "its file");
-    const auto memory = flight_.next(piece.bytes.size());
+    room_place_ = piece.place;
+    return flight_.next(bytes);
+}
+
+void MemberCopy::write_room() {
+    flight_.submit(io::DiskRequest::Kind::write, *files_.back().file, room_place_);
+    files_.back().written = flight_.submitted();
+}
+
+Result<void> MemberCopy::write(const FilePiece& piece) {
+    const auto memory = room(piece, piece.bytes.size());
     if (!memory) return tl::unexpected<Failure>(memory.error());
     std::ranges::copy(piece.bytes, memory->begin());
-    flight_.submit(io::DiskRequest::Kind::write, *files_.back().file, piece.place);
+    write_room();
     return {};
 }
 
@@ -229,6 +262,7 @@ Result<void> MemberCopy::finish() {
 
 MemberCopy::~MemberCopy() {
     (void)flight_.land();
+    (void)end_sync();
     files_.clear();
     if (!finished_) discard();
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,9 @@ public:
     // All of them are done: the first fault.
     Result<void> land();
     std::size_t under_way() const { return under_way_; }
+    // Requests submitted so far, and those of them that are known to be done: the oldest ones.
+    std::uint64_t submitted() const { return submitted_; }
+    std::uint64_t landed() const { return submitted_ - under_way_; }
 
 private:
     struct Piece {
@@ -63,6 +67,7 @@ private:
     io::Disk& disk_;
     std::array<Piece, places> pieces_;
     std::size_t first_ = 0, under_way_ = 0;   // those from `first_` on
+    std::uint64_t submitted_ = 0;
 };
 
 class MemberCopy {
@@ -80,6 +85,9 @@ public:
 
     // In order; whole blocks. Waits for the disk only when several are being written.
     Result<void> write(const FilePiece& piece);
+    // The same in two steps: memory for a piece of so many bytes, and what that has is written.
+    Result<std::span<std::byte>> room(const FilePiece& piece, std::size_t bytes);
+    void write_room();
     // The file that is being written is shorter than it might have become.
     Result<void> end_file(std::string_view name, std::uint64_t bytes);
     Result<void> finish();               // durable, and verified to be what was asked for
@@ -94,6 +102,8 @@ private:
           flight_(store.state().disk) {}
     Result<void> open();
     Result<void> begin_file(const FilePiece& first);
+    Result<void> begin_sync(std::size_t count);
+    Result<void> end_sync();
     Result<void> sync_files();
     Result<void> take_place();
     void discard();
@@ -106,11 +116,18 @@ private:
     std::string folder_;                 // where files go to
     std::optional<MemberInfo> rebuilt_;
     std::string name_;                   // of the file that is being written
+    std::uint64_t room_place_ = 0;       // in it
     struct File {
         std::unique_ptr<io::DiskFile> file;
         std::uint64_t room = 0, bytes = 0;
+        std::uint64_t written = 0;       // submitted requests when its last one was
     };
-    std::vector<File> files_;            // not known to be durable; that one is the last
+    struct Syncing {
+        std::unique_ptr<io::DiskFile> file;
+        io::DiskRequest request;
+    };
+    std::deque<File> files_;             // not asked to be durable yet; that one is the last
+    std::deque<Syncing> syncing_;
     Flight flight_;
     bool finished_ = false;
 };

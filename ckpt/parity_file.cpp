@@ -74,7 +74,6 @@ Result<std::span<std::byte>> ParityWriter::next() {
     const auto memory = flight_->next(parity_unit_bytes);
     if (!memory) return memory;
     row_ = *memory;
-    std::memset(row_.data(), 0, row_.size());
     return row_;
 }
 

@@ -31,7 +31,7 @@ public:
     ParityWriter(const ParityWriter&) = delete;
     ParityWriter& operator=(const ParityWriter&) = delete;
 
-    // Memory of one unit for the next row, all zero; waits for the disk when several are under way.
+    // Memory of one unit for the next row; waits for the disk when several are under way.
     Result<std::span<std::byte>> next();
     // So much of it is the row, in whole blocks.
     Result<void> add(std::size_t length);

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <new>
+#include <array>
+#include <utility>
 
 #include "manifest.hpp"
 
@@ -14,10 +15,13 @@ namespace {
 // A unit; the end of all, fine, or because something went wrong.
 enum class What : std::uint8_t { unit, end, failed };
 constexpr std::size_t head_bytes = 1 + sizeof(std::uint64_t);   // and of which row
+static_assert(parity_unit_bytes <= most_piece);
 
 Bytes message_of(What what, std::span<const std::byte> bytes) {
-    Bytes message(1 + bytes.size(), std::byte(what));
-    std::ranges::copy(bytes, message.begin() + 1);
+    Bytes message;
+    message.reserve(1 + bytes.size());
+    message.push_back(std::byte(what));
+    message.insert(message.end(), bytes.begin(), bytes.end());
     return message;
 }
 
@@ -36,23 +40,31 @@ Result<ParityMember> decode_end(std::span<const std::byte> message) {
     return fail(Errc::bad_message, "the end of a member that is malformed");
 }
 
+Result<ParityMember> decode_failed(std::span<const std::byte> message) {
+    if (message.empty()) return fail(Errc::bad_message, "an empty unit of a member");
+    return tl::unexpected(decode_failure(message.subspan(1)));
+}
+
 }  // namespace
 
 // ---- sending
 
 Result<void> ParitySender::open() {
-    const int self = group_.ranks[group_.place];
-    while (channels_.size() < group_.ranks.size()) {
-        const int to = group_.ranks[channels_.size()];
-        if (to == self) {
-            channels_.push_back(nullptr);
+    while (senders_.size() < group_.ranks.size()) {
+        if (senders_.size() == group_.place) {
+            senders_.emplace_back();
             continue;
         }
-        auto opened = copies_.channel(self, to);
+        auto opened = PieceSender::open(copies_.doors(), group_.ranks[senders_.size()]);
         if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-        channels_.push_back(*opened);
+        senders_.emplace_back(std::move(*opened));
     }
     return {};
+}
+
+PieceSender& ParitySender::keeper() {
+    const std::size_t size = group_.ranks.size();
+    return *senders_[keeper_of(row_of(unit_, group_.place, size), size)];
 }
 
 Result<void> ParitySender::write(std::string_view file, std::uint64_t /*most*/,
@@ -63,20 +75,15 @@ Result<void> ParitySender::write(std::string_view file, std::uint64_t /*most*/,
         return fail(Errc::internal, fmt::format("{}, byte {}: parity is made of files in their "
                                                 "order, block by block", file, place));
     files_.back() += bytes.size();
-    try {
-        while (!bytes.empty()) {
-            if (message_.empty()) {
-                message_.reserve(head_bytes + parity_unit_bytes);
-                message_.resize(head_bytes);
-            }
-            const auto some = bytes.first(
-                std::min(bytes.size(), head_bytes + parity_unit_bytes - message_.size()));
-            message_.insert(message_.end(), some.begin(), some.end());
-            bytes = bytes.subspan(some.size());
-            if (message_.size() == head_bytes + parity_unit_bytes) SSI_TRY(send_unit());
-        }
-    } catch (const std::bad_alloc&) {
-        return fail(Errc::out_of_memory, "no memory for a unit of a member");
+    SSI_TRY(open());
+    while (!bytes.empty()) {
+        const auto memory = keeper().room();
+        if (!memory) return tl::unexpected<Failure>(memory.error());
+        const auto some = bytes.first(std::min(bytes.size(), parity_unit_bytes - filled_));
+        std::memcpy(memory->data() + filled_, some.data(), some.size());
+        filled_ += some.size();
+        bytes = bytes.subspan(some.size());
+        if (filled_ == parity_unit_bytes) SSI_TRY(send_unit());
     }
     return {};
 }
@@ -88,19 +95,17 @@ Result<void> ParitySender::end(std::string_view file, std::uint64_t bytes) {
 }
 
 Result<void> ParitySender::send_unit() {
-    SSI_TRY(open());
     const std::uint64_t row = row_of(unit_, group_.place, group_.ranks.size());
-    message_[0] = std::byte(What::unit);
-    std::memcpy(message_.data() + 1, &row, sizeof row);
-    SSI_TRY(kddm::sync::send(*channels_[keeper_of(row, group_.ranks.size())], message_));
+    std::array<std::byte, head_bytes> head{std::byte(What::unit)};
+    std::memcpy(head.data() + 1, &row, sizeof row);
+    SSI_TRY(keeper().send(head, std::exchange(filled_, 0)));
     ++unit_;
-    message_.clear();
     return {};
 }
 
 Result<ParityMember> ParitySender::close(const Result<MemberInfo>& saved) {
     if (!saved) return tl::unexpected<Failure>(saved.error());
-    if (!message_.empty()) SSI_TRY(send_unit());
+    if (filled_ != 0) SSI_TRY(send_unit());
     ParityMember mine{saved->member, saved->log.digest, files_};
     if (mine.bytes() == saved->log.bytes && files_.size() == saved->log.segments) return mine;
     return fail(Errc::internal, "parity was made of another member than was written");
@@ -112,10 +117,12 @@ Result<ParityMember> ParitySender::finish(const Result<MemberInfo>& saved) {
     auto mine = close(saved);
     const Bytes message = end_of(mine);
     Result<void> told;
-    for (kddm::sync::Object* channel : channels_)
-        if (channel)
-            if (auto sent = kddm::sync::send(*channel, message); !sent && told)
-                told = std::move(sent);
+    for (auto& sender : senders_) {
+        if (!sender) continue;
+        auto sent = sender->send(message);
+        if (sent) sent = sender->settle();
+        if (!sent && told) told = std::move(sent);
+    }
     if (mine && !told) return tl::unexpected<Failure>(std::move(told).error());
     return mine;
 }
@@ -134,13 +141,12 @@ Result<void> ParityKeeper::receive() {
 }
 
 Result<void> ParityKeeper::receive_all() {
-    std::vector<kddm::sync::Object*> channels;
-    const int self = group_.ranks[group_.place];
-    for (const int from : group_.ranks) {
-        auto opened = from == self ? Result<kddm::sync::Object*>(nullptr)
-                                   : copies_.channel(from, self);
+    for (std::size_t place = 0; place < group_.ranks.size(); ++place) {
+        receivers_.emplace_back();
+        if (place == group_.place) continue;
+        auto opened = PieceReceiver::open(copies_.doors(), group_.ranks[place]);
         if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-        channels.push_back(*opened);
+        receivers_.back() = std::move(*opened);
     }
     ended_[group_.place] = true;
     auto writer = ParityWriter::begin(into_, own_.dataset, own_.version, own_.member);
@@ -149,62 +155,60 @@ Result<void> ParityKeeper::receive_all() {
     else
         keep(tl::unexpected<Failure>(std::move(writer).error()));
     for (std::uint64_t row = group_.place;; row += group_.ranks.size()) {
-        const auto any = receive_row(channels, row);
+        const auto any = receive_row(row);
         if (!any) return tl::unexpected<Failure>(any.error());
         if (!*any) return {};
     }
 }
 
-Result<bool> ParityKeeper::receive_row(std::span<kddm::sync::Object* const> channels,
-                                       std::uint64_t row) {
-    std::span<std::byte> sum;
-    std::size_t length = 0;
+Result<bool> ParityKeeper::receive_row(std::uint64_t row) {
+    sum_ = {};
+    length_ = 0;
     bool any = false;
-    for (std::size_t place = 0; place < channels.size(); ++place) {
+    for (std::size_t place = 0; place < receivers_.size(); ++place) {
         if (ended_[place]) continue;
-        const auto messages = kddm::sync::receive(*channels[place], 1);
-        if (!messages) return tl::unexpected<Failure>(messages.error());
-        const Bytes& message = messages->front();
-        if (!message.empty() && message[0] == std::byte(What::unit)) any = true;
-        if (any && kept_ && sum.empty()) {
-            const auto memory = writer_->next();
-            if (memory)
-                sum = *memory;
-            else
-                keep(tl::unexpected<Failure>(memory.error()));
+        const auto piece = receivers_[place]->receive();
+        if (!piece) return tl::unexpected<Failure>(piece.error());
+        const auto what = piece->head.empty() ? What::failed : static_cast<What>(piece->head[0]);
+        if (what == What::unit) {
+            any = true;
+            if (kept_) keep(add(place, *piece, row));
+            continue;
         }
-        const auto bytes = take_in(place, row, message, sum);
-        if (bytes)
-            length = std::max(length, *bytes);
+        ended_[place] = true;
+        auto member = what == What::failed ? decode_failed(piece->head) : decode_end(piece->head);
+        if (member)
+            members_[place] = std::move(*member);
         else
-            keep(tl::unexpected<Failure>(bytes.error()));
+            keep(tl::unexpected<Failure>(std::move(member).error()));
     }
-    if (any && kept_) keep(writer_->add(length));
+    if (any && kept_) keep(writer_->add(length_));
     return any;
 }
 
-// How long the unit was; a message of another kind is the member's last.
-Result<std::size_t> ParityKeeper::take_in(std::size_t place, std::uint64_t row,
-                                          const Bytes& message, std::span<std::byte> sum) {
-    const auto what = message.empty() ? What::end : static_cast<What>(message[0]);
-    if (what != What::unit) ended_[place] = true;
-    if (what == What::failed)
-        return tl::unexpected(decode_failure(std::span(message).subspan(1)));
-    if (what == What::end) {
-        auto member = decode_end(message);
-        if (!member) return tl::unexpected<Failure>(std::move(member).error());
-        members_[place] = std::move(*member);
-        return std::size_t{0};
-    }
+// The first of a row is read to where its parity stands.
+Result<void> ParityKeeper::add(std::size_t place, const Piece& piece, std::uint64_t row) {
     std::uint64_t of = 0;
-    if (message.size() > head_bytes) std::memcpy(&of, message.data() + 1, sizeof of);
-    const auto bytes = std::span(message).subspan(std::min(head_bytes, message.size()));
-    if (of != row || bytes.empty() || bytes.size() > parity_unit_bytes ||
-        bytes.size() % io::block_bytes != 0)
+    if (piece.head.size() == head_bytes) std::memcpy(&of, piece.head.data() + 1, sizeof of);
+    if (piece.head.size() != head_bytes || of != row || piece.bytes == 0 ||
+        piece.bytes > parity_unit_bytes || piece.bytes % io::block_bytes != 0)
         return fail(Errc::bad_message, fmt::format("a unit of row {} that is none, or of another "
                                                    "row", row));
-    if (!sum.empty()) add_to_parity(sum, bytes);
-    return bytes.size();
+    if (length_ == 0) {
+        const auto memory = writer_->next();
+        if (!memory) return tl::unexpected<Failure>(memory.error());
+        sum_ = *memory;
+        length_ = piece.bytes;
+        return receivers_[place]->read(sum_.first(length_));
+    }
+    if (!unit_) unit_.emplace();
+    const auto unit = unit_->bytes().first(piece.bytes);
+    SSI_TRY(receivers_[place]->read(unit));
+    if (piece.bytes > length_) std::ranges::fill(sum_.subspan(length_, piece.bytes - length_),
+                                                 std::byte{0});
+    length_ = std::max(length_, piece.bytes);
+    add_to_parity(sum_, unit);
+    return {};
 }
 
 Result<void> ParityKeeper::finish(ParityMember mine) {

@@ -27,14 +27,15 @@ public:
 
 private:
     Result<void> open();
+    PieceSender& keeper();               // of the unit that comes
     Result<void> send_unit();
     Result<ParityMember> close(const Result<MemberInfo>& saved);
 
     Copies& copies_;
     const ParityGroup group_;
-    std::vector<kddm::sync::Object*> channels_;   // by place; null: this one
-    Bytes message_;                      // with the unit as far as it has come
-    std::uint64_t unit_ = 0;             // its number
+    std::vector<std::optional<PieceSender>> senders_;   // by place; none for this one
+    std::uint64_t unit_ = 0;             // the number of the one that comes
+    std::size_t filled_ = 0;             // so much of it has come
     std::vector<std::uint64_t> files_;   // bytes that were written
 };
 
@@ -52,9 +53,8 @@ public:
 private:
     Result<void> receive_all();
     // One of the row, from each that has not ended: whether any came.
-    Result<bool> receive_row(std::span<kddm::sync::Object* const> channels, std::uint64_t row);
-    Result<std::size_t> take_in(std::size_t place, std::uint64_t row, const Bytes& message,
-                                std::span<std::byte> sum);
+    Result<bool> receive_row(std::uint64_t row);
+    Result<void> add(std::size_t place, const Piece& piece, std::uint64_t row);
     void keep(Result<void> outcome);     // the first failure
 
     Copies& copies_;
@@ -62,8 +62,12 @@ private:
     Store& into_;
     const CopyOf own_;
     std::unique_ptr<ParityWriter> writer_;
-    std::vector<ParityMember> members_;  // by place
+    std::vector<std::optional<PieceReceiver>> receivers_;   // by place
+    std::vector<ParityMember> members_;  // the same
     std::vector<bool> ended_;
+    std::span<std::byte> sum_;           // of the row, as far as it was received
+    std::size_t length_ = 0;             // of that
+    std::optional<UnitBuffer> unit_;     // of a group of more than two
     Result<void> kept_;
 };
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <new>
+#include <optional>
 
 #include "fault_point.hpp"
 #include "manifest.hpp"
@@ -28,6 +30,18 @@ namespace {
 constexpr std::uint8_t fine = 1, failed = 0;
 // An object that is written while the cut shows it has at most so many bytes.
 constexpr std::size_t brief_bytes = std::size_t{1} << 20;
+
+// Whatever is thrown meanwhile: what the task works with outlives it.
+class Joined {
+public:
+    explicit Joined(std::unique_ptr<sys::Tasks::Handle> task) : task_(std::move(task)) {}
+    Joined(const Joined&) = delete;
+    Joined& operator=(const Joined&) = delete;
+    ~Joined() { task_->join(); }
+
+private:
+    std::unique_ptr<sys::Tasks::Handle> task_;
+};
 
 Bytes with_head(std::uint8_t head, std::span<const std::byte> body) {
     Bytes out(1 + body.size(), std::byte{head});
@@ -179,9 +193,9 @@ Result<MemberInfo> Saving::save_and_copy() {
     for (std::size_t rank = 0; rank < partners_.size(); ++rank)
         if (partners_[rank] == self) from.push_back(static_cast<int>(rank));
     std::vector<Result<void>> came(from.size());
-    std::vector<std::unique_ptr<sys::Tasks::Handle>> tasks;
+    std::deque<Joined> tasks;
     for (std::size_t i = 0; i < from.size(); ++i)
-        tasks.push_back(doors_.node.doors().tasks.spawn(
+        tasks.emplace_back(doors_.node.doors().tasks.spawn(
             "checkpoint copy", [&, i] { came[i] = receive(from[i]); }));
     MemberSender sender(doors_.copies, partners_[static_cast<std::size_t>(self)]);
     writer_->set_mirror(&sender);
@@ -189,7 +203,7 @@ Result<MemberInfo> Saving::save_and_copy() {
     writer_->set_mirror(nullptr);
     auto sent = sender.finish(copy_of(self), doors_.places.own(),
                               saved ? Result<void>() : tl::unexpected<Failure>(saved.error()));
-    for (auto& task : tasks) task->join();
+    tasks.clear();
     fault_point(FaultPoint::copies_made);
     if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
     for (auto& one : came)
@@ -202,19 +216,21 @@ Result<MemberInfo> Saving::save_with_parity() {
     const auto self = doors_.node.rank();
     ParityKeeper keeper(doors_.copies, group_, doors_.places.own(), copy_of(self));
     Result<void> kept;
-    const auto task = doors_.node.doors().tasks.spawn("checkpoint parity", [&] {
+    const auto receive_all = [&] {
         try {
             kept = keeper.receive();
         } catch (const std::bad_alloc&) {
             kept = fail(Errc::out_of_memory, "no memory for a row of parity");
         }
-    });
+    };
+    std::optional<Joined> task(
+        std::in_place, doors_.node.doors().tasks.spawn("checkpoint parity", receive_all));
     ParitySender sender(doors_.copies, group_);
     writer_->set_mirror(&sender);
     auto saved = save();
     writer_->set_mirror(nullptr);
     auto sent = sender.finish(saved);
-    task->join();
+    task.reset();
     if (!sent) return tl::unexpected<Failure>(std::move(sent).error());
     if (kept) kept = keeper.finish(std::move(*sent));
     if (!kept) return tl::unexpected<Failure>(std::move(kept).error());
