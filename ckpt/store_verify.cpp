@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fmt/format.h>
+#include <set>
 
 #include "parity_file.hpp"
 #include "store_list.hpp"
@@ -14,13 +14,25 @@ struct Opened {
     std::uint64_t bytes = 0;
 };
 
+// Of what is kept with the member.
+std::uint64_t parity_bytes(const Manifest& manifest, const MemberInfo& member) {
+    std::vector<std::uint64_t> lengths;
+    std::size_t place = 0;
+    for (const MemberIndex one : manifest.group_of(member.member)) {
+        if (one == member.member) place = lengths.size();
+        lengths.push_back(manifest.members[one].log.bytes);
+    }
+    return lengths.size() < 2 ? 0 : parity_bytes_of(lengths, place);
+}
+
 Opened open_all(std::span<Store* const> stores, std::unique_ptr<Dataset> first, Verified& report) {
     Opened opened;
     std::set<VersionNumber> wanted;
     const auto take = [&](std::unique_ptr<Dataset> dataset) {
-        for (const BaseVersion& base : dataset->manifest().bases()) wanted.insert(base.version);
-        for (const MemberInfo& member : dataset->manifest().members)
-            opened.bytes += member.log.bytes;
+        const Manifest& manifest = dataset->manifest();
+        for (const BaseVersion& base : manifest.bases()) wanted.insert(base.version);
+        for (const MemberInfo& member : manifest.members)
+            opened.bytes += member.log.bytes + parity_bytes(manifest, member);
         opened.datasets.push_back(std::move(dataset));
     };
     take(std::move(first));

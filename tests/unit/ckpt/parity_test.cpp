@@ -223,6 +223,23 @@ struct ParityFiles : testing::Test {
     }
 };
 
+TEST_F(ParityFiles, verifying_tells_how_far_it_is_with_parity_and_all) {
+    std::uint64_t last = 0, most = 0, steps = 0;
+    std::uint64_t all = 0;
+    for (const MemberInfo& member : manifest.members) all += member.log.bytes;
+    good(verify_version(stores, 1, [&](std::uint64_t done, std::uint64_t of) {
+        EXPECT_GE(done, last);
+        // Members and parity end where they end, not all at once at the last call.
+        EXPECT_LE(done - last, std::uint64_t{1} << 20);
+        last = done;
+        most = of;
+        ++steps;
+    }));
+    EXPECT_EQ(last, most);
+    EXPECT_GT(most, all);
+    EXPECT_GT(steps, 4u);
+}
+
 TEST_F(ParityFiles, what_was_written_is_as_it_was) {
     EXPECT_EQ(faults(), std::vector<std::string>());
     EXPECT_EQ(place_parity(stores, manifest), (std::vector<Store*>{store.get(), store.get()}));

@@ -56,6 +56,22 @@ protected:
     Store* const only[1] = {first.get()};
 };
 
+TEST_F(StoreSeveral, a_base_of_another_dataset_is_no_base) {
+    take(only, 1);
+    take(only, 2, 1);
+    EXPECT_TRUE(good(verify_version(both, 2)).faults.empty());
+    for (const char* name : {"v1/m0/0000000000000001.seg", "v1/m0/member", "v1/manifest"})
+        ASSERT_FINE(disks[0]->remove(name));
+    auto member = good(second->begin({.dataset = dataset_of(9), .version = 1}));
+    good(member->put(part_of({1, 0}, 1, 10), Bytes(10, std::byte{1})));
+    Manifest other = manifest_of(1, {good(member->finish())});
+    other.dataset = dataset_of(9);
+    good(second->commit(other));
+    const auto faults = good(verify_version(both, 2)).faults;
+    ASSERT_FALSE(faults.empty());
+    EXPECT_NE(faults[0].find("another version 1"), std::string::npos) << faults[0];
+}
+
 TEST_F(StoreSeveral, prunes_a_version_from_all_of_them) {
     take(both, 1);
     take(both, 2);
