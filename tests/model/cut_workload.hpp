@@ -125,6 +125,7 @@ private:
 
     std::uint64_t number_ = 0;                      // of the last cut
     std::uint64_t made_ = 0;
+    int in_a_row_ = 0;                   // cuts that were refused as something had moved
     bool catalog_too_ = false;                      // the workload's own sets are part of the cut
     bool frozen_now_ = false;
     std::map<Name, Frozen> frozen_;
