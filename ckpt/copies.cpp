@@ -147,10 +147,12 @@ Result<void> Copies::send(int to, const CopyOf& copy, Store& from, const Result<
 }
 
 // Goes on receiving when the store refuses: the other one would wait for ever.
-Result<void> Copies::receive(int from, const CopyOf& copy, Store& into) {
+Result<void> Copies::receive(int from, const CopyOf& copy, Store& into,
+                             const MemberInfo* damaged) {
     auto opened = PieceReceiver::open(doors_, from);
     if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-    auto writer = MemberCopy::begin(into, copy.dataset, copy.version, copy.member);
+    auto writer = damaged ? MemberCopy::rebuild(into, *damaged)
+                          : MemberCopy::begin(into, copy.dataset, copy.version, copy.member);
     const bool there = !writer && writer.error().code == Errc::exists;
     Result<void> kept;
     if (!writer && !there) kept = tl::unexpected<Failure>(writer.error());

@@ -42,8 +42,10 @@ public:
     // `ready`: what went wrong before, which the other one hears of instead. peer_lost; io of the
     // store; what the other one's store said.
     Result<void> send(int to, const CopyOf& copy, Store& from, const Result<void>& ready);
-    // Durable here when it returns. exists is no failure.
-    Result<void> receive(int from, const CopyOf& copy, Store& into);
+    // Durable here when it returns. exists is no failure. With `damaged`, what the member should
+    // be: verified, and in place of what is here.
+    Result<void> receive(int from, const CopyOf& copy, Store& into,
+                         const MemberInfo* damaged = nullptr);
 
     // Every node is told of all pairs before they copy, as any may be home to their channels: these
     // are no part of a checkpoint, in this session.

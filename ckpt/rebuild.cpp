@@ -2,15 +2,16 @@
 #include "rebuild.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <ranges>
 
 #include "cleaning.hpp"
 #include "manifest.hpp"
+#include "member_copy.hpp"
+#include "parity_file.hpp"
 
 namespace ssi::ckpt {
 namespace {
-
-constexpr std::uint32_t level_with_copies = 2;
 
 bool holds(const std::vector<int>& holders, const Seat& seat) {
     return std::ranges::find(holders, seat.store) != holders.end();
@@ -27,6 +28,7 @@ Bytes encode(std::span<const Rebuild> wanted) {
         out.put(static_cast<std::uint32_t>(one.from));
         out.put(static_cast<std::uint32_t>(one.to));
         out.put(static_cast<std::uint32_t>(one.manifest_at));
+        out.put(static_cast<std::uint8_t>(one.damaged));
     }
     return {out.bytes().begin(), out.bytes().end()};
 }
@@ -43,6 +45,7 @@ std::vector<Rebuild> decode(std::span<const std::byte> bytes) {
         one.from = static_cast<int>(in.get<std::uint32_t>());
         one.to = static_cast<int>(in.get<std::uint32_t>());
         one.manifest_at = static_cast<int>(in.get<std::uint32_t>());
+        one.damaged = in.get<std::uint8_t>() != 0;
     }
     return wanted;
 }
@@ -56,7 +59,55 @@ Store* store_of(Places& places, const CopyOf& copy) {
     return nullptr;
 }
 
+// As a manifest that this node sees says.
+std::optional<MemberInfo> info_of(Places& places, const CopyOf& copy) {
+    for (Store* store : places.all())
+        if (const auto manifest = store->manifest(copy.version);
+            manifest && manifest->dataset == copy.dataset &&
+            copy.member < manifest->members.size())
+            return manifest->members[copy.member];
+    return {};
+}
+
+// Those of this node that have it, the one that it is read from first.
+std::vector<Store*> stores_of(Places& places, const MemberInfo& info) {
+    std::vector<Store*> stores;
+    for (Store* store : places.all())
+        if (const auto member = store->member(info.version, info.member); member && *member == info)
+            stores.push_back(store);
+    return stores;
+}
+
+// From another store of this node.
+Result<void> repair_here(const std::vector<Store*>& stores, const MemberInfo& info) {
+    for (std::size_t i = 1; i < stores.size(); ++i) {
+        Store& from = *stores[i];
+        if (!verify_log(from.state().disk, member_folder(info.version, info.member), info))
+            continue;
+        const auto names = files_of_member(from, info.version, info.member);
+        if (!names) return tl::unexpected<Failure>(names.error());
+        auto copy = MemberCopy::rebuild(*stores[0], info);
+        if (!copy) return tl::unexpected<Failure>(std::move(copy).error());
+        for (const std::string& name : *names)
+            SSI_TRY(read_file_of_member(
+                from, info.version, info.member, name, most_piece,
+                [&](const FilePiece& piece) { return (*copy)->write(piece); }));
+        return (*copy)->finish();
+    }
+    return fail(Errc::io, "the other copy is damaged, too, or has gone");
+}
+
+Result<void> repair(node::Node& node, Places& places, Copies& copies, const Rebuild& one) {
+    const auto info = info_of(places, one.copy);
+    if (!info) return fail(Errc::not_found, "its manifest has gone");
+    const auto stores = stores_of(places, *info);
+    if (stores.empty()) return fail(Errc::not_found, "the damaged member has gone");
+    if (one.from == node.rank()) return repair_here(stores, *info);
+    return copies.receive(one.from, one.copy, *stores[0], &*info);
+}
+
 Result<void> make(node::Node& node, Places& places, Copies& copies, const Rebuild& one) {
+    if (one.damaged && node.rank() == one.to) return repair(node, places, copies, one);
     if (node.rank() == one.from) {
         Store* store = store_of(places, one.copy);
         Result<void> ready;
@@ -92,6 +143,27 @@ std::vector<Rebuild> missing_copies(std::span<const Choice> choices, std::span<c
     return wanted;
 }
 
+std::vector<Rebuild> damaged_copies(std::span<const Choice> choices,
+                                    std::span<const Damaged> damaged, std::span<const int> ranks,
+                                    std::span<const int> leaders) {
+    std::vector<Rebuild> wanted;
+    for (std::size_t i = 0; i < damaged.size(); ++i) {
+        const auto [version, member] = damaged[i];
+        const auto choice = std::ranges::find(choices, version, &Choice::version);
+        if (choice == choices.end() || choice->level != level_with_copies ||
+            member >= choice->holders.size())
+            continue;
+        // Of all that see one, another than that rank; or it has both.
+        int from = ranks[i];
+        for (const int holder : choice->holders[member])
+            if (holder != leaders[static_cast<std::size_t>(ranks[i])]) from = holder;
+        wanted.push_back({{choice->dataset, version, member}, from, ranks[i],
+                          choice->manifest_at, true});
+    }
+    std::ranges::sort(wanted, {}, [](const Rebuild& one) { return one.copy.version; });
+    return wanted;
+}
+
 Result<std::uint64_t> rebuild(node::Node& node, Places& places, Copies& copies,
                               std::span<const Rebuild> wanted) {
     Bytes bytes;
@@ -110,7 +182,7 @@ Result<std::uint64_t> rebuild(node::Node& node, Places& places, Copies& copies,
             ++made;
         } else if (node.rank() == 0) {
             SSI_LOG(node.doors().log, warn, "checkpoint",
-                    "member {} of version {} has no second copy: {}", one.copy.member,
+                    "member {} of version {} has no second copy that is whole: {}", one.copy.member,
                     one.copy.version, done.error().to_string());
         }
     }

@@ -204,7 +204,9 @@ private:
     // Collective, when a version could not be put back: whether what was damaged of it is whole
     // now. Each member once.
     Result<bool> repair(const Plan& plan, const Failure& why) {
-        if (why.code != Errc::io || complete_ || plan.manifest.level != ckpt::parity_level)
+        const bool parity = plan.manifest.level == ckpt::parity_level;
+        if (why.code != Errc::io || complete_ ||
+            (!parity && plan.manifest.level != ckpt::level_with_copies))
             return false;
         std::vector<ckpt::MemberIndex> mine;
         for (std::size_t member = 0; member < plan.readers.size(); ++member)
@@ -217,18 +219,39 @@ private:
         }
         const auto all = ckpt::gather(impl_.node, out.bytes());
         if (!all) return tl::unexpected<Failure>(all.error());
-        std::vector<ckpt::ParityRebuild> wanted;
-        if (impl_.node.rank() == 0) wanted = repairs(*all);
-        auto made = make(wanted);
-        if (!made) return tl::unexpected<Failure>(std::move(made).error());
+        const auto made = parity ? repair_by_parity(*all) : repair_by_copies(*all);
+        if (!made) return tl::unexpected<Failure>(made.error());
         if (*made == 0) return false;
         if (impl_.node.rank() == 0) {
             SSI_LOG(impl_.node.doors().log, warn, "checkpoint",
-                    "version {} was damaged, and repaired by parity: {}", plan.manifest.version,
-                    why.text);
+                    "version {} was damaged, and repaired by {}: {}", plan.manifest.version,
+                    parity ? "parity" : "its other copy", why.text);
             --at_;   // the same once more
         }
         return true;
+    }
+
+    Result<std::uint64_t> repair_by_parity(std::span<const Bytes> damaged) {
+        std::vector<ckpt::ParityRebuild> wanted;
+        if (impl_.node.rank() == 0) wanted = repairs(damaged);
+        return make(wanted);
+    }
+
+    Result<std::uint64_t> repair_by_copies(std::span<const Bytes> damaged) {
+        std::vector<ckpt::Damaged> all;
+        std::vector<int> ranks;
+        for (std::size_t rank = 0; rank < damaged.size(); ++rank)
+            for (ckpt::Reader in(damaged[rank]); !in.at_end() && in.ok();) {
+                const auto version = in.get<std::uint64_t>();
+                const auto member = in.get<ckpt::MemberIndex>();
+                if (!repaired_.emplace(version, member).second) continue;
+                all.push_back({version, member});
+                ranks.push_back(static_cast<int>(rank));
+            }
+        const auto wanted = ckpt::damaged_copies(choices_, all, ranks, impl_.places->leaders());
+        auto made = ckpt::rebuild(impl_.node, *impl_.places, *impl_.copies, wanted);
+        if (made) rebuilt_ += *made;
+        return made;
     }
 
     // On the first node. A damaged member counts as lost, and is made where it was.

@@ -129,6 +129,21 @@ protected:
         }
         return files;
     }
+    // One bit of a byte in a hundred of the file.
+    void flip(const std::string& path) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        if (world_rank() == 0) {
+            const auto bytes = static_cast<std::streamoff>(stdfs::file_size(path));
+            std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+            for (std::streamoff at = bytes / 200; at < bytes; at += bytes / 100) {
+                file.seekg(at);
+                const int byte = file.get();
+                file.seekp(at);
+                file.put(static_cast<char>(byte ^ 1));
+            }
+        }
+        MPI_Barrier(MPI_COMM_WORLD);
+    }
     void destroy(int rank) {
         MPI_Barrier(MPI_COMM_WORLD);
         if (world_rank() == 0) stdfs::remove_all(fmt::format("{}/{}", directory_, rank));

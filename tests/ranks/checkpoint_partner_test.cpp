@@ -75,6 +75,37 @@ TEST_F(PartnerRanks, what_copies_went_through_is_in_no_later_checkpoint_of_the_s
     });
 }
 
+TEST_F(PartnerRanks, a_damaged_member_is_made_good_by_its_copy) {
+    save(CheckpointLevel::partner);
+    const auto of_member = [&](const std::string& folder) {
+        return files_in(directory_ + "/" + folder);
+    };
+    // The first version is what the others refer to.
+    for (const std::string folder : {"1/v3/m1", "1/v1/m1", "0/v3/m0"}) {
+        const auto whole = of_member(folder);
+        flip(fmt::format("{}/{}/0000000000000001.seg", directory_, folder));
+        EXPECT_TRUE(of_member(folder) != whole);
+        go_on(world_size(), 3, 1);
+        if (HasFatalFailure()) return;
+        EXPECT_TRUE(of_member(folder) == whole) << folder;
+    }
+    go_on(world_size(), 3, 0);
+    // One rank that sees both.
+    const auto whole = of_member("0/v3/m0");
+    flip(directory_ + "/0/v3/m0/0000000000000001.seg");
+    go_on(1, 3, 1);
+    EXPECT_TRUE(of_member("0/v3/m0") == whole);
+}
+
+TEST_F(PartnerRanks, with_both_copies_damaged_an_older_version_is_put_back) {
+    save(CheckpointLevel::partner);
+    for (int rank = 0; rank < world_size(); ++rank)
+        if (const auto file = fmt::format("{}/{}/v3/m1/0000000000000001.seg", directory_, rank);
+            stdfs::exists(file))
+            flip(file);
+    go_on(world_size(), 2, 0);
+}
+
 TEST_F(PartnerRanks, fewer_ranks_go_on_without_the_lost_one) {
     save(CheckpointLevel::partner);
     destroy(world_size() - 1);

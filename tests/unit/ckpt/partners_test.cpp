@@ -123,6 +123,25 @@ TEST_F(MissingCopies, nothing_is_made_of_what_is_there_twice_or_never_was) {
     EXPECT_TRUE(missing().empty());
 }
 
+TEST_F(MissingCopies, what_is_damaged_is_replaced_by_the_copy_of_another) {
+    const Damaged damaged[] = {{7, 1}, {7, 2}, {7, 5}, {6, 0}};
+    const int ranks[] = {1, 0, 0, 0}, leaders[] = {0, 1, 2};
+    auto wanted = damaged_copies({&choice, 1}, damaged, ranks, leaders);
+    ASSERT_EQ(wanted.size(), 2u);   // there is no member 5, and no version 6
+    EXPECT_EQ(wanted[0].copy.member, 1u);
+    EXPECT_EQ(std::pair(wanted[0].from, wanted[0].to), std::pair(2, 1));
+    EXPECT_EQ(wanted[1].copy.member, 2u);
+    EXPECT_EQ(std::pair(wanted[1].from, wanted[1].to), std::pair(2, 0));
+    EXPECT_TRUE(wanted[0].damaged && wanted[1].damaged);
+    // Where nobody else sees one, the rank may have another one itself.
+    choice.holders[1] = {1};
+    wanted = damaged_copies({&choice, 1}, std::span(damaged).first(1), ranks, leaders);
+    ASSERT_EQ(wanted.size(), 1u);
+    EXPECT_EQ(std::pair(wanted[0].from, wanted[0].to), std::pair(1, 1));
+    choice.level = 1;
+    EXPECT_TRUE(damaged_copies({&choice, 1}, damaged, ranks, leaders).empty());
+}
+
 TEST_F(MissingCopies, the_member_s_own_rank_comes_first) {
     // The store of rank 1 is gone.
     choice.holders = {{0}, {2}, {2, 0}};

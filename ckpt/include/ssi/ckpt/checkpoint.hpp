@@ -124,8 +124,8 @@ struct Restarted {
     std::uint32_t saved_ranks = 0;
     Nanoseconds time = 0;                 // when it was taken, since the Unix epoch
     std::uint64_t restored_bytes = 0;     // by this node
-    // Members of all versions that had lost one of two copies and have two again; of level parity,
-    // that were lost or damaged, or whose parity was, and are whole again.
+    // Members of all versions that had lost one of two copies, or had one that was damaged, and
+    // have two again; of level parity, that were lost or damaged, or whose parity was.
     std::uint64_t rebuilt_members = 0;
     // Of all ranks that saved, by name and rank; those of ranks that there are none of any more are
     // not open.
