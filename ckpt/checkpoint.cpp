@@ -29,6 +29,15 @@ CheckpointOptions with_defaults(CheckpointOptions options, const Config& config)
     return options;
 }
 
+ckpt::Doing doing(CheckpointEvent event) {
+    switch (event) {
+        case CheckpointEvent::before: return ckpt::Doing::before;
+        case CheckpointEvent::after: return ckpt::Doing::after;
+        case CheckpointEvent::restarted: return ckpt::Doing::restarted;
+    }
+    return ckpt::Doing::elsewhere;
+}
+
 }  // namespace
 
 Impl::Impl(node::Node& n, kddm::Engine& e, kddm::sync::Hub& h, CheckpointOptions o)
@@ -50,6 +59,10 @@ Result<void> Impl::open() {
     auto made = ckpt::Votes::make(node, engine, hub);
     SSI_TRY(agree(node, made ? Result<void>() : tl::unexpected<Failure>(made.error())));
     votes = std::move(*made);
+    auto meet = ckpt::Meetings::make(node, engine);
+    SSI_TRY(agree(node, meet ? Result<void>() : tl::unexpected<Failure>(meet.error())));
+    meetings = std::move(*meet);
+    SSI_TRY(meetings->begin());
     copies = std::make_unique<ckpt::Copies>(node, engine, hub);
     ckpt::Bytes name;
     if (node.rank() == 0) {
@@ -98,18 +111,30 @@ Result<void> Impl::open_policy() {
 }
 
 Result<void> Impl::run(CheckpointEvent event) {
-    for (const Callback& callback : callbacks) {
-        if (callback.event != event) continue;
-        try {
-            SSI_TRY(callback.function());
-        } catch (const Error& error) {
-            return tl::unexpected(error.failure());
-        } catch (const std::exception& error) {
-            return fail(Errc::function_failed,
-                        fmt::format("a callback of a checkpoint failed: {}", error.what()));
-        }
-    }
-    return {};
+    meetings->now(doing(event));
+    Result<void> done;
+    for (const Callback& callback : callbacks)
+        if (done && callback.event == event) done = ckpt::guarded(callback.function);
+    if (done && event == CheckpointEvent::before)
+        done = ckpt::guarded([this]() -> Result<void> {
+            find_open_files();
+            return {};
+        });
+    meetings->now(ckpt::Doing::elsewhere);
+    return done;
+}
+
+Result<void> Impl::run_together(CheckpointEvent event) {
+    auto mine = run(event);
+    SSI_TRY(meetings->meet_again(meet_for()));
+    return agree(node, std::move(mine));
+}
+
+// Before anything is stopped, as that is the program's code, too.
+void Impl::find_open_files() {
+    open_files.clear();
+    for (const ckpt::Protected& one : protection.all())
+        if (one.system) open_files.push_back(one.file.now());
 }
 
 void Impl::protect(ckpt::Protected one) {
@@ -117,6 +142,7 @@ void Impl::protect(ckpt::Protected one) {
 }
 
 void Impl::finish_last() {
+    meetings->now(ckpt::Doing::saving);
     if (task) task->join();
     task.reset();
     saving.reset();
@@ -132,7 +158,10 @@ Checkpoint::Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& 
     value_or_throw(impl_->open());
 }
 
-Checkpoint::~Checkpoint() { impl_->finish_last(); }
+Checkpoint::~Checkpoint() {
+    impl_->finish_last();
+    impl_->meetings->now(ckpt::Doing::elsewhere);
+}
 
 void Checkpoint::protect(const kddm::RawSet& set) {
     if (set.options().linker != "memory")

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "control.hpp"
+#include "meetings.hpp"
 #include "partners.hpp"
 #include "saving.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
@@ -22,6 +23,7 @@ struct Checkpoint::Impl {
     CheckpointOptions options;
     std::string session_name;
     std::unique_ptr<ckpt::Places> places;
+    std::unique_ptr<ckpt::Meetings> meetings;
     std::unique_ptr<ckpt::Votes> votes;
     std::unique_ptr<ckpt::PolicyInForce> policy;        // of the first node
     std::unique_ptr<ckpt::Requests> requests;
@@ -36,6 +38,7 @@ struct Checkpoint::Impl {
         std::function<Result<void>()> function;
     };
     std::vector<Callback> callbacks;
+    std::vector<fs::File*> open_files;                  // by protected file: what is saved
     kddm::Cut cut;
     // Where spans are copied to; kept from one checkpoint to the next, as fresh memory is slow.
     ckpt::Bytes shadow;
@@ -48,6 +51,9 @@ struct Checkpoint::Impl {
     const Clock& clock() const { return node.doors().clock; }
     Result<void> open();                                // collective
     Result<void> run(CheckpointEvent event);
+    Result<void> run_together(CheckpointEvent event);   // collective: and all come back
+    Nanoseconds meet_for() const { return config.integer("checkpoint.meet_ms") * 1'000'000; }
+    void find_open_files();
     void protect(ckpt::Protected one);                  // throws
     void finish_last();                                 // waits for the task
 

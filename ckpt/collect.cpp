@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "collect.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 #include "manifest.hpp"
 
@@ -26,6 +29,20 @@ Failure decode_failure(std::span<const std::byte> bytes) {
     failure.text = in.text();
     if (in.ok() && in.at_end()) return failure;
     return {Errc::bad_message, 0, no_node, "a node told of a failure in other words than ours"};
+}
+
+Result<void> guarded(const std::function<Result<void>()>& callback) {
+    try {
+        return callback();
+    } catch (const Error& error) {
+        return tl::unexpected(error.failure());
+    } catch (const std::exception& error) {
+        return fail(Errc::function_failed,
+                    fmt::format("a callback of a checkpoint failed: {}", error.what()));
+    } catch (...) {
+        return fail(Errc::function_failed, "a callback of a checkpoint threw something that is no "
+                                           "std::exception");
+    }
 }
 
 NodeId node_of(const node::Node& node, int rank) {

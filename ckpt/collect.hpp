@@ -2,6 +2,7 @@
 // What all nodes of a session find out together. Collective, like all collectives of node.hpp.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ Result<std::vector<Bytes>> gather(node::Node& node, std::span<const std::byte> m
 // The first member's, or that of `rank`, on every node.
 Result<void> share(node::Node& node, Bytes& bytes, int rank = 0);
 Result<std::uint64_t> largest(node::Node& node, std::uint64_t mine);
+// What an application's callback says; what it throws is a failure, too.
+Result<void> guarded(const std::function<Result<void>()>& callback);
 NodeId node_of(const node::Node& node, int rank);
 // For messages: with "; " between them.
 std::string joined(std::span<const std::string> texts);

@@ -347,7 +347,7 @@ private:
         ckpt::fault_point(ckpt::FaultPoint::restarted);
         restarted->restored_bytes = restoring.bytes();
         restarted->files = restoring.files();
-        SSI_TRY(agree(impl_.node, impl_.run(CheckpointEvent::restarted)));
+        SSI_TRY(impl_.run_together(CheckpointEvent::restarted));
         return restarted;
     }
 
@@ -387,6 +387,7 @@ private:
 Result<std::optional<Restarted>> Impl::restart(std::optional<ckpt::VersionNumber> wanted,
                                                bool only_find) {
     finish_last();
+    SSI_TRY(meetings->meet(meet_for()));
     changes.forget();   // what is put in now may have versions that were seen with other bytes
     return Restart(*this, wanted).run(only_find);
 }

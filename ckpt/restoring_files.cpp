@@ -110,7 +110,10 @@ Result<void> Restoring::reopen_files() {
             continue;
         auto opened = reopen_file(*file.item->system, file.state);
         if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-        file.item->file.again(std::move(*opened));
+        SSI_TRY(guarded([&]() -> Result<void> {
+            file.item->file.again(std::move(*opened));
+            return {};
+        }));
     }
     return {};
 }

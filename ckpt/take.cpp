@@ -30,8 +30,13 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     finish_last();
     ckpt::fault_point(ckpt::FaultPoint::take_begun);
     auto state = std::make_shared<CheckpointTicket::State>(clock());
-    SSI_TRY(votes->meet(config.integer("checkpoint.meet_ms") * 1'000'000));
+    SSI_TRY(meetings->meet(meet_for()));
     auto taken = make_cut(description, take, state);
+    // The others' saving does not wait for the callbacks of this rank.
+    if (taken) {
+        control->took(state);
+        task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
+    }
     if (const auto after = run(CheckpointEvent::after); !after)
         SSI_LOG(node.doors().log, warn, "checkpoint", "a callback failed afterwards: {}",
                 after.error().to_string());
@@ -44,8 +49,6 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
                                        .incremental = take.incremental && chain != 0,
                                        .asynchronous = take.asynchronous,
                                        .wanted_level = requests->wanted().level});
-    control->took(state);
-    task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
     CheckpointTicket handle(state);
     if (!take.asynchronous)
         if (auto saved = handle.wait(); !saved)
@@ -62,7 +65,7 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
     Result<ckpt::ParityGroup> group;
     if (take.level == CheckpointLevel::parity) group = choose_group();
     if (!group) return tl::unexpected<Failure>(std::move(group).error());
-    SSI_TRY(agree(node, run(CheckpointEvent::before)));
+    SSI_TRY(run_together(CheckpointEvent::before));
     auto version = begin_version(description, take);
     if (!version) return tl::unexpected<Failure>(std::move(version).error());
     state->version = version->version;
@@ -272,11 +275,12 @@ void Impl::keep_memory(bool copy) {
 }
 
 void Impl::keep_files() {
+    std::size_t file = 0;
     for (const ckpt::Protected& one : protection.all()) {
         if (!one.system) continue;
         try {
             saving->add_file(one.item.id,
-                             ckpt::keep_file(*one.system, one.file.now(), one.content));
+                             ckpt::keep_file(*one.system, open_files[file++], one.content));
         } catch (const std::bad_alloc&) {
             saving->add_file(one.item.id,
                              fail(Errc::out_of_memory,

@@ -16,11 +16,6 @@ constexpr const char* name = "ssi.checkpoint.votes";
 // At its rank's node: what it gave, or, at the first, what was decided.
 ObjectId given_by(int rank) { return {static_cast<std::uint64_t>(rank), 0}; }
 const ObjectId decision{0, 1};
-// How many have come to all meetings, and, at each rank's node, to which it has come last.
-const ObjectId came{0, 2};
-ObjectId came_of(int rank) { return {static_cast<std::uint64_t>(rank), 3}; }
-constexpr std::size_t most_named = 16;
-constexpr Nanoseconds first_pause = 10'000, longest_pause = 1'000'000;
 
 // What is put is of one vote: who finds that of an earlier one finds nothing.
 constexpr std::size_t head_bytes = sizeof(std::uint64_t) + 1;
@@ -54,76 +49,11 @@ Result<std::unique_ptr<Votes>> Votes::make(node::Node& node, kddm::Engine& engin
     if (!barrier) return tl::unexpected<Failure>(std::move(barrier).error());
     std::unique_ptr<Votes> votes(new Votes(node, *set, **barrier));
     // Of an earlier one of this session nothing counts any more.
-    const std::uint64_t nobody = 0;
-    const auto zero = std::as_bytes(std::span(&nobody, 1));
     const int rank = node.rank();
-    Result<void> done = votes->put(came_of(rank), zero);
-    if (done) done = votes->put(given_by(rank), {});
-    if (done && rank == 0) done = votes->put(came, zero);
+    Result<void> done = votes->put(given_by(rank), {});
     if (done && rank == 0) done = votes->put(decision, {});
     if (!done) return tl::unexpected<Failure>(std::move(done).error());
     return votes;
-}
-
-// Counted at the first node: the last one to come completes the meeting, and who goes away again
-// does so only while it is not complete.
-Result<void> Votes::meet(Nanoseconds timeout) {
-    const auto before = set_.fetch_add(came, std::uint64_t{1});
-    if (!before) return tl::unexpected<Failure>(before.error());
-    const auto size = static_cast<std::uint64_t>(node_.size());
-    const std::uint64_t target = (*before / size + 1) * size;
-    SSI_TRY(put(came_of(node_.rank()), std::as_bytes(std::span(&target, 1))));
-    return await(target, timeout);
-}
-
-Result<void> Votes::await(std::uint64_t target, Nanoseconds timeout) {
-    const Nanoseconds end = node_.doors().clock.now() + timeout;
-    std::uint64_t now = 0;
-    const auto look = [&] {
-        return set_.read_into(came, 0, std::as_writable_bytes(std::span(&now, 1)));
-    };
-    for (Nanoseconds pause = first_pause; node_.doors().clock.now() < end;
-         pause = std::min(2 * pause, longest_pause)) {
-        if (const auto seen = look(); !seen) return tl::unexpected<Failure>(seen.error());
-        if (now >= target) return {};
-        if (node_.any_lost()) return tl::unexpected(lost_one());
-        node_.doors().tasks.sleep_for(pause);
-    }
-    for (;;) {
-        if (const auto seen = look(); !seen) return tl::unexpected<Failure>(seen.error());
-        if (now >= target) return {};
-        const auto found = set_.compare_exchange(came, now, now - 1);
-        if (!found) return tl::unexpected<Failure>(found.error());
-        if (*found == now) return tl::unexpected(nobody_came(target, timeout));
-    }
-}
-
-Failure Votes::lost_one() const {
-    NodeId lost = no_node;
-    for (const auto& member : node_.members().members)
-        if (node_.lost(member.node)) lost = member.node;
-    return {Errc::peer_lost, 0, lost, fmt::format("node {} is dead, which the others wait for",
-                                                  lost.value)};
-}
-
-Failure Votes::nobody_came(std::uint64_t target, Nanoseconds timeout) {
-    std::string missing;
-    std::size_t count = 0;
-    for (int rank = 0; rank < node_.size() && count <= most_named; ++rank) {
-        std::uint64_t last = 0;
-        const auto seen = set_.read_into(came_of(rank), 0,
-                                         std::as_writable_bytes(std::span(&last, 1)));
-        if (seen && last >= target) continue;
-        if (++count > most_named)
-            missing += " and more";
-        else
-            missing += fmt::format("{}{}", missing.empty() ? "" : ", ", rank);
-    }
-    // They may all have come just now.
-    return {Errc::timed_out, 0, no_node,
-            fmt::format("{} did not come within {} ms (checkpoint.meet_ms)",
-                        missing.empty() ? "a rank" : "rank " + missing,
-                        timeout / 1'000'000)};
 }
 
 Result<void> Votes::put(ObjectId id, std::span<const std::byte> bytes) {

@@ -20,10 +20,6 @@ public:
     static Result<std::unique_ptr<Votes>> make(node::Node& node, kddm::Engine& engine,
                                                kddm::sync::Hub& hub);
 
-    // Until all nodes have come here. timed_out: some had not come after so long; the text names
-    // them, and who comes later finds nobody. peer_lost.
-    Result<void> meet(Nanoseconds timeout);
-
     // By one task of each node at a time. `decide` runs on the first node, with what each has
     // given, by rank; all get what it returns. peer_lost.
     using Decide = std::function<Bytes(std::vector<Bytes> given)>;
@@ -32,9 +28,6 @@ public:
 private:
     Votes(node::Node& node, kddm::RawSet set, kddm::sync::Object& barrier)
         : node_(node), set_(set), barrier_(barrier) {}
-    Result<void> await(std::uint64_t target, Nanoseconds timeout);
-    Failure lost_one() const;
-    Failure nobody_came(std::uint64_t target, Nanoseconds timeout);
     Result<void> put(ObjectId id, std::span<const std::byte> bytes);
     Result<std::vector<Bytes>> given();
     Result<void> put_decision(const Decide& decide);

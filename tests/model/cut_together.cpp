@@ -8,6 +8,7 @@
 
 #include "cut_bank.hpp"
 #include "cut_workload.hpp"
+#include "meetings.hpp"
 #include "stopping.hpp"
 #include "votes.hpp"
 
@@ -27,6 +28,9 @@ bool CutWorkload::open_votes(std::uint32_t node) {
     auto made = ckpt::Votes::make(world_.node(node), world_.engine(node), hub(node));
     if (!made) return excused("votes", made.error());
     votes_[node] = std::move(*made);
+    auto meetings = ckpt::Meetings::make(world_.node(node), world_.engine(node));
+    if (!meetings) return excused("meetings", meetings.error());
+    meetings_[node] = std::move(*meetings);
     return true;
 }
 
@@ -56,7 +60,7 @@ void CutWorkload::keep(std::uint32_t node) {
 // As Checkpoint::take does it. The number of objects that were saved is every node's vote.
 CutWorkload::Taken CutWorkload::take(std::uint32_t node) {
     pause(5'000);
-    if (auto met = votes_[node]->meet(meet_ns); !met) return {Step::meeting, met.error()};
+    if (auto met = meetings_[node]->meet(meet_ns); !met) return {Step::meeting, met.error()};
     reached(Moment::closing);
     kddm::Cut cut = cut_at(node);
     ckpt::StopOptions how;

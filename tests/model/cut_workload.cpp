@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "cut_bank.hpp"
+#include "meetings.hpp"
 #include "votes.hpp"
 
 namespace ssi::model {
@@ -24,6 +25,7 @@ CutWorkload::CutWorkload(const Options& options, std::uint64_t seed, const Catal
                          World& world)
     : options_(options), catalog_(catalog), world_(world), random_(mix64(seed) + 6),
       sets_(options.nodes), tasks_(options.nodes), ended_(options.nodes), votes_(options.nodes),
+      meetings_(options.nodes),
       kill_at_(static_cast<std::uint32_t>(random_.below(options.cuts / 2 + 1))),
       kill_moment_(static_cast<Moment>(random_.below(4))),
       kill_countdown_(1 + random_.below(options.nodes)) {}

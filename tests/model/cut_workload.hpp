@@ -23,6 +23,7 @@
 #include "world.hpp"
 
 namespace ssi::ckpt {
+class Meetings;
 class Votes;
 }
 
@@ -134,6 +135,7 @@ private:
     // of cuts that all take together
     bool together_ = false;                         // this one
     std::vector<std::unique_ptr<ckpt::Votes>> votes_;   // by node
+    std::vector<std::unique_ptr<ckpt::Meetings>> meetings_;
     std::uint64_t shadow_bytes_ = 0;
     std::uint32_t kept_ = 0;                        // nodes that have begun
     bool disturbed_ = false;                        // somebody knew of a loss before all had begun

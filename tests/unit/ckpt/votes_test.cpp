@@ -3,9 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <random>
-
 #include "loop_session.hpp"
 
 namespace ssi::ckpt::test {
@@ -18,28 +15,6 @@ void with_votes(Body&& body) {
         EXPECT_TRUE(member.node.barrier());
         body(member.node, *votes);
     });
-}
-
-TEST(VotesTest, all_meet_or_none_however_close_it_is) {
-    std::array<std::uint64_t, 2> ends{};   // met, did not
-    with_votes([&](node::Node& node, Votes& votes) {
-        std::mt19937 random(static_cast<unsigned>(node.rank()));
-        for (int round = 0; round < 400; ++round) {
-            // Some come when the others are about to leave.
-            if (node.rank() == 2 && round % 8 != 0)
-                node.doors().tasks.sleep_for(2'500'000 + static_cast<Nanoseconds>(random() %
-                                                                                   1'500'000));
-            const auto met = votes.meet(3'000'000);
-            EXPECT_TRUE(met || met.error().code == Errc::timed_out);
-            std::array<std::uint64_t, 2> all{met.has_value(), !met.has_value()};
-            ASSERT_TRUE(node.all_reduce(all, node::ReduceOp::sum));
-            ASSERT_TRUE(all[0] == 0 || all[1] == 0)
-                << all[0] << " met and " << all[1] << " did not, round " << round;
-            if (node.rank() == 0) ++ends[all[0] == 0];
-        }
-    });
-    EXPECT_GT(ends[0], 0u);
-    EXPECT_GT(ends[1], 0u);
 }
 
 TEST(VotesTest, all_hear_what_the_first_makes_of_what_each_has_given) {

@@ -81,7 +81,7 @@ struct TakeOptions {
 
 // A file that is not in a variable of its own. Called by the task that takes or restarts.
 struct CheckpointFile {
-    std::function<fs::File*()> now;               // null: none is open
+    std::function<fs::File*()> now;               // null: none is open; before anything is stopped
     std::function<void(fs::File&& file)> again;   // it was put back
 };
 
@@ -195,14 +195,17 @@ public:
     void protect_file(std::string_view name, fs::FileSystem& system, CheckpointFile file,
                       bool content = false);
     // Callbacks run on every rank, in the order they were given, in the calling task. A failure or
-    // an exception of `before` fails the take, of `restarted` the restart.
+    // an exception of `before` fails the take, of `restarted` the restart; of `after` it is a line
+    // in the log. No other rank waits for `after`; for the others no longer than
+    // checkpoint.meet_ms.
     void on(CheckpointEvent event, std::function<Result<void>()> callback);
 
     // -- taking
 
     // Collective. Waits for the one before to be durable. Failures: timed_out (not at rest within
-    // checkpoint.timeout_ms; names what was in the way), io (no space among it), peer_lost, and
-    // whatever a callback gave.
+    // checkpoint.timeout_ms; names what was in the way; or a rank has not come, or not come back
+    // from a callback, within checkpoint.meet_ms: it gets the same failure when it comes), io (no
+    // space among it), peer_lost, and whatever a callback gave.
     Result<CheckpointTicket> take(std::string_view description, TakeOptions options = {});
     // Collective: whether one should be taken now: a policy wants it (checkpoint.policy), such as
     // after some time, or somebody asked for it (a signal, `ssi checkpoint take`). The same on
