@@ -2,6 +2,7 @@
 #include "cleaning.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include "fault_point.hpp"
@@ -92,7 +93,7 @@ Result<void> clean(node::Node& node, Places& places) {
     Result<void> cleaned;
     for (Store* store : places.all()) {
         if (!places.leads() || !cleaned) break;
-        if (auto done = store->clean(committed); !done)
+        if (auto done = store->clean(committed); !done && done.error().sys_errno != EROFS)
             cleaned = tl::unexpected<Failure>(std::move(done).error());
     }
     return agree(node, std::move(cleaned));

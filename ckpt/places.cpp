@@ -84,6 +84,9 @@ Result<void> Places::lock_all(node::Node& node) {
     for (Store* store : stores_)
         for (int tries = 0;; ++tries) {
             auto lock = io::DirectoryLock::take(store->name(), true);
+            // To go on from one that cannot be written to.
+            if (!lock && lock.error().sys_errno == EROFS)
+                lock = io::DirectoryLock::take(store->name(), false);
             if (lock) {
                 locks_.push_back(std::move(*lock));
                 break;

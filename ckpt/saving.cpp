@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 
+#include "explained.hpp"
 #include "fault_point.hpp"
 #include "manifest.hpp"
 #include "store_files.hpp"
@@ -133,10 +134,19 @@ Result<MemberInfo> Saving::save() {
     }
     doors_.cut.end();
     fault_point(FaultPoint::objects_saved);
-    if (!saved) return tl::unexpected<Failure>(std::move(saved).error());
+    if (!saved) return explained(Result<MemberInfo>(tl::unexpected(std::move(saved).error())));
     auto member = writer_->finish();
     fault_point(FaultPoint::member_durable);
-    return member;
+    return explained(std::move(member));
+}
+
+// Before others hear of it.
+template <class T>
+Result<T> Saving::explained(Result<T> result) const {
+    std::uint64_t known = 0;
+    for (const SavedMemory& memory : memory_) known += memory.bytes.size();
+    return ckpt::explained(std::move(result), doors_.places.own(),
+                           std::max(known, ticket_->saved_bytes.load()));
 }
 
 Result<void> Saving::save_all() {
@@ -238,7 +248,7 @@ Result<MemberInfo> Saving::save_with_parity() {
 }
 
 Result<void> Saving::run() {
-    const auto saved = save_and_copy();
+    const auto saved = explained(save_and_copy());
     const auto decision = doors_.votes.vote(
         ballot(saved), [this](const std::vector<Bytes>& ballots) { return decide(ballots); });
     // A node has died: what is durable stays, as the others may have committed it.
@@ -300,7 +310,7 @@ Bytes Saving::decide(const std::vector<Bytes>& ballots) {
     const auto manifest = count(ballots);
     Result<void> done;
     if (manifest)
-        done = commit(*manifest);
+        done = explained(commit(*manifest));
     else
         done = tl::unexpected<Failure>(manifest.error());
     return done ? with_head(fine, encode_manifest(*manifest))

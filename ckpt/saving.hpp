@@ -105,6 +105,8 @@ private:
     Result<MemberInfo> save_and_copy();
     Result<MemberInfo> save_with_parity();
     Result<void> receive(int from);
+    template <class T>
+    Result<T> explained(Result<T> result) const;
     CopyOf copy_of(int rank) const;
     Result<void> put(const Part& part, std::span<const std::byte> bytes);
     Result<void> put(const Changed& changed, std::span<const std::byte> bytes);

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "checkpoint_state.hpp"
+#include "explained.hpp"
 #include "fault_point.hpp"
 #include "manifest.hpp"
 #include "ssi/base/config.hpp"
@@ -168,7 +169,7 @@ Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const T
         if (version)
             next = std::max(next, *version);
         else
-            looked = tl::unexpected<Failure>(version.error());
+            looked = tl::unexpected(ckpt::explained(version.error(), *store, 0));
     }
     SSI_TRY(agree(node, std::move(looked)));
     const auto agreed = ckpt::largest(node, next);
@@ -217,9 +218,9 @@ Result<std::unique_ptr<ckpt::MemberWriter>> Impl::begin_member(const ckpt::Manif
          .bytes_per_second =
              static_cast<std::uint64_t>(config.integer("checkpoint.rate_bytes")),
          .buffers = &buffers});
-    if (auto begun = agree(node, writer ? Result<void>()
-                                        : tl::unexpected<Failure>(writer.error()));
-        !begun) {
+    Result<void> mine;
+    if (!writer) mine = tl::unexpected(ckpt::explained(writer.error(), places->own(), 0));
+    if (auto begun = agree(node, std::move(mine)); !begun) {
         if (writer) (*writer)->abandon();
         return tl::unexpected<Failure>(std::move(begun).error());
     }
