@@ -163,7 +163,9 @@ Checkpoint::~Checkpoint() {
     impl_->meetings->now(ckpt::Doing::elsewhere);
 }
 
-void Checkpoint::protect(const kddm::RawSet& set) {
+void Checkpoint::protect(const kddm::RawSet& set) { protect_set(set, nullptr); }
+
+void Checkpoint::protect_set(const kddm::RawSet& set, const std::type_info* type) {
     if (set.options().linker != "memory")
         throw Error(Failure{Errc::unsupported, 0, no_node,
                             fmt::format("set '{}' is kept by linker '{}', which has its objects: "
@@ -172,7 +174,7 @@ void Checkpoint::protect(const kddm::RawSet& set) {
     impl_->protect({.item = {.kind = ckpt::ItemKind::set,
                              .id = {},
                              .name = set.name(),
-                             .options = ckpt::set_options(set.options())},
+                             .options = ckpt::set_options(set.options(), ckpt::type_name(type))},
                     .set = set,
                     .memory = {}});
 }
@@ -189,6 +191,12 @@ void Checkpoint::protect_span(std::string_view name, std::span<std::byte> memory
 void Checkpoint::protect_array_bytes(std::string_view name, std::span<std::byte> piece,
                                      std::uint64_t offset, std::uint64_t length,
                                      std::uint32_t element_bytes) {
+    protect_elements(name, piece, offset, length, element_bytes, nullptr);
+}
+
+void Checkpoint::protect_elements(std::string_view name, std::span<std::byte> piece,
+                                  std::uint64_t offset, std::uint64_t length,
+                                  std::uint32_t element_bytes, const std::type_info* type) {
     if (element_bytes == 0 || piece.size() % element_bytes != 0 ||
         length > UINT64_MAX / element_bytes)
         throw Error(Failure{Errc::invalid_argument, 0, no_node,
@@ -203,7 +211,8 @@ void Checkpoint::protect_array_bytes(std::string_view name, std::span<std::byte>
     impl_->protect({.item = {.kind = ckpt::ItemKind::array,
                              .id = {},
                              .name = std::string(name),
-                             .options = ckpt::array_options(element_bytes, length)},
+                             .options = ckpt::array_options(element_bytes, length,
+                                                            ckpt::type_name(type))},
                     .set = {},
                     .memory = piece,
                     .offset = offset * element_bytes});

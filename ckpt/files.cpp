@@ -127,7 +127,7 @@ Result<void> check_file(fs::FileSystem& system, const FileState& state) {
     const auto now = system.stat(state.path);
     if (!now) return tl::unexpected(about(state, {Errc::io, now.error().sys_errno, no_node,
                                                   now.error().text}));
-    if (now->inode != state.inode)
+    if (state.inode != 0 && now->inode != state.inode)
         return fail(Errc::io, fmt::format("file {}: another one was open by that name when the "
                                           "version was taken", state.path));
     if (now->size < state.size)
@@ -160,6 +160,21 @@ Result<fs::File> reopen_file(fs::FileSystem& system, const FileState& state) {
     if (const auto at = file->seek(static_cast<std::int64_t>(state.position), SEEK_SET); !at)
         return tl::unexpected(about(state, at.error()));
     return file;
+}
+
+Result<Substitutions> parse_substitutions(std::string_view text) {
+    Substitutions all;
+    while (!text.empty()) {
+        const std::string_view one = text.substr(0, text.find(';'));
+        text.remove_prefix(std::min(text.size(), one.size() + 1));
+        const auto at = one.find('=');
+        if (at == std::string_view::npos || at == 0 || at + 1 == one.size())
+            return fail(Errc::invalid_argument,
+                        fmt::format("\"{}\" is no substitution of a file such as "
+                                    "/in/old=/in/new", one));
+        all.emplace_back(one.substr(0, at), one.substr(at + 1));
+    }
+    return all;
 }
 
 }  // namespace ssi::ckpt

@@ -4,6 +4,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "collect.hpp"
 #include "ssi/ckpt/dataset.hpp"
@@ -20,7 +24,7 @@ struct FileState {
     std::uint32_t mode = 0;              // permissions
     std::uint64_t position = 0;
     std::uint64_t size = 0;
-    std::uint64_t inode = 0;
+    std::uint64_t inode = 0;             // 0: of another file that takes its place
     std::string path;
     friend bool operator==(const FileState&, const FileState&) = default;
 };
@@ -38,6 +42,11 @@ struct KeptFile {
     Bytes bytes;                         // the object
     std::optional<Future<void>> sync;    // of what this node wrote
 };
+
+// At a restart: by the path that it was open by, the path to open instead.
+using Substitutions = std::vector<std::pair<std::string, std::string>>;
+// "FROM=TO;FROM=TO": invalid_argument.
+Result<Substitutions> parse_substitutions(std::string_view text);
 
 // While nobody writes to it; null: none is open. unsupported (a directory, or removed), and what
 // kDFS says.

@@ -3,7 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <cxxabi.h>
+
 #include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <memory>
 
 #include "manifest.hpp"
 
@@ -16,18 +21,28 @@ std::string described(const Item& item) {
     return fmt::format("{} '{}'", item_kind_name(item.kind), item.name);
 }
 
-// What is told of an item's options when they differ.
-std::string told(const Item& item) {
+// What there is in an item's options. Those of versions that were taken before types were saved
+// end before.
+struct Shape {
+    std::string told;
+    std::string type;
+};
+Shape shape_of(const Item& item) {
+    Shape shape;
     Reader in(item.options);
     if (item.kind == ItemKind::set) {
         const auto kind = static_cast<kddm::ObjectKind>(in.get<std::uint8_t>());
         const auto bytes = in.get<std::uint32_t>();
-        if (kind == kddm::ObjectKind::fixed) return fmt::format("objects of {} bytes", bytes);
-        return kind == kddm::ObjectKind::typed ? "typed objects" : "objects of variable length";
+        shape.told = kind == kddm::ObjectKind::fixed   ? fmt::format("objects of {} bytes", bytes)
+                     : kind == kddm::ObjectKind::typed ? "typed objects"
+                                                       : "objects of variable length";
+    } else if (item.kind == ItemKind::array) {
+        const auto element = in.get<std::uint32_t>();
+        const auto length = in.get<std::uint64_t>();
+        shape.told = fmt::format("{} elements of {} bytes", length, element);
     }
-    const auto element = in.get<std::uint32_t>();
-    const auto length = in.get<std::uint64_t>();
-    return fmt::format("{} elements of {} bytes", length, element);
+    if (in.ok() && !in.at_end()) shape.type = in.text();
+    return shape;
 }
 
 const Item* find_item(std::span<const Item> items, const Item& wanted) {
@@ -37,20 +52,52 @@ const Item* find_item(std::span<const Item> items, const Item& wanted) {
     return at == items.end() ? nullptr : &*at;
 }
 
+Result<void> same_shape(const Item& saved, const Item& here, VersionNumber version,
+                        bool other_types) {
+    const Shape then = shape_of(saved), now = shape_of(here);
+    if (then.told != now.told)
+        return fail(Errc::mismatch, fmt::format("{} has {} in version {}, and {} here",
+                                                described(here), then.told, version, now.told));
+    if (other_types || then.type.empty() || now.type.empty() || then.type == now.type) return {};
+    return fail(Errc::mismatch,
+                fmt::format("{} has values of type {} in version {}, and of {} here: run the "
+                            "program that took it, or, if they have the same bytes, set "
+                            "checkpoint.other_types", described(here), then.type, version,
+                            now.type));
+}
+
 }  // namespace
 
-std::vector<std::byte> set_options(const kddm::SetOptions& options) {
+std::vector<std::byte> set_options(const kddm::SetOptions& options, std::string_view type) {
     Writer out;
     out.put(static_cast<std::uint8_t>(options.kind));
     out.put(options.object_bytes);
+    if (!type.empty()) out.text(type.substr(0, longest_text));
     return {out.bytes().begin(), out.bytes().end()};
 }
 
-std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t length) {
+std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t length,
+                                     std::string_view type) {
     Writer out;
     out.put(element_bytes);
     out.put(length);
+    if (!type.empty()) out.text(type.substr(0, longest_text));
     return {out.bytes().begin(), out.bytes().end()};
+}
+
+std::string type_name(const std::type_info* type) {
+    if (!type) return {};
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> text(
+        abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), &std::free);
+    return text ? text.get() : type->name();
+}
+
+std::string_view machine_name() {
+    constexpr bool little = std::endian::native == std::endian::little;
+    constexpr bool wide = sizeof(void*) == 8;
+    return little ? (wide ? "little-endian, 64 bits" : "little-endian, 32 bits")
+                  : (wide ? "big-endian, 64 bits" : "big-endian, 32 bits");
 }
 
 Result<void> Protection::add(Protected one) {
@@ -91,7 +138,7 @@ std::vector<Item> Protection::items() const {
     return items;
 }
 
-Result<void> Protection::accepts(const Manifest& manifest, int ranks) const {
+Result<void> Protection::accepts(const Manifest& manifest, int ranks, bool other_types) const {
     const auto ours = items();
     for (const Item& item : manifest.items)
         if (!find_item(ours, item))
@@ -103,10 +150,7 @@ Result<void> Protection::accepts(const Manifest& manifest, int ranks) const {
         if (!saved)
             return fail(Errc::mismatch, fmt::format("version {} has no {}", manifest.version,
                                                     described(item)));
-        if (saved->options != item.options)
-            return fail(Errc::mismatch,
-                        fmt::format("{} has {} in version {}, and {} here", described(item),
-                                    told(*saved), manifest.version, told(item)));
+        SSI_TRY(same_shape(*saved, item, manifest.version, other_types));
         if (item.kind == ItemKind::span && manifest.ranks != static_cast<std::uint32_t>(ranks))
             return fail(Errc::unsupported,
                         fmt::format("{} belongs to each of the {} ranks that saved version {}, and "

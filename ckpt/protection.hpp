@@ -12,6 +12,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <typeinfo>
 #include <vector>
 
 #include "ssi/ckpt/checkpoint.hpp"
@@ -41,7 +43,8 @@ public:
     // With one for the channels, ascending by id; without counts.
     std::vector<Item> items() const;
     // Whether what a manifest has can be put back here, on `ranks` ranks: mismatch, unsupported.
-    Result<void> accepts(const Manifest& manifest, int ranks) const;
+    // `other_types`: as long as sizes and kinds are the same.
+    Result<void> accepts(const Manifest& manifest, int ranks, bool other_types = false) const;
 
 private:
     std::vector<Protected> all_;         // ids 2, 3, ...
@@ -49,7 +52,13 @@ private:
 
 inline constexpr SetId channels_item{1};
 
-std::vector<std::byte> set_options(const kddm::SetOptions& options);
-std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t length);
+// What a restart compares. `type`: of objects or elements; empty where it is not known.
+std::vector<std::byte> set_options(const kddm::SetOptions& options, std::string_view type = {});
+std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t length,
+                                     std::string_view type = {});
+// As the source has it; null: empty.
+std::string type_name(const std::type_info* type);
+// Of the processors that objects are written by: byte order and size of pointers.
+std::string_view machine_name();
 
 }  // namespace ssi::ckpt

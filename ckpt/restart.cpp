@@ -37,6 +37,7 @@ public:
 
     Result<std::optional<Restarted>> run(bool only_find) {
         SSI_TRY(look());
+        if (!only_find) SSI_TRY(share_substitutions());
         if (!only_find) SSI_TRY(rebuild_lost());
         bool again = false;
         for (;;) {
@@ -66,6 +67,34 @@ public:
     }
 
 private:
+    // Those of the first node.
+    Result<void> share_substitutions() {
+        ckpt::Writer out;
+        Result<void> parsed;
+        if (impl_.node.rank() == 0) {
+            auto own = ckpt::parse_substitutions(impl_.config.text("checkpoint.substitute"));
+            if (own) {
+                own->insert(own->end(), impl_.options.file_substitutions.begin(),
+                            impl_.options.file_substitutions.end());
+                for (const auto& [from, to] : *own) {
+                    out.text(from);
+                    out.text(to);
+                }
+            } else {
+                parsed = tl::unexpected<Failure>(std::move(own).error());
+            }
+        }
+        SSI_TRY(agree(impl_.node, std::move(parsed)));
+        Bytes bytes(out.bytes().begin(), out.bytes().end());
+        SSI_TRY(ckpt::share(impl_.node, bytes));
+        for (ckpt::Reader in(bytes); in.ok() && !in.at_end();) {
+            auto from = in.text();
+            auto to = in.text();
+            substitutions_.emplace_back(std::move(from), std::move(to));
+        }
+        return {};
+    }
+
     // The first node learns what there is.
     Result<void> look() {
         Bytes mine;
@@ -314,6 +343,15 @@ private:
                         fmt::format("version {} is of application \"{}\", this is \"{}\"",
                                     manifest.version, manifest.application,
                                     impl_.options.application));
+        // Bytes of objects are as their machine has them. Versions that do not say were taken on
+        // such as this one.
+        const auto at = manifest.build.find('(');
+        const std::string machine = fmt::format("({})", ckpt::machine_name());
+        if (at != std::string::npos && manifest.build.substr(at) != machine)
+            return fail(Errc::mismatch,
+                        fmt::format("version {} was taken by libssi {}, and this is one {}: restart "
+                                    "it on such a machine", manifest.version, manifest.build,
+                                    machine));
         return {};
     }
 
@@ -332,12 +370,15 @@ private:
     Result<Restarted> put_back(const Plan& plan, bool again) {
         auto restarted = found(plan.manifest);
         if (!restarted) return restarted;
-        SSI_TRY(agree(impl_.node, impl_.protection.accepts(plan.manifest, impl_.node.size())));
+        SSI_TRY(agree(impl_.node, impl_.protection.accepts(
+            plan.manifest, impl_.node.size(), impl_.config.boolean("checkpoint.other_types"))));
         ckpt::fault_point(ckpt::FaultPoint::restart_chosen);
         ckpt::Restoring restoring({impl_.node, impl_.engine, impl_.hub, impl_.protection},
                                   plan.manifest, again);
+        restoring.substitute(substitutions_);
         SSI_TRY(restoring.prepare());
         auto done = agree(impl_.node, read_all(plan, restoring));
+        if (done) done = restoring.all_substituted();
         if (!done) {
             SSI_TRY(restoring.undo());
             return tl::unexpected<Failure>(std::move(done).error());
@@ -377,6 +418,7 @@ private:
     std::vector<ckpt::Choice> choices_;  // on the first node
     std::size_t at_ = 0;
     std::vector<std::string> passed_over_;
+    ckpt::Substitutions substitutions_;
     std::uint64_t rebuilt_ = 0;          // by parity
     std::set<std::pair<ckpt::VersionNumber, ckpt::MemberIndex>> repaired_;   // or tried to be
     bool complete_ = false;              // it was whole: no older one would do better

@@ -27,6 +27,13 @@ public:
     Restoring(RestoringDoors doors, const Manifest& manifest, bool again);
 
     Result<void> prepare();                                  // collective
+    // Before anything is read.
+    void substitute(Substitutions files) {
+        substitutions_ = std::move(files);
+        substituted_.assign(substitutions_.size(), 0);
+    }
+    // Collective, once all have read all: invalid_argument when one is of no file.
+    Result<void> all_substituted();
     // Must be read from as long as this lives.
     void set_dataset(std::unique_ptr<Dataset> dataset) { dataset_ = std::move(dataset); }
     // All that the member has; every byte of it is verified when it returns without a failure.
@@ -53,6 +60,7 @@ private:
     Result<void> place(const FoundPart& found);
     Result<void> place_file(const Protected& item, const FoundPart& found);
     Result<void> look_at_files();
+    Result<void> nothing_to_substitute(std::span<const Bytes> paths) const;
     Result<void> restore_files();
     Result<void> share_files();
     Result<void> reopen_files();
@@ -71,6 +79,8 @@ private:
     std::unique_ptr<Dataset> dataset_;
     MemberIndex member_ = 0;                                 // that is read
     std::vector<FoundFile> files_;
+    Substitutions substitutions_;
+    std::vector<std::uint64_t> substituted_;                 // how often each
     Inbox inbox_;
     std::map<SetId, const Protected*> items_;                // by the manifest's ids
     struct Piece {

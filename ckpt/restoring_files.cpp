@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "manifest.hpp"
 #include "restoring.hpp"
@@ -44,9 +45,47 @@ Result<void> Restoring::look_at_files() {
         if (file.rank >= manifest_.ranks)
             return fail(Errc::io, fmt::format("a file of rank {}", file.rank));
         file.state = std::move(*state);
+        for (std::size_t i = 0; i < substitutions_.size(); ++i) {
+            if (!file.state.open || file.state.path != substitutions_[i].first) continue;
+            file.state.path = substitutions_[i].second;
+            file.state.inode = 0;
+            ++substituted_[i];
+            break;
+        }
         SSI_TRY(check_file(*file.item->system, file.state));
     }
     return {};
+}
+
+Result<void> Restoring::all_substituted() {
+    if (substitutions_.empty()) return {};
+    SSI_TRY(doors_.node.all_reduce(substituted_, node::ReduceOp::sum));
+    if (std::ranges::find(substituted_, std::uint64_t{0}) == substituted_.end()) return {};
+    Writer mine;
+    for (const FoundFile& file : files_)
+        if (file.state.open) mine.text(file.state.path);
+    const auto all = gather(doors_.node, mine.bytes());
+    if (!all) return tl::unexpected<Failure>(all.error());
+    Result<void> unused;
+    if (doors_.node.rank() == 0) unused = nothing_to_substitute(*all);
+    return agree(doors_.node, std::move(unused));
+}
+
+// On the first node.
+Result<void> Restoring::nothing_to_substitute(std::span<const Bytes> paths) const {
+    std::set<std::string> there;
+    for (const Bytes& bytes : paths)
+        for (Reader in(bytes); in.ok() && !in.at_end();) there.insert(in.text());
+    std::string from, names;
+    for (std::size_t i = 0; i < substitutions_.size(); ++i)
+        if (substituted_[i] == 0)
+            from += fmt::format("{}'{}'", from.empty() ? "" : ", ", substitutions_[i].first);
+    for (const std::string& path : there)
+        names += fmt::format("{}'{}'", names.empty() ? "" : ", ", path);
+    return fail(Errc::invalid_argument,
+                fmt::format("no file {} was open when version {} was taken, to be substituted: "
+                            "there {}", from, manifest_.version,
+                            names.empty() ? "were none" : "are " + names));
 }
 
 Result<void> Restoring::restore_files() {

@@ -179,7 +179,7 @@ Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const T
         version.dataset = new_dataset();
         version.version = *agreed;
         version.application = options.application;
-        version.build = SSI_VERSION;
+        version.build = fmt::format("{} ({})", SSI_VERSION, ckpt::machine_name());
         version.session = session_name;
         version.time = clock().wall();
         version.level = static_cast<std::uint32_t>(take.level);

@@ -144,6 +144,12 @@ constexpr std::array table{
     number("checkpoint.group", "", "8", 2, 1024,
            "Level parity: most ranks in a group, of which one may be lost. A part's parity takes a "
            "share of its size: 1 in so many, less one. One more where a rank would be alone."),
+    text("checkpoint.substitute", "",
+         "At a restart, files of kDFS to open instead of those that were open: `FROM=TO`, several "
+         "with `;` between them."),
+    flag("checkpoint.other_types", "false",
+         "At a restart, put values of one type into sets and arrays of another that has the same "
+         "size, such as one that has another name by now."),
     number("checkpoint.meet_ms", "ms", "600000", 1, 86'400'000,
            "How long ranks that want to take a checkpoint, or to restart, wait for those that have not "
            "come to the same point of the program, or do not come back from a callback. After 10 s "

@@ -57,6 +57,17 @@ class RelaunchTest(ProgramTest):
             os.unlink(os.path.join(self.here, "runs"))
         self.file("runs", "")
 
+    def test_substitutions_of_files_are_told_to_the_program(self):
+        path = self.file("tell", "#!/bin/sh\necho \"$SSI_CHECKPOINT_SUBSTITUTE\" >>told\n")
+        self.files |= {"tell", "told"}
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+        result = self.relaunch("--substitute", "/a=/b", "--substitute", "/c=/d e", "--", path, "x",
+                               env={"SSI_CHECKPOINT_SUBSTITUTE": "/1=/2"})
+        self.assertEqual(result.code, 0, result.err)
+        with open(os.path.join(self.here, "told"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "/1=/2;/a=/b;/c=/d e\n")
+        self.assertEqual(self.relaunch("--substitute", "/a", "--", path, "x").code, 2)
+
     def test_who_left_after_a_last_checkpoint_is_for_the_scheduler(self):
         self.assertEqual(self.relaunch("--", self.program(75, 0)).code, 75)
         self.assertEqual(self.relaunch("--stay", "--", self.program(75, 75, 0)).code, 0)

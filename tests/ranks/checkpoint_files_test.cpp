@@ -41,8 +41,12 @@ protected:
         return good(fs::FileSystem::mount(session, mounting));
     }
     CheckpointOptions versions() const {
-        return {.directory = directory_ + "/versions", .application = "test", .keep = 3};
+        return {.directory = directory_ + "/versions",
+                .application = "test",
+                .keep = 3,
+                .file_substitutions = substitutions_};
     }
+    std::vector<std::pair<std::string, std::string>> substitutions_;
     // A session with a file system, and a file to be protected.
     template <class Body>
     void with_files(int ranks, bool content, Body&& body) {
@@ -100,6 +104,56 @@ TEST_F(CheckpointFiles, go_on_where_they_were_on_any_number_of_ranks) {
             });
             if (HasFailure()) return;
         }
+}
+
+// One of each rank that saved; some by the option, some by the setting.
+TEST_F(CheckpointFiles, are_put_back_as_others_where_that_is_asked_for) {
+    const int saving = world_size();
+    with_files(saving, false, [&](Session& s, Checkpoint& checkpoint, auto& system,
+                                  fs::File& file) {
+        file = good(system.open(name_of(s.rank()), O_CREAT | O_WRONLY));
+        good(file.write(bytes_of(lines(s.rank(), 0, 50))));
+        good(checkpoint.take(""));
+        good(file.write(bytes_of(lines(s.rank(), 70, 200))));   // is lost
+        good(file.close());
+        good(system.rename(name_of(s.rank()), "/moved" + name_of(s.rank()).substr(1)));
+    });
+    const auto restart = [&](int ranks, auto&& check) {
+        with_files(ranks, false, [&](Session&, Checkpoint& checkpoint, auto& system, fs::File&) {
+            check(checkpoint.restart(), system);
+        });
+    };
+    restart(1, [&](auto restarted, auto&) {
+        ASSERT_FALSE(restarted);
+        EXPECT_EQ(restarted.error().code, Errc::io);   // they are gone
+    });
+    ::setenv("SSI_CHECKPOINT_SUBSTITUTE", "/log.0=/movedlog.0", 1);
+    for (int rank = 1; rank < saving; ++rank)
+        substitutions_.emplace_back(name_of(rank), "/moved" + name_of(rank).substr(1));
+    substitutions_.emplace_back("/lag", "/log");
+    restart(saving, [&](auto restarted, auto&) {
+        ASSERT_FALSE(restarted);
+        EXPECT_EQ(restarted.error().code, Errc::invalid_argument);
+        EXPECT_NE(restarted.error().text.find("no file '/lag' was open"), std::string::npos);
+        EXPECT_NE(restarted.error().text.find("'/movedlog.0'"), std::string::npos)
+            << restarted.error().text;
+    });
+    substitutions_.pop_back();
+    for (const int ranks : {saving, 1})
+        restart(ranks, [&](auto restarted, auto& system) {
+            ASSERT_TRUE(restarted) << restarted.error().text;
+            for (int rank = 0; rank < saving; ++rank) {
+                const RestartedFile& one = (*restarted)->files[static_cast<std::size_t>(rank)];
+                EXPECT_EQ(one.path, "/moved" + name_of(rank).substr(1));
+                EXPECT_EQ(content_of(system, one.path), lines(rank, 0, 50));
+            }
+        });
+    ::setenv("SSI_CHECKPOINT_SUBSTITUTE", "/log.0", 1);
+    restart(1, [&](auto restarted, auto&) {
+        ASSERT_FALSE(restarted);
+        EXPECT_EQ(restarted.error().code, Errc::invalid_argument);
+    });
+    ::unsetenv("SSI_CHECKPOINT_SUBSTITUTE");
 }
 
 // Whatever became of the file since: longer than a piece of a dataset, with a hole in it.

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <bit>
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
 #include <chrono>
@@ -468,6 +469,81 @@ TEST_F(CheckpointRanks, another_application_or_other_things_protected_are_refuse
         const auto from = checkpoint.restart();
         ASSERT_FALSE(from);
         EXPECT_EQ(from.error().code, Errc::unsupported) << from.error().text;
+    });
+}
+
+TEST_F(CheckpointRanks, values_of_another_type_are_refused_unless_that_is_asked_for) {
+    struct Cell {
+        double heat;
+    };
+    const auto elements = [](int ranks) { return 4 * static_cast<std::uint64_t>(ranks); };
+    session_of(world_size(), [&](Session& s) {
+        auto set = s.set<Cell>("cells");
+        std::vector<double> memory(4, 1.5 + s.rank());
+        Checkpoint checkpoint(s, options());
+        checkpoint.protect(set);
+        checkpoint.protect_array("array", std::span(memory), elements(s.rank()),
+                                 elements(s.size()));
+        if (s.rank() == 0) set.grab(3)->heat = 2.5;
+        s.barrier();
+        good(checkpoint.take(""));
+    });
+    const auto restart = [&](auto of_set, auto of_array, const char* words) {
+        session_of(world_size(), [&](Session& s) {
+            auto set = s.set<decltype(of_set)>("cells");
+            std::vector<decltype(of_array)> memory(4);
+            Checkpoint checkpoint(s, options());
+            checkpoint.protect(set);
+            checkpoint.protect_array("array", std::span(memory), elements(s.rank()),
+                                 elements(s.size()));
+            const auto from = checkpoint.restart();
+            if (*words == '\0') {
+                ASSERT_TRUE(from) << from.error().text;
+                EXPECT_EQ(std::bit_cast<double>(memory[3]), 1.5 + s.rank());
+                const auto cell = set.get(3);
+                double heat = 0;
+                std::memcpy(&heat, &*cell, std::min(sizeof heat, sizeof *cell));
+                EXPECT_EQ(heat, 2.5);
+                return;
+            }
+            ASSERT_FALSE(from);
+            EXPECT_EQ(from.error().code, Errc::mismatch);
+            EXPECT_NE(from.error().text.find(words), std::string::npos) << from.error().text;
+        });
+    };
+    restart(Cell{}, double{}, "");
+    restart(std::int64_t{}, double{}, "Cell in version 1, and of long here");
+    restart(Cell{}, std::int64_t{}, "array 'array' has values of type double in version 1");
+    ::setenv("SSI_CHECKPOINT_OTHER_TYPES", "1", 1);
+    restart(std::int64_t{}, std::int64_t{}, "");
+    restart(float{}, double{}, "has objects of 8 bytes");
+    ::unsetenv("SSI_CHECKPOINT_OTHER_TYPES");
+}
+
+TEST_F(CheckpointRanks, what_another_machine_wrote_is_refused) {
+    const auto session = [&](auto&& body) {
+        session_of(world_size(), [&](Session& s) {
+            Checkpoint checkpoint(s, options());
+            checkpoint.protect(s.set<std::uint64_t>("numbers"));
+            body(checkpoint);
+        });
+    };
+    session([](Checkpoint& checkpoint) { good(checkpoint.take("")); });
+    if (world_rank() == 0) {
+        const auto disk = good(io::make_libaio_disk(directory_));
+        const auto store = good(ckpt::Store::open({.disk = disk.get()}));
+        ckpt::Manifest manifest = good(store->manifest(1));
+        manifest.build = "0.1.0 (big-endian, 64 bits)";
+        stdfs::remove(directory_ + "/v1/manifest");
+        good(store->commit(manifest));
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    session([](Checkpoint& checkpoint) {
+        const auto from = checkpoint.restart();
+        ASSERT_FALSE(from);
+        EXPECT_EQ(from.error().code, Errc::mismatch);
+        EXPECT_NE(from.error().text.find("taken by libssi 0.1.0 (big-endian, 64 bits)"),
+                  std::string::npos) << from.error().text;
     });
 }
 

@@ -30,6 +30,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "ssi/ckpt/dataset.hpp"
@@ -54,6 +56,9 @@ struct CheckpointOptions {
     // What makes need() true by itself (ssi/ckpt/policies.hpp). Empty: checkpoint.policy. The first
     // rank's counts.
     std::string policy;
+    // At a restart: files of kDFS that were open by the first path are opened by the second
+    // instead. After those of checkpoint.substitute. The first rank's count.
+    std::vector<std::pair<std::string, std::string>> file_substitutions = {};
     // SIGUSR1: need() at the next point. SIGTERM: the same, and should_exit() from then on.
     bool signals = true;
 };
@@ -162,7 +167,7 @@ public:
     void protect(const kddm::RawSet& set);
     template <class T>
     void protect(kddm::Set<T> set) {
-        protect(set.raw());
+        protect_set(set.raw(), &typeid(T));
     }
     // Memory of this rank, saved while no rank is out of take. It comes back on the same number of
     // ranks, of the same length, into the memory protected by that name then; restart on another
@@ -178,7 +183,8 @@ public:
     template <RawValue T>
     void protect_array(std::string_view name, std::span<T> piece, std::uint64_t offset,
                        std::uint64_t length) {
-        protect_array_bytes(name, std::as_writable_bytes(piece), offset, length, sizeof(T));
+        protect_elements(name, std::as_writable_bytes(piece), offset, length, sizeof(T),
+                         &typeid(T));
     }
     // The same where the type of the elements is not known: offset and length count elements.
     void protect_array_bytes(std::string_view name, std::span<std::byte> piece,
@@ -223,8 +229,9 @@ public:
     // Collective, while the protected sets are as they were created and no channel was opened.
     // The newest version that is whole; nothing when there is none at all. Every byte is verified;
     // what turns out to be damaged is taken back, and an older version put in instead. Failures:
-    // mismatch (another application, or other things protected), unsupported, exists (objects are
-    // in use), io (versions, but none that can be used), peer_lost.
+    // mismatch (another application or machine, or other things protected, or of other types),
+    // unsupported, exists (objects are in use), invalid_argument (a file that is to be substituted
+    // is none of it), io (versions, but none that can be used), peer_lost.
     Result<std::optional<Restarted>> restart();
     // That one or a failure (not_found).
     Result<Restarted> restart(ckpt::VersionNumber version);
@@ -236,6 +243,10 @@ public:
     struct Impl;
 
 private:
+    void protect_set(const kddm::RawSet& set, const std::type_info* type);
+    void protect_elements(std::string_view name, std::span<std::byte> piece, std::uint64_t offset,
+                          std::uint64_t length, std::uint32_t element_bytes,
+                          const std::type_info* type);
     std::unique_ptr<Impl> impl_;
 };
 
