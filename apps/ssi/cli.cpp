@@ -13,6 +13,7 @@
 #include "commands.hpp"
 #include "fs.hpp"
 #include "machine.hpp"
+#include "restart.hpp"
 
 namespace ssi::cli {
 namespace {
@@ -33,6 +34,7 @@ struct Choices {
     std::string log_verb;
     std::string log_directory;
     CheckpointRequest checkpoint;
+    RestartRequest restart;
 };
 
 struct Verbs {
@@ -43,6 +45,7 @@ struct Verbs {
     CLI::App* log;
     CLI::App* fs;
     CLI::App* checkpoint;
+    CLI::App* restart;
     CLI::App* config;
     CLI::App* man;
 };
@@ -268,6 +271,42 @@ void describe_checkpoint(CLI::App& app, Choices& choices, Verbs& verbs) {
     describe_checkpoint_session(*verbs.checkpoint, choices);
 }
 
+void describe_restart(CLI::App& app, Choices& choices, Verbs& verbs) {
+    RestartRequest& request = choices.restart;
+    verbs.restart = add_verb(
+        app, choices, "restart",
+        "Run a program again from the newest checkpoint: ssi restart DIR -- LAUNCHER..., as "
+        "ssi-relaunch does; or tell what it would go on from, and whether all is there: --dry-run, "
+        "which changes nothing and needs no mpirun.");
+    CLI::Option* dry = verbs.restart->add_flag(
+        "--dry-run", request.dry_run,
+        "Print the version that would be taken and why no newer one, where its members are, what "
+        "redundancy is lost, which files of kDFS it needs, on how many ranks it goes on, and the "
+        "memory that they need. Every byte is verified.");
+    verbs.restart
+        ->add_flag("--quick", request.quick, "Do not read what was saved, but manifests and "
+                                             "names alone.")
+        ->needs(dry);
+    verbs.restart->add_option("--version", request.version, "This version. Default: the newest.")
+        ->type_name("N")
+        ->needs(dry);
+    verbs.restart->add_option("--ranks", request.ranks, "On so many. Default: as many as saved.")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1 << 20))
+        ->needs(dry);
+    verbs.restart
+        ->add_option("--substitute", request.substitutions,
+                     "A file of kDFS to open instead of one that was open (checkpoint.substitute); "
+                     "may be given several times.")
+        ->type_name("FROM=TO")
+        ->allow_extra_args(false);
+    verbs.restart
+        ->add_option("DIR", request.directories,
+                     "A directory of checkpoints, or one whose directories are; %n in it stands "
+                     "for any number. Default: checkpoint.directory.")
+        ->type_name("");
+}
+
 Verbs describe(CLI::App& app, Choices& choices) {
     app.set_help_flag("-h,--help", "Print this help and leave.");
     app.set_version_flag("--version", "ssi " SSI_VERSION, "Print the version and leave.");
@@ -292,6 +331,7 @@ Verbs describe(CLI::App& app, Choices& choices) {
     describe_log(app, choices, verbs);
     describe_fs(app, choices, verbs);
     describe_checkpoint(app, choices, verbs);
+    describe_restart(app, choices, verbs);
     verbs.config = add_verb(app, choices, "config",
                             "Print all settings: as TOML with the values in force, or as the "
                             "reference in Markdown.");
@@ -389,6 +429,11 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
         const auto done = run_log(choices.log_verb, choices.log_directory, choices.json);
         return done ? 0 : report(done.error());
     }
+    if (verbs.restart->parsed()) {
+        choices.restart.json = choices.json;
+        const auto done = run_restart(*loaded, choices.restart);
+        return done ? 0 : report(done.error());
+    }
     if (verbs.checkpoint->parsed()) {
         const std::string& policy = choices.checkpoint.policy_verb;
         const auto done = policy == "list" || policy == "simulate"
@@ -402,6 +447,17 @@ int run(CLI::App& app, const Verbs& verbs, Choices& choices, const Result<Config
                         : choices.json   ? ConfigFormat::json
                                          : ConfigFormat::toml);
     return 0;
+}
+
+// What comes after `--` of `ssi restart` is another program's.
+void take_launcher(int& argc, char** argv, RestartRequest& request) {
+    if (argc < 2 || std::strcmp(argv[1], "restart") != 0) return;
+    for (int i = 2; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--") != 0) continue;
+        request.launcher.assign(argv + i + 1, argv + argc);
+        argc = i;
+        return;
+    }
 }
 
 // Nothing that was printed may be lost in silence: /dev/full, a closed pipe, a full disk.
@@ -424,6 +480,7 @@ int main_of_ssi(int argc, char** argv) {
     CLI::App app("libssi: one machine out of the nodes of an HPC allocation.", "ssi");
     try {
         const Verbs verbs = describe(app, choices);
+        take_launcher(argc, argv, choices.restart);
         app.parse(argc, argv);
         return flushed(run(app, verbs, choices, loaded));
     } catch (const CLI::ParseError& error) {

@@ -34,4 +34,12 @@ std::string time_text(std::int64_t ns) {
     return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::gmtime((ns - rest) / second));
 }
 
+std::string bar(std::uint64_t done, std::uint64_t all) {
+    constexpr std::size_t length = 24;
+    const std::size_t full = all == 0 ? length
+                                      : static_cast<std::size_t>(static_cast<double>(done) /
+                                                                 static_cast<double>(all) * length);
+    return fmt::format("[{}{}]", std::string(full, '#'), std::string(length - full, '.'));
+}
+
 }  // namespace ssi::cli

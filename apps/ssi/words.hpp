@@ -23,6 +23,8 @@ void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
 std::string readable(std::string_view name);
 // "1 fault", "2 faults".
 std::string counted(std::uint64_t count, std::string_view what);
+// "[######..................]".
+std::string bar(std::uint64_t done, std::uint64_t all);
 // "2026-11-26 13:05:29", UTC.
 std::string time_text(std::int64_t ns);
 
