@@ -22,10 +22,10 @@ std::string about_space(const std::string& store, std::uint64_t needed) {
     if (of.f_files != 0 && of.f_favail < few_files)
         return fmt::format("no space in {}: no more than {} files can be made there; remove some, "
                            "{}", store, of.f_favail, elsewhere);
-    return fmt::format("no space in {}: {} bytes are free; this node's part takes at least {}, and {} more "
-                       "while it is written. Remove versions (`ssi checkpoint prune`), keep fewer "
-                       "(checkpoint.keep), {}", store, free, needed,
-                       segment_bytes, elsewhere);
+    return fmt::format("no space in {}: {} bytes are free; this node's part takes at least {}, and "
+                       "{} more while it is written. Remove versions (`ssi checkpoint prune`), "
+                       "keep fewer (checkpoint.keep), {}", store, free, needed, segment_bytes,
+                       elsewhere);
 }
 
 }  // namespace

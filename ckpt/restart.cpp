@@ -349,9 +349,9 @@ private:
         const std::string machine = fmt::format("({})", ckpt::machine_name());
         if (at != std::string::npos && manifest.build.substr(at) != machine)
             return fail(Errc::mismatch,
-                        fmt::format("version {} was taken by libssi {}, and this is one {}: restart "
-                                    "it on such a machine", manifest.version, manifest.build,
-                                    machine));
+                        fmt::format("version {} was taken by libssi {}, and this is one {}: "
+                                    "restart it on such a machine", manifest.version,
+                                    manifest.build, machine));
         return {};
     }
 

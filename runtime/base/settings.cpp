@@ -151,9 +151,9 @@ constexpr std::array table{
          "At a restart, put values of one type into sets and arrays of another that has the same "
          "size, such as one that has another name by now."),
     number("checkpoint.meet_ms", "ms", "600000", 1, 86'400'000,
-           "How long ranks that want to take a checkpoint, or to restart, wait for those that have not "
-           "come to the same point of the program, or do not come back from a callback. After 10 s "
-           "or a quarter of it the log names those."),
+           "How long ranks that want to take a checkpoint, or to restart, wait for those that have "
+           "not come to the same point of the program, or do not come back from a callback. After "
+           "10 s or a quarter of it the log names those."),
     number("checkpoint.timeout_ms", "ms", "10000", 1, 3'600'000,
            "How long all that is under way may take to come to rest before a checkpoint is given "
            "up and the application goes on without it."),
