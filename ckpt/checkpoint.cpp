@@ -118,7 +118,7 @@ Result<void> Impl::run(CheckpointEvent event) {
     if (done && event == CheckpointEvent::before)
         done = ckpt::guarded([this]() -> Result<void> {
             find_open_files();
-            return {};
+            return ckpt::probe(protection.all());
         });
     meetings->now(ckpt::Doing::elsewhere);
     return done;
@@ -236,6 +236,16 @@ void Checkpoint::protect_file(std::string_view name, fs::FileSystem& system, Che
                     .system = &system,
                     .file = std::move(file),
                     .content = content});
+}
+
+void Checkpoint::protect_state(std::string_view name, CheckpointBackend& backend) {
+    impl_->protect({.item = {.kind = ckpt::ItemKind::state,
+                             .id = {},
+                             .name = std::string(name),
+                             .options = ckpt::state_options(backend.kind())},
+                    .memory = {},
+                    .file = {},
+                    .backend = &backend});
 }
 
 void Checkpoint::on(CheckpointEvent event, std::function<Result<void>()> callback) {

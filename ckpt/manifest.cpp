@@ -110,7 +110,7 @@ std::string wrong_with(const Manifest& m) {
     }
     if (const auto wrong = wrong_with_groups(m.members); !wrong.empty()) return wrong;
     for (const Item& item : m.items)
-        if (item.kind < ItemKind::set || item.kind > ItemKind::file ||
+        if (item.kind < ItemKind::set || item.kind > ItemKind::state ||
             item.name.size() > longest_text || item.options.size() > longest_bytes)
             return fmt::format("item \"{}\" of kind {}", item.name,
                                static_cast<std::uint32_t>(item.kind));
@@ -146,7 +146,7 @@ void get_rest(Reader& in, Manifest& m) {
 }  // namespace
 
 const char* item_kind_name(ItemKind kind) {
-    constexpr const char* names[] = {"none", "set", "span", "array", "channel", "file"};
+    constexpr const char* names[] = {"none", "set", "span", "array", "channel", "file", "state"};
     const auto index = static_cast<std::size_t>(kind);
     return index < std::size(names) ? names[index] : "unknown";
 }

@@ -40,6 +40,8 @@ Shape shape_of(const Item& item) {
         const auto element = in.get<std::uint32_t>();
         const auto length = in.get<std::uint64_t>();
         shape.told = fmt::format("{} elements of {} bytes", length, element);
+    } else if (item.kind == ItemKind::state) {
+        shape.told = fmt::format("what \"{}\" saves", in.text());
     }
     if (in.ok() && !in.at_end()) shape.type = in.text();
     return shape;
@@ -82,6 +84,12 @@ std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t 
     out.put(element_bytes);
     out.put(length);
     if (!type.empty()) out.text(type.substr(0, longest_text));
+    return {out.bytes().begin(), out.bytes().end()};
+}
+
+std::vector<std::byte> state_options(std::string_view kind) {
+    Writer out;
+    out.text(kind.substr(0, longest_text));
     return {out.bytes().begin(), out.bytes().end()};
 }
 
@@ -151,7 +159,7 @@ Result<void> Protection::accepts(const Manifest& manifest, int ranks, bool other
             return fail(Errc::mismatch, fmt::format("version {} has no {}", manifest.version,
                                                     described(item)));
         SSI_TRY(same_shape(*saved, item, manifest.version, other_types));
-        if (item.kind == ItemKind::span && manifest.ranks != static_cast<std::uint32_t>(ranks))
+        if ((item.kind == ItemKind::span || item.kind == ItemKind::state) && manifest.ranks != static_cast<std::uint32_t>(ranks))
             return fail(Errc::unsupported,
                         fmt::format("{} belongs to each of the {} ranks that saved version {}, and "
                                     "cannot be divided over {}: restart on {}, or protect it as an "

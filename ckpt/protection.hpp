@@ -6,6 +6,7 @@
 //   span      {rank that saved, 0}                          all of it
 //   array     {rank that saved, its first byte's place}       its piece
 //   file      {rank that saved, 0}                          FileState, and its bytes
+//   state     {rank that saved, 0}                          as a CheckpointBackend gave them
 //   channel   what the channel's name hashes to             ChannelState::encode
 #pragma once
 
@@ -29,6 +30,7 @@ struct Protected {
     fs::FileSystem* system = nullptr;    // of a file
     CheckpointFile file;
     bool content = false;                // its bytes, too
+    CheckpointBackend* backend = nullptr;   // of a state
 };
 
 class Protection {
@@ -56,6 +58,7 @@ inline constexpr SetId channels_item{1};
 std::vector<std::byte> set_options(const kddm::SetOptions& options, std::string_view type = {});
 std::vector<std::byte> array_options(std::uint32_t element_bytes, std::uint64_t length,
                                      std::string_view type = {});
+std::vector<std::byte> state_options(std::string_view kind);
 // As the source has it; null: empty.
 std::string type_name(const std::type_info* type);
 // Of the processors that objects are written by: byte order and size of pointers.

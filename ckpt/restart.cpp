@@ -11,6 +11,7 @@
 #include "checkpoint_state.hpp"
 #include "choice.hpp"
 #include "fault_point.hpp"
+#include "frozen.hpp"
 #include "manifest.hpp"
 #include "parity.hpp"
 #include "parity_rebuild.hpp"
@@ -375,6 +376,7 @@ private:
         ckpt::fault_point(ckpt::FaultPoint::restart_chosen);
         ckpt::Restoring restoring({impl_.node, impl_.engine, impl_.hub, impl_.protection},
                                   plan.manifest, again);
+        SSI_TRY(agree(impl_.node, ckpt::probe(impl_.protection.all())));
         restoring.substitute(substitutions_);
         SSI_TRY(restoring.prepare());
         auto done = agree(impl_.node, read_all(plan, restoring));

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "fault_point.hpp"
+#include "frozen.hpp"
 
 namespace ssi::ckpt {
 
@@ -47,6 +48,7 @@ Result<void> Restoring::place(const FoundPart& found) {
     if (item->item.kind == ItemKind::span) return place_span(*item, found);
     if (item->item.kind == ItemKind::array) return place_piece(*item, found);
     if (item->item.kind == ItemKind::file) return place_file(*item, found);
+    if (item->item.kind == ItemKind::state) return place_state(*item, found);
     const Part& part = found.part;
     if (!found.zero && part.offset == 0 && found.length == part.total)
         return place_object(item->set, part, found.bytes);
@@ -107,6 +109,26 @@ Result<void> Restoring::place_span(const Protected& item, const FoundPart& found
     return {};
 }
 
+// Put back once all is known to be whole.
+Result<void> Restoring::place_state(const Protected& item, const FoundPart& found) {
+    const auto rank = static_cast<int>(found.part.id.hi);
+    if (rank != doors_.node.rank()) return send(rank, found);
+    Bytes& state = states_[&item];
+    state.resize(found.part.total);   // zeroes stay
+    if (!found.zero && found.length != 0)
+        std::memcpy(state.data() + found.part.offset, found.bytes.data(), found.length);
+    return {};
+}
+
+Result<void> Restoring::restore_states() {
+    for (const auto& [id, one] : items_) {
+        if (!one->backend) continue;
+        SSI_TRY(put_back(*one, states_[one]));
+        states_.erase(one);
+    }
+    return {};
+}
+
 // To everybody whose piece has some of it.
 Result<void> Restoring::place_piece(const Protected& item, const FoundPart& found) {
     const std::uint64_t begin = found.part.id.lo + found.part.offset;
@@ -160,6 +182,7 @@ Result<void> Restoring::receive(const Part& part, std::span<const std::byte> byt
     }
     FoundPart found{.part = part, .length = bytes.size(), .zero = false, .bytes = bytes, .from = 0};
     const Protected& item = *items_.at(part.item);
+    if (item.item.kind == ItemKind::state) return place_state(item, found);
     return item.item.kind == ItemKind::span ? place_span(item, found) : place_piece(item, found);
 }
 
@@ -176,7 +199,8 @@ Result<void> Restoring::complete() {
     SSI_TRY(inbox_.close());
     SSI_TRY(agree(doors_.node, restore_files()));
     SSI_TRY(share_files());
-    return agree(doors_.node, reopen_files());
+    SSI_TRY(agree(doors_.node, reopen_files()));
+    return agree(doors_.node, restore_states());
 }
 
 Result<void> Restoring::undo() {

@@ -67,6 +67,8 @@ private:
     Result<void> place_channel(const FoundPart& found);
     Result<void> place_object(kddm::RawSet set, const Part& part,
                               std::span<const std::byte> bytes);
+    Result<void> place_state(const Protected& item, const FoundPart& found);
+    Result<void> restore_states();
     Result<void> place_span(const Protected& item, const FoundPart& found);
     Result<void> place_piece(const Protected& item, const FoundPart& found);
     // In pieces that an inbox takes.
@@ -90,6 +92,7 @@ private:
     std::map<SetId, std::vector<Piece>> pieces_;             // of arrays, by rank
     std::map<SetId, std::vector<ObjectId>> restored_;        // by the session's set
     std::map<ObjectId, Bytes> channels_;                     // at home here; as far as they came
+    std::map<const Protected*, Bytes> states_;               // of this rank
     Bytes object_;                                           // whose parts are being read
     Bytes zeroes_;
     std::uint64_t bytes_ = 0;

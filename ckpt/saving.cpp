@@ -150,6 +150,8 @@ Result<T> Saving::explained(Result<T> result) const {
 }
 
 Result<void> Saving::save_all() {
+    // First, as nothing goes on in those meanwhile.
+    SSI_TRY(save_states());
     for (const SavedMemory& memory : memory_) SSI_TRY(save_memory(memory));
     SSI_TRY(save_files());
     for (const kddm::CutChannel& channel : doors_.cut.channels())
@@ -157,6 +159,17 @@ Result<void> Saving::save_all() {
                     channel.state));
     SSI_TRY(save_objects());
     return sync_files();
+}
+
+Result<void> Saving::save_states() {
+    const ObjectId id{static_cast<std::uint64_t>(doors_.node.rank()), 0};
+    return frozen_.save([&](SetId item, std::uint64_t total, std::uint64_t place,
+                            std::span<const std::byte> bytes) -> Result<void> {
+        const Part part{.item = item, .id = id, .version = 0, .offset = place, .total = total};
+        SSI_TRY(writer_->put(part, bytes));
+        if (place + bytes.size() == total) counted(part);
+        return {};
+    });
 }
 
 Result<void> Saving::save_files() {

@@ -18,6 +18,7 @@
 #include "changes.hpp"
 #include "copies.hpp"
 #include "files.hpp"
+#include "frozen.hpp"
 #include "parity_take.hpp"
 #include "places.hpp"
 #include "protection.hpp"
@@ -83,9 +84,11 @@ public:
     void add_file(SetId item, Result<KeptFile> kept) {
         files_.push_back({item, std::move(kept)});
     }
+    void freeze(const Protected& state) { frozen_.freeze(state); }
     void forget_memory() {
         memory_.clear();
         files_.clear();
+        frozen_.thaw();
     }
     // After the cut was opened. The same outcome on every node, but for peer_lost.
     Result<void> run();
@@ -115,6 +118,7 @@ private:
     Result<void> save_all();
     Result<void> save_files();
     Result<void> sync_files();
+    Result<void> save_states();
     Result<void> save_objects();
     Bytes ballot(const Result<MemberInfo>& saved) const;
     Bytes decide(const std::vector<Bytes>& ballots);
@@ -131,6 +135,7 @@ private:
     std::shared_ptr<CheckpointTicket::State> ticket_;
     std::vector<SavedMemory> memory_;
     std::vector<SavedFile> files_;
+    Frozen frozen_;
     std::map<SetId, Count> counts_;      // by item
     std::vector<int> partners_;
     ParityGroup group_;

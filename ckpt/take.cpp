@@ -37,14 +37,13 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
     if (taken) {
         control->took(state);
         task = node.doors().tasks.spawn("checkpoint", [this] { save(); });
+    } else {
+        saving.reset();
     }
     if (const auto after = run(CheckpointEvent::after); !after)
         SSI_LOG(node.doors().log, warn, "checkpoint", "a callback failed afterwards: {}",
                 after.error().to_string());
-    if (!taken) {
-        saving.reset();
-        return tl::unexpected<Failure>(std::move(taken).error());
-    }
+    if (!taken) return tl::unexpected<Failure>(std::move(taken).error());
     if (policy)
         policy->history().took(state, {.level = static_cast<std::uint32_t>(take.level),
                                        .incremental = take.incremental && chain != 0,
@@ -237,6 +236,8 @@ Result<void> Impl::stop_and_begin(bool copy) {
         saving->forget_memory();
         keep_memory(copy);
         keep_files();
+        for (const ckpt::Protected& one : protection.all())
+            if (one.backend) saving->freeze(one);
         ckpt::fault_point(ckpt::FaultPoint::memory_kept);
     });
     ticket->stopped = clock().now() - stopped;

@@ -149,7 +149,8 @@ private:
         std::uint64_t bytes = 0;
         for (const ckpt::Item& item : manifest.items) {
             if (item.kind != ItemKind::file) bytes += item.bytes;
-            report_.one_number = report_.one_number || item.kind == ItemKind::span;
+            report_.one_number = report_.one_number || item.kind == ItemKind::span ||
+                                 item.kind == ItemKind::state;
         }
         report_.bytes_per_rank = (bytes + ranks - 1) / std::max<std::uint64_t>(ranks, 1);
         report_.available_bytes = available_bytes();

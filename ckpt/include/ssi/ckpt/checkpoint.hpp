@@ -34,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include "ssi/ckpt/backend.hpp"
 #include "ssi/ckpt/dataset.hpp"
 #include "ssi/kddm/cut.hpp"
 #include "ssi/kddm/session.hpp"
@@ -200,6 +201,10 @@ public:
                       bool content = false);
     void protect_file(std::string_view name, fs::FileSystem& system, CheckpointFile file,
                       bool content = false);
+    // What a backend saves of this node: a state that is none of the session's, such as a process
+    // of its own. It comes back on the same number of ranks; restart on another is refused. It
+    // outlives this.
+    void protect_state(std::string_view name, CheckpointBackend& backend);
     // Callbacks run on every rank, in the order they were given, in the calling task. A failure or
     // an exception of `before` fails the take, of `restarted` the restart; of `after` it is a line
     // in the log. No other rank waits for `after`; for the others no longer than

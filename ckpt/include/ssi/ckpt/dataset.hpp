@@ -35,7 +35,14 @@ inline constexpr std::uint32_t max_chain = 8;
 // Larger objects are kept in pieces.
 inline constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 
-enum class ItemKind : std::uint32_t { set = 1, span = 2, array = 3, channel = 4, file = 5 };
+enum class ItemKind : std::uint32_t {
+    set = 1,
+    span = 2,
+    array = 3,
+    channel = 4,
+    file = 5,
+    state = 6,   // of a CheckpointBackend
+};
 const char* item_kind_name(ItemKind kind);
 
 // Something that is protected: an entry of the manifest's table of contents.
