@@ -159,7 +159,8 @@ Result<void> Protection::accepts(const Manifest& manifest, int ranks, bool other
             return fail(Errc::mismatch, fmt::format("version {} has no {}", manifest.version,
                                                     described(item)));
         SSI_TRY(same_shape(*saved, item, manifest.version, other_types));
-        if ((item.kind == ItemKind::span || item.kind == ItemKind::state) && manifest.ranks != static_cast<std::uint32_t>(ranks))
+        const bool of_ranks = item.kind == ItemKind::span || item.kind == ItemKind::state;
+        if (of_ranks && manifest.ranks != static_cast<std::uint32_t>(ranks))
             return fail(Errc::unsupported,
                         fmt::format("{} belongs to each of the {} ranks that saved version {}, and "
                                     "cannot be divided over {}: restart on {}, or protect it as an "

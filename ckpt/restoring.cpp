@@ -113,7 +113,7 @@ Result<void> Restoring::place_span(const Protected& item, const FoundPart& found
 Result<void> Restoring::place_state(const Protected& item, const FoundPart& found) {
     const auto rank = static_cast<int>(found.part.id.hi);
     if (rank != doors_.node.rank()) return send(rank, found);
-    Bytes& state = states_[&item];
+    Bytes& state = states_[item.item.id];
     state.resize(found.part.total);   // zeroes stay
     if (!found.zero && found.length != 0)
         std::memcpy(state.data() + found.part.offset, found.bytes.data(), found.length);
@@ -123,8 +123,8 @@ Result<void> Restoring::place_state(const Protected& item, const FoundPart& foun
 Result<void> Restoring::restore_states() {
     for (const auto& [id, one] : items_) {
         if (!one->backend) continue;
-        SSI_TRY(put_back(*one, states_[one]));
-        states_.erase(one);
+        SSI_TRY(put_back(*one, states_[one->item.id]));
+        states_.erase(one->item.id);
     }
     return {};
 }

@@ -92,7 +92,7 @@ private:
     std::map<SetId, std::vector<Piece>> pieces_;             // of arrays, by rank
     std::map<SetId, std::vector<ObjectId>> restored_;        // by the session's set
     std::map<ObjectId, Bytes> channels_;                     // at home here; as far as they came
-    std::map<const Protected*, Bytes> states_;               // of this rank
+    std::map<SetId, Bytes> states_;                          // of this rank, by protected item
     Bytes object_;                                           // whose parts are being read
     Bytes zeroes_;
     std::uint64_t bytes_ = 0;

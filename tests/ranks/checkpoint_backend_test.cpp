@@ -19,7 +19,8 @@ public:
     explicit Adder(const std::string& sum) {
         int in[2], out[2];
         if (::pipe(in) != 0 || ::pipe(out) != 0) std::abort();
-        const std::string program = "n=" + sum + "; while read -r x; do n=$((n + x)); echo $n; done";
+        const std::string program = "n=" + sum +
+                                    "; while read -r x; do n=$((n + x)); echo $n; done";
         const std::array<const char*, 4> words{"sh", "-c", program.c_str(), nullptr};
         pid_ = ::vfork();
         if (pid_ == 0) {
