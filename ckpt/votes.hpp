@@ -16,9 +16,10 @@ namespace ssi::ckpt {
 
 class Votes {
 public:
-    // Not collective; all nodes make one before any votes.
+    // Not collective; all nodes make one before any votes. Those of one name are of one vote.
     static Result<std::unique_ptr<Votes>> make(node::Node& node, kddm::Engine& engine,
-                                               kddm::sync::Hub& hub);
+                                               kddm::sync::Hub& hub,
+                                               std::string_view name = "ssi.checkpoint.votes");
 
     // Until all nodes have come here. timed_out: some had not come after so long; the text names
     // them, and who comes later finds nobody. peer_lost.
