@@ -51,9 +51,9 @@ struct Choice {
 std::string why_not_rebuilt(const Choice& choice, MemberIndex member);
 
 // All versions, newest first. `by_rank`: what each rank sees, empty for those whose leader sees the
-// same. `global`: what all see in the global store. Member k is read by rank k if it can, the others
-// by ranks in turn, so that all have about as many: by one that sees it in its stores, if there is
-// one. One that no rank sees, but that can be rebuilt, has no reader (-1).
+// same. `global`: what all see in the global store. Member k is read by rank k if it can, the
+// others by ranks in turn, so that all have about as many: by one that sees it in its stores, if
+// there is one. One that no rank sees, but that can be rebuilt, has no reader (-1).
 std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
                             std::span<const int> leaders,
                             std::span<const SeenVersion> global = {});

@@ -84,9 +84,9 @@ std::string Control::status() {
         json.field("saved_bytes", progress.saved_bytes);
         json.field("stopped_seconds", progress.stopped_seconds);
         json.field("seconds", progress.seconds);
-        if (done)
-            if (const auto outcome = ticket.wait(); !outcome)
-                json.field("error", outcome.error().to_string());
+        const auto outcome = done ? ticket.wait() : Result<void>();
+        json.field("durable", done && outcome);
+        if (!outcome) json.field("error", outcome.error().to_string());
     }
     if (drain_) add_drain(json, drain_->status());
     return json.end().text();

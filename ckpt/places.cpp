@@ -152,9 +152,8 @@ Result<void> Places::open_global_here(node::Node& node, const std::string& direc
         if (::stat(store->name().c_str(), &other) == 0 && other.st_dev == global.st_dev &&
             other.st_ino == global.st_ino)
             return fail(Errc::invalid_argument,
-                        fmt::format("checkpoint.global_directory {} is checkpoint.directory of node "
-                                    "{}, too: give it one of its own", directory,
-                                    node.id().value));
+                        fmt::format("checkpoint.global_directory {} is the store of node {}, too: "
+                                    "give it one of its own", directory, node.id().value));
     const auto store = add(node, directory);
     if (!store) return tl::unexpected<Failure>(store.error());
     global_ = *store;

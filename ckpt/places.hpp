@@ -22,8 +22,8 @@ public:
     // session has them); the same everywhere.
     static Result<std::unique_ptr<Places>> open(node::Node& node, const std::string& pattern);
 
-    // Collective. `directory`: the first node's counts; of none nothing is opened. invalid_argument:
-    // not all nodes see the same one, or it is one of the stores above; the others as of open.
+    // Collective. `directory`: the first node's counts; of none nothing is opened. Failures:
+    // invalid_argument (not all nodes see the same one, or it is a node's store), and as of open.
     Result<void> open_global(node::Node& node, std::string directory);
 
     Store& own() { return *stores_.front(); }

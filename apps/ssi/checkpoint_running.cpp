@@ -77,6 +77,8 @@ void print_status(const JsonValue& status) {
             "seconds"), status.u64_of("saved_bytes"));
     else if (status.find("error"))
         say("failed: {}", readable(status.text_of("error")));
+    else if (!status.boolean_of("durable"))
+        say("in the ranks' stores, and on its way to the global one");
     else
         say("durable after {:.3f} s, stopped for {:.6f} s", status.number_of("seconds"),
             status.number_of("stopped_seconds"));

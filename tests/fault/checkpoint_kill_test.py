@@ -5,8 +5,8 @@
 Programs that take checkpoints die by kill -9: at each FaultPoint (ckpt/fault_point.hpp) one rank or
 all, and N times at a random moment. The next one, on another number of ranks, must go on from the
 last checkpoint that was told to be durable, or from one that was being taken, each byte as it was
-then (checkpoint_rank.cpp looks). Survivors leave by themselves. Where there is a global store, those
-of the ranks are destroyed now and then.
+then (checkpoint_rank.cpp looks). Survivors leave by themselves. Where there is a global store,
+those of the ranks are destroyed now and then.
 --thorough: each point with every choice of who dies. Prints TAP."""
 import argparse
 import os

@@ -172,7 +172,8 @@ TEST(DrainCopy, a_power_cut_at_any_moment_leaves_the_version_before_or_the_new_o
             for (std::uint64_t cut = 0; cut < 3 && wrong.empty(); ++cut, ++cuts) {
                 const auto left = disk.after_power_cut(seed * 1000 + operation * 3 + cut);
                 wrong = check(*left, source, committed);
-                if (!wrong.empty()) wrong += fmt::format(", seed {}, operation {}", seed, operation);
+                if (!wrong.empty())
+                    wrong += fmt::format(", seed {}, operation {}", seed, operation);
             }
             checking = false;
         };
