@@ -173,7 +173,7 @@ static void a_policy_says_when_and_how(void) {
     close_store();
     options.policy = "dayly";
     CHECK_ERROR(SSI_ERR_NOT_FOUND, ssi_checkpoint_open(session, &options, &checkpoint), "'dayly'");
-    options.size = sizeof options - sizeof options.policy;   /* of a program that knows none */
+    options.size = offsetof(ssi_checkpoint_options, policy);   /* of a program that knows none */
     CHECK(ssi_checkpoint_open(session, &options, &checkpoint) == SSI_OK);
     close_store();
 }
