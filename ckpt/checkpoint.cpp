@@ -73,6 +73,10 @@ Result<void> Impl::open_global() {
     SSI_TRY(places->open_global(node, options.global_directory));
     if (!places->global()) return {};
     SSI_TRY(ckpt::clean_global(node, *places));
+    Result<ckpt::VersionNumber> next;
+    if (node.rank() == 0) next = places->global()->next_version();
+    SSI_TRY(agree(node, next ? Result<void>() : tl::unexpected<Failure>(next.error())));
+    next_globally = *next;
     auto made = ckpt::Drain::make(
         node, engine, hub, *places,
         static_cast<std::uint64_t>(config.integer("checkpoint.drain_bytes_per_s")));

@@ -45,6 +45,8 @@ struct Checkpoint::Impl {
     std::unique_ptr<ckpt::Saving> saving;               // the last one, with its task
     std::unique_ptr<sys::Tasks::Handle> task;
     std::unique_ptr<ckpt::Drain> drain;                 // null: there is no global store
+    // On the first node: by what was in the global store before; nobody else adds to it since.
+    ckpt::VersionNumber next_globally = 0;
     std::size_t kept_globally = 1;                      // of what `saving` saves
     std::shared_ptr<CheckpointTicket::State> ticket;
 

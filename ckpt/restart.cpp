@@ -126,7 +126,9 @@ private:
                 tell_where(choice);
                 return std::optional(choice);
             }
-            if (wanted_)
+            // Another one by the same number may be in the global store.
+            const bool another = at_ < choices_.size() && choices_[at_].version == choice.version;
+            if (wanted_ && !another)
                 return fail(Errc::io, fmt::format("version {} cannot be used: {}", *wanted_,
                                                   choice.why_not));
             pass_over(choice.version, choice.why_not);

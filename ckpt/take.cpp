@@ -169,9 +169,9 @@ Result<ckpt::ParityGroup> Impl::choose_group() {
 
 // The first node's word, but for the number, which is new in every store.
 Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const TakeOptions& take) {
-    ckpt::VersionNumber next = 0;
+    ckpt::VersionNumber next = next_globally;
     Result<void> looked;
-    for (ckpt::Store* store : places->readable()) {
+    for (ckpt::Store* store : places->all()) {
         const auto version = store->next_version();
         if (version)
             next = std::max(next, *version);

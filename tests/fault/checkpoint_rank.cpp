@@ -91,7 +91,9 @@ public:
         checkpoint_.protect(blobs_);
         checkpoint_.protect(steps_);
         checkpoint_.protect_array("array", std::span(piece_), begin_, elements);
-        checkpoint_.protect_file("log", *system_, log_);
+        // With the ranks' stores destroyed an older version is gone back to than one whose file has
+        // only been added to.
+        checkpoint_.protect_file("log", *system_, log_, global_);
     }
 
     void run(std::uint64_t takes) {
