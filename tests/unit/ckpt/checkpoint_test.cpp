@@ -123,7 +123,7 @@ TEST_F(CheckpointTest, taken_under_load_they_are_whole_on_other_numbers_of_nodes
     }
 }
 
-// With as many versions as come while others are copied; of each session the stores of the nodes go.
+// With as many versions as come while others are copied. Of each session the nodes' stores go.
 TEST_F(CheckpointTest, drained_under_load_they_are_whole_in_the_global_store) {
     for (const int count : {2, 3, 1, 2}) {
         stdfs::remove_all(directory_ + "/near");

@@ -73,8 +73,8 @@ typedef struct ssi_checkpoint_options {
 int ssi_checkpoint_open(ssi_session *session, const ssi_checkpoint_options *options,
                         ssi_checkpoint **checkpoint);
 /* On every rank: waits for what is being saved, and copied to the global store; tickets tell how
- * that went. The handle is gone then (but for invalid_argument, when it is in use). ssi_finalize does the same with one that is open.
- * NULL: nothing happens. */
+ * that went. The handle is gone then (but for invalid_argument, when it is in use). ssi_finalize
+ * does the same with one that is open. NULL: nothing happens. */
 int ssi_checkpoint_close(ssi_checkpoint *checkpoint);
 
 /* ---- what is saved ---- */
