@@ -208,6 +208,7 @@ CKPT = {
     "ckpt/rebuild": REPORTED,
     "ckpt/xor": REPORTED,                                  # of two ranks: as much as two copies
     "ckpt/xor_rebuild": REPORTED,
+    "ckpt/drain": REPORTED,                                # the same disk is read and written
     "ckpt/slowdown": counters(percent=3),
     "ckpt/restart_same": ratio(1.5, "floor/disk_read"),
     "ckpt/restart_other_count": ratio(2.5, "floor/disk_read"),

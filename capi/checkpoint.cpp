@@ -85,6 +85,7 @@ Result<CheckpointOptions> options_of(const ssi_checkpoint_options* given) {
     SSI_TRY(need(given, "options"));
     SSI_TRY(read_grown(given, least_options, o, "ssi_checkpoint_options"));
     return CheckpointOptions{.directory = o.directory ? o.directory : "",
+                             .global_directory = o.global_directory ? o.global_directory : "",
                              .application = o.application ? o.application : "",
                              .keep = o.keep,
                              .policy = o.policy ? o.policy : "",
@@ -95,7 +96,7 @@ Result<TakeOptions> take_of(const ssi_take_options* given) {
     ssi_take_options o = SSI_TAKE_OPTIONS_INIT;
     if (given) SSI_TRY(read_grown(given, least_take, o, "ssi_take_options"));
     if (o.length != 0) SSI_TRY(need(o.bytes, "bytes"));
-    if (o.level > SSI_CHECKPOINT_PARITY)
+    if (o.level > SSI_CHECKPOINT_GLOBAL)
         return fail(Errc::invalid_argument,
                     "level " + std::to_string(o.level) + " is none of ssi_checkpoint_level");
     return TakeOptions{.number = o.number,

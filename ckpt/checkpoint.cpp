@@ -23,6 +23,8 @@ namespace {
 
 CheckpointOptions with_defaults(CheckpointOptions options, const Config& config) {
     if (options.directory.empty()) options.directory = config.text("checkpoint.directory");
+    if (options.global_directory.empty())
+        options.global_directory = config.text("checkpoint.global_directory");
     if (options.application.empty()) options.application = ::program_invocation_short_name;
     if (options.keep == 0)
         options.keep = static_cast<std::uint32_t>(config.integer("checkpoint.keep"));
@@ -73,15 +75,35 @@ Result<void> Impl::open() {
     SSI_TRY(ckpt::share(node, name));
     session_name.assign(reinterpret_cast<const char*>(name.data()), name.size());
     SSI_TRY(ckpt::clean(node, *places));
+    SSI_TRY(open_global());
     SSI_TRY(open_policy());
-    control = std::make_unique<ckpt::Control>(node, *requests, policy.get(),
+    control = std::make_unique<ckpt::Control>(node, *requests, policy.get(), drain.get(),
                                               places->own().name(), options.application);
     return {};
+}
+
+Result<void> Impl::open_global() {
+    SSI_TRY(places->open_global(node, options.global_directory));
+    if (!places->global()) return {};
+    SSI_TRY(ckpt::clean_global(node, *places));
+    Result<ckpt::VersionNumber> next;
+    if (node.rank() == 0) next = places->global()->next_version();
+    SSI_TRY(agree(node, next ? Result<void>() : tl::unexpected<Failure>(next.error())));
+    next_globally = *next;
+    auto made = ckpt::Drain::make(
+        node, engine, hub, *places,
+        static_cast<std::uint64_t>(config.integer("checkpoint.drain_bytes_per_s")));
+    if (made) drain = std::move(*made);
+    return agree(node, made ? Result<void>() : tl::unexpected<Failure>(made.error()));
 }
 
 // By what all nodes know of each other.
 Result<void> Impl::can_have(CheckpointLevel level) const {
     if (level == CheckpointLevel::local) return {};
+    if (level == CheckpointLevel::global && !places->global())
+        return fail(Errc::unsupported, "level global: there is no global store: set "
+                                       "checkpoint.global_directory to one that all hosts see");
+    if (level == CheckpointLevel::global) return {};
     const bool same_host = config.boolean("checkpoint.allow_same_host");
     Result<void> has;
     if (level == CheckpointLevel::parity) {
@@ -160,6 +182,7 @@ Checkpoint::Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& 
 
 Checkpoint::~Checkpoint() {
     impl_->finish_last();
+    impl_->drain.reset();
     impl_->meetings->now(ckpt::Doing::elsewhere);
 }
 
@@ -299,7 +322,8 @@ Result<void> CheckpointTicket::wait() const {
 CheckpointTicket::Progress CheckpointTicket::progress() const {
     std::lock_guard lock(state_->mutex);
     const Nanoseconds now = state_->done ? state_->end : state_->clock.now();
-    return {.saved_bytes = state_->saved_bytes.load(),
+    return {.saved = state_->saved,
+            .saved_bytes = state_->saved_bytes.load(),
             .stopped_seconds = static_cast<double>(state_->stopped.load()) * 1e-9,
             .seconds = static_cast<double>(now - state_->begun) * 1e-9};
 }

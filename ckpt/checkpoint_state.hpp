@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "control.hpp"
+#include "drain.hpp"
 #include "meetings.hpp"
 #include "partners.hpp"
 #include "saving.hpp"
@@ -46,6 +47,10 @@ struct Checkpoint::Impl {
     ckpt::Bytes scratch;
     std::unique_ptr<ckpt::Saving> saving;               // the last one, with its task
     std::unique_ptr<sys::Tasks::Handle> task;
+    std::unique_ptr<ckpt::Drain> drain;                 // null: there is no global store
+    // On the first node: by what was in the global store before; nobody else adds to it since.
+    ckpt::VersionNumber next_globally = 0;
+    std::size_t kept_globally = 1;                      // of what `saving` saves
     std::shared_ptr<CheckpointTicket::State> ticket;
 
     const Clock& clock() const { return node.doors().clock; }
@@ -68,10 +73,12 @@ struct Checkpoint::Impl {
     void begin_changes(const TakeOptions& options);
     std::vector<ckpt::Seat> seats() const;              // by rank
     Result<void> can_have(CheckpointLevel level) const;
+    Result<void> open_global();                         // collective
     Result<void> open_policy();                         // collective
     Result<std::vector<int>> choose_partners();
     Result<ckpt::ParityGroup> choose_group();
     std::map<std::uint32_t, std::size_t> kept_of_levels() const;
+    std::size_t kept_in_global() const;
     Result<void> make_room(bool copy);
     Result<void> stop_and_begin(bool copy);             // the cut; opened again in any case
     void save();                                        // the task

@@ -22,7 +22,43 @@ struct Known {
     std::vector<std::vector<int>> holders;   // leaders, by member
     std::vector<std::uint32_t> groups;
     std::vector<std::vector<int>> parity;
+    std::vector<bool> global;            // by member: it is in the global store
+    bool only_global = false;            // another version by the same number is in the stores
+
+    void take_manifest(const SeenVersion& one, int rank) {
+        dataset = one.dataset;
+        level = one.level;
+        members = one.members;
+        manifest_at = rank;
+        holders.resize(members);
+        groups = one.groups;
+        groups.resize(level == parity_level ? members : 0);
+        parity.resize(members);
+        global.resize(members);
+    }
+    Choice choice(VersionNumber version, std::span<const int> leaders) const;
 };
+// By number; of two by the same number, that which ranks have in their stores comes first.
+using AllKnown = std::map<std::pair<VersionNumber, bool>, Known, std::greater<>>;
+
+// Versions of the global store: the same as ranks have, or by a number that they do not have.
+void add_global(std::span<const SeenVersion> seen, AllKnown& all) {
+    for (const SeenVersion& one : seen) {
+        const auto known = all.try_emplace({one.version, true}).first;
+        if (one.members == 0) {
+            if (known->second.why.empty()) known->second.why = one.why;
+            continue;
+        }
+        Known* version = &known->second;
+        if (version->manifest_at >= 0 && version->dataset != one.dataset) {
+            version = &all[{one.version, false}];
+            version->only_global = true;
+        }
+        if (version->manifest_at < 0) version->take_manifest(one, 0);
+        for (const MemberIndex member : one.present)
+            if (member < version->members) version->global[member] = true;
+    }
+}
 
 void give_readers(Choice& choice, const Known& known, std::span<const int> leaders) {
     const auto ranks = static_cast<int>(leaders.size());
@@ -42,6 +78,10 @@ void give_readers(Choice& choice, const Known& known, std::span<const int> leade
                                 given[static_cast<std::size_t>(best)])
                 best = rank;
         }
+        if (best < 0 && known.global[member])
+            best = member < leaders.size()
+                       ? static_cast<int>(member)
+                       : static_cast<int>(std::ranges::min_element(given) - given.begin());
         choice.readers.push_back(best);
         if (best >= 0) ++given[static_cast<std::size_t>(best)];
     }
@@ -162,26 +202,41 @@ std::string why_not_rebuilt(const Choice& choice, MemberIndex member) {
     return "";
 }
 
+Choice Known::choice(VersionNumber version, std::span<const int> leaders) const {
+    Choice choice;
+    choice.version = version;
+    choice.dataset = dataset;
+    choice.level = level;
+    choice.manifest_at = manifest_at;
+    choice.holders = holders;
+    choice.groups = groups;
+    choice.parity = parity;
+    if (manifest_at < 0) {
+        choice.why_not = why.empty() ? "it has no manifest" : why;
+        return choice;
+    }
+    choice.global = std::ranges::find(global, false) == global.end();
+    choice.only_global = only_global;
+    give_readers(choice, *this, leaders);
+    for (MemberIndex member = 0; member < members && choice.why_not.empty(); ++member)
+        if (choice.readers[member] < 0) choice.why_not = why_not_rebuilt(choice, member);
+    return choice;
+}
+
 std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
-                            std::span<const int> leaders) {
-    std::map<VersionNumber, Known, std::greater<>> all;
+                            std::span<const int> leaders, std::span<const SeenVersion> global) {
+    AllKnown all;
     for (std::size_t rank = 0; rank < by_rank.size(); ++rank)
         for (const SeenVersion& one : by_rank[rank]) {
-            Known& known = all[one.version];
+            Known& known = all[{one.version, true}];
             if (known.why.empty()) known.why = one.why;
-            if (one.members == 0 || known.manifest_at >= 0) continue;
-            known.dataset = one.dataset;
-            known.level = one.level;
-            known.members = one.members;
-            known.manifest_at = static_cast<int>(rank);
-            known.holders.resize(one.members);
-            known.groups = one.groups;
-            known.groups.resize(one.level == parity_level ? one.members : 0);
-            known.parity.resize(one.members);
+            if (one.members != 0 && known.manifest_at < 0)
+                known.take_manifest(one, static_cast<int>(rank));
         }
+    add_global(global, all);
     for (std::size_t rank = 0; rank < by_rank.size(); ++rank)
         for (const SeenVersion& one : by_rank[rank]) {
-            Known& known = all[one.version];
+            Known& known = all[{one.version, true}];
             if (one.dataset != known.dataset) continue;
             for (const MemberIndex member : one.present)
                 if (member < known.members)
@@ -191,23 +246,7 @@ std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
                     known.parity[member].push_back(static_cast<int>(rank));
         }
     std::vector<Choice> out;
-    for (const auto& [version, known] : all) {
-        Choice& choice = out.emplace_back();
-        choice.version = version;
-        choice.dataset = known.dataset;
-        choice.level = known.level;
-        choice.manifest_at = known.manifest_at;
-        choice.holders = known.holders;
-        choice.groups = known.groups;
-        choice.parity = known.parity;
-        if (known.manifest_at < 0) {
-            choice.why_not = known.why.empty() ? "it has no manifest" : known.why;
-            continue;
-        }
-        give_readers(choice, known, leaders);
-        for (MemberIndex member = 0; member < known.members && choice.why_not.empty(); ++member)
-            if (choice.readers[member] < 0) choice.why_not = why_not_rebuilt(choice, member);
-    }
+    for (const auto& [name, known] : all) out.push_back(known.choice(name.first, leaders));
     return out;
 }
 

@@ -41,6 +41,8 @@ struct Choice {
     std::string why_not;                 // not empty: it cannot be read
     std::vector<std::uint32_t> groups;   // of each member; none: without parity
     std::vector<std::vector<int>> parity;    // kept with each member: leaders that see it
+    bool global = false;                 // all of it is in the global store, too
+    bool only_global = false;            // and is to be read there, the manifest as well
 
     std::vector<MemberIndex> group_of(MemberIndex member) const;   // itself among it
 };
@@ -49,9 +51,11 @@ struct Choice {
 std::string why_not_rebuilt(const Choice& choice, MemberIndex member);
 
 // All versions, newest first. `by_rank`: what each rank sees, empty for those whose leader sees the
-// same. Member k is read by rank k if it can, the others by ranks in turn, so that all have about
-// as many. One that no rank sees, but that can be rebuilt, has no reader (-1).
+// same. `global`: what all see in the global store. Member k is read by rank k if it can, the
+// others by ranks in turn, so that all have about as many: by one that sees it in its stores, if
+// there is one. One that no rank sees, but that can be rebuilt, has no reader (-1).
 std::vector<Choice> choices(std::span<const std::vector<SeenVersion>> by_rank,
-                            std::span<const int> leaders);
+                            std::span<const int> leaders,
+                            std::span<const SeenVersion> global = {});
 
 }  // namespace ssi::ckpt

@@ -73,6 +73,14 @@ Result<void> give_manifest(node::Node& node, Places& places, VersionNumber versi
     return {};
 }
 
+Result<void> clean_global(node::Node& node, Places& places) {
+    Result<void> cleaned;
+    if (node.rank() == 0)
+        if (auto done = places.global()->clean(); !done)
+            cleaned = tl::unexpected<Failure>(std::move(done).error());
+    return agree(node, std::move(cleaned));
+}
+
 Result<void> clean(node::Node& node, Places& places) {
     auto mine = seen_here(places);
     SSI_TRY(agree(node, mine ? Result<void>() : tl::unexpected<Failure>(mine.error())));

@@ -17,12 +17,21 @@ constexpr const char* thaw_verb = "checkpoint.thaw";
 constexpr const char* status_verb = "checkpoint.status";
 constexpr const char* policy_verb = "checkpoint.policy";
 
+void add_drain(Json& json, const Drain::Status& now) {
+    json.field("draining", now.version != 0 || now.waiting != 0);
+    if (now.version != 0)
+        json.field("drain_version", now.version)
+            .field("drained_bytes", now.copied_bytes)
+            .field("drain_bytes", now.bytes);
+    json.field("drains_waiting", std::uint64_t{now.waiting});
+}
+
 }  // namespace
 
-Control::Control(node::Node& node, Requests& requests, PolicyInForce* policy,
+Control::Control(node::Node& node, Requests& requests, PolicyInForce* policy, const Drain* drain,
                  std::string directory, std::string application)
-    : node_(node), requests_(requests), policy_(policy), directory_(std::move(directory)),
-      application_(std::move(application)) {
+    : node_(node), requests_(requests), policy_(policy), drain_(drain),
+      directory_(std::move(directory)), application_(std::move(application)) {
     node::ControlVerbs& verbs = node.control();
     const auto add = [&](const char* verb, auto wish) {
         verbs.add(verb, [this, wish](const JsonValue&) -> Result<std::string> {
@@ -71,14 +80,15 @@ std::string Control::status() {
         const CheckpointTicket ticket(last);
         const bool done = ticket.test();
         const auto progress = ticket.progress();
-        json.field("version", ticket.version()).field("saving", !done);
+        json.field("version", ticket.version()).field("saving", !done && !progress.saved);
         json.field("saved_bytes", progress.saved_bytes);
         json.field("stopped_seconds", progress.stopped_seconds);
         json.field("seconds", progress.seconds);
-        if (done)
-            if (const auto outcome = ticket.wait(); !outcome)
-                json.field("error", outcome.error().to_string());
+        const auto outcome = done ? ticket.wait() : Result<void>();
+        json.field("durable", done && outcome);
+        if (!outcome) json.field("error", outcome.error().to_string());
     }
+    if (drain_) add_drain(json, drain_->status());
     return json.end().text();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "drain.hpp"
 #include "requests.hpp"
 #include "ssi/ckpt/checkpoint.hpp"
 #include "ssi/node/control_verbs.hpp"
@@ -13,9 +14,9 @@ namespace ssi::ckpt {
 
 class Control {
 public:
-    // All outlive it. `policy`: null but on the first node.
-    Control(node::Node& node, Requests& requests, PolicyInForce* policy, std::string directory,
-            std::string application);
+    // All outlive it. `policy`: null but on the first node. `drain`: null: none.
+    Control(node::Node& node, Requests& requests, PolicyInForce* policy, const Drain* drain,
+            std::string directory, std::string application);
     ~Control();
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
@@ -32,6 +33,7 @@ private:
     node::Node& node_;
     Requests& requests_;
     PolicyInForce* const policy_;
+    const Drain* const drain_;
     const std::string directory_, application_;
     sys::Mutex mutex_;                                   // of all below
     std::shared_ptr<CheckpointTicket::State> last_;

@@ -15,6 +15,7 @@ enum class FaultPoint : std::uint8_t {
     gate_opened, saving_begun, object_saved, objects_saved, member_durable, copies_made,
     parity_begun, parity_row, parity_durable, ballot_given, ballots_counted, file_written,
     file_renamed, committed, decision_heard, manifest_removed, pruned, cleaning,
+    drain_begun, drain_half, drain_copied, drain_manifest, drain_committed, drain_pruned,
     restart_chosen, member_read, inbox_read, restarted, count
 };
 
@@ -24,8 +25,9 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(FaultPoin
         "memory_kept", "gate_opened", "saving_begun", "object_saved", "objects_saved",
         "member_durable", "copies_made", "parity_begun", "parity_row", "parity_durable",
         "ballot_given", "ballots_counted", "file_written", "file_renamed", "committed",
-        "decision_heard", "manifest_removed", "pruned", "cleaning", "restart_chosen",
-        "member_read", "inbox_read", "restarted"};
+        "decision_heard", "manifest_removed", "pruned", "cleaning", "drain_begun",
+        "drain_half", "drain_copied", "drain_manifest", "drain_committed", "drain_pruned",
+        "restart_chosen", "member_read", "inbox_read", "restarted"};
 
 void fault_point(FaultPoint point);
 

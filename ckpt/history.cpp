@@ -79,9 +79,12 @@ void History::settle() {
     ssi_checkpoint_cost cost{};
     {
         std::lock_guard lock(ticket.mutex);
-        if (!ticket.done) return;
-        const double seconds = static_cast<double>(ticket.end - ticket.begun) * 1e-9;
-        cost.durable_s = ticket.outcome ? seconds : -1;
+        // What the drain takes afterwards the program does not wait for.
+        const bool drained_later = open_->how.asynchronous && ticket.saved;
+        if (!ticket.done && !drained_later) return;
+        const Nanoseconds end = drained_later ? ticket.saved_at : ticket.end;
+        const double seconds = static_cast<double>(end - ticket.begun) * 1e-9;
+        cost.durable_s = drained_later || ticket.outcome ? seconds : -1;
     }
     cost.blocked_s = open_->how.asynchronous ? static_cast<double>(open_->blocked) * 1e-9
                                              : cost.durable_s;

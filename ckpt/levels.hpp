@@ -20,6 +20,7 @@ inline constexpr std::array level_names{
     LevelName{CheckpointLevel::local, "local"},
     LevelName{CheckpointLevel::partner, "partner"},
     LevelName{CheckpointLevel::parity, "parity"},
+    LevelName{CheckpointLevel::global, "global"},
 };
 static_assert(static_cast<std::uint32_t>(level_names.back().level) < SSI_CHECKPOINT_LEVELS);
 

@@ -9,11 +9,16 @@
 #include <map>
 
 #include "collect.hpp"
+#include "manifest.hpp"
+#include "ssi/base/random.hpp"
 #include "ssi/io/libaio_disk.hpp"
+#include "store_files.hpp"
+#include "store_state.hpp"
 
 namespace ssi::ckpt {
 namespace {
 
+constexpr const char* probe_name = "probe";
 constexpr int most_stores = 65536;
 constexpr int most_tries = 20;
 constexpr Nanoseconds between_tries = 100'000'000;
@@ -42,7 +47,7 @@ struct Places::Identity {
     friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 
-Result<void> Places::add(node::Node& node, const std::string& directory) {
+Result<Store*> Places::add(node::Node& node, const std::string& directory) {
     auto disk = io::make_libaio_disk(directory, {.log = &node.doors().log});
     if (!disk) return tl::unexpected<Failure>(std::move(disk).error());
     disks_.push_back(std::move(*disk));
@@ -51,8 +56,15 @@ Result<void> Places::add(node::Node& node, const std::string& directory) {
                               .tasks = &node.doors().tasks,
                               .clock = &node.doors().clock});
     if (!store) return tl::unexpected<Failure>(std::move(store).error());
-    stores_.push_back(store->get());
     owned_.push_back(std::move(*store));
+    return owned_.back().get();
+}
+
+Result<void> Places::add_own(node::Node& node, const std::string& directory) {
+    const auto store = add(node, directory);
+    if (!store) return tl::unexpected<Failure>(store.error());
+    stores_.push_back(*store);
+    readable_.push_back(*store);
     return {};
 }
 
@@ -66,39 +78,42 @@ Result<void> Places::open_here(node::Node& node, const std::string& pattern) {
                                             pattern[at - 1] == '/')
         SSI_TRY(make(pattern.substr(0, at - 1)));
     SSI_TRY(make(own));
-    SSI_TRY(add(node, own));
+    SSI_TRY(add_own(node, own));
     if (own == pattern) return {};
     for (int rank = rank_ + node.size(); rank < most_stores; rank += node.size()) {
         struct stat of {};
         const std::string other = at_rank(pattern, rank);
         if (::stat(other.c_str(), &of) != 0) break;
-        SSI_TRY(add(node, other));
+        SSI_TRY(add_own(node, other));
     }
     return {};
 }
 
 // One session at a time: two would take each other's versions for their own. One that was killed
 // just now may not be quite gone.
+Result<void> Places::lock(node::Node& node, const std::string& directory) {
+    for (int tries = 0;; ++tries) {
+        auto lock = io::DirectoryLock::take(directory, true);
+        // To go on from one that cannot be written to.
+        if (!lock && lock.error().sys_errno == EROFS)
+            lock = io::DirectoryLock::take(directory, false);
+        if (lock) {
+            locks_.push_back(std::move(*lock));
+            return {};
+        }
+        if (lock.error().code != Errc::would_block)
+            return tl::unexpected<Failure>(std::move(lock).error());
+        if (tries == most_tries)
+            return fail(Errc::would_block,
+                        fmt::format("another session has the checkpoints in {}: wait for its end, "
+                                    "or give this one another directory", directory));
+        node.doors().tasks.sleep_for(between_tries);
+    }
+}
+
 Result<void> Places::lock_all(node::Node& node) {
     if (!leads()) return {};
-    for (Store* store : stores_)
-        for (int tries = 0;; ++tries) {
-            auto lock = io::DirectoryLock::take(store->name(), true);
-            // To go on from one that cannot be written to.
-            if (!lock && lock.error().sys_errno == EROFS)
-                lock = io::DirectoryLock::take(store->name(), false);
-            if (lock) {
-                locks_.push_back(std::move(*lock));
-                break;
-            }
-            if (lock.error().code != Errc::would_block)
-                return tl::unexpected<Failure>(std::move(lock).error());
-            if (tries == most_tries)
-                return fail(Errc::would_block,
-                            fmt::format("another session has the checkpoints in {}: wait for its "
-                                        "end, or give this one another directory", store->name()));
-            node.doors().tasks.sleep_for(between_tries);
-        }
+    for (Store* store : stores_) SSI_TRY(lock(node, store->name()));
     return {};
 }
 
@@ -127,6 +142,53 @@ Result<std::unique_ptr<Places>> Places::open(node::Node& node, const std::string
     if (auto locked = agree(node, places->lock_all(node)); !locked)
         return tl::unexpected<Failure>(std::move(locked).error());
     return places;
+}
+
+Result<void> Places::open_global_here(node::Node& node, const std::string& directory) {
+    SSI_TRY(make(directory));
+    struct stat global {};
+    struct stat other {};
+    if (::stat(directory.c_str(), &global) != 0)
+        return fail_errno(Errc::io, errno, fmt::format("cannot look at {}: {}", directory,
+                                                       std::strerror(errno)));
+    for (Store* store : stores_)
+        if (::stat(store->name().c_str(), &other) == 0 && other.st_dev == global.st_dev &&
+            other.st_ino == global.st_ino)
+            return fail(Errc::invalid_argument,
+                        fmt::format("checkpoint.global_directory {} is the store of node {}, too: "
+                                    "give it one of its own", directory, node.id().value));
+    const auto store = add(node, directory);
+    if (!store) return tl::unexpected<Failure>(store.error());
+    global_ = *store;
+    readable_.push_back(global_);
+    return {};
+}
+
+// What the first node writes there all others must see.
+Result<void> Places::open_global(node::Node& node, std::string directory) {
+    Bytes told;
+    const auto text = std::as_bytes(std::span(directory));
+    if (rank_ == 0) told.assign(text.begin(), text.end());
+    SSI_TRY(share(node, told));
+    if (told.empty()) return {};
+    directory.assign(reinterpret_cast<const char*>(told.data()), told.size());
+    SSI_TRY(agree(node, open_global_here(node, directory)));
+    Result<void> ready;
+    if (rank_ == 0) ready = lock(node, directory);
+    io::Disk& disk = global_->state().disk;
+    Bytes token = encode_newest(Random::seed_from_system());
+    if (rank_ == 0 && ready) ready = write_file(disk, probe_name, token);
+    SSI_TRY(agree(node, std::move(ready)));
+    SSI_TRY(share(node, token));
+    Result<void> same;
+    if (const auto found = read_file(disk, probe_name); !found || *found != token)
+        same = fail(Errc::invalid_argument,
+                    fmt::format("checkpoint.global_directory {} of node {} is another one than the "
+                                "first node's: it must be one that all hosts see", directory,
+                                node.id().value));
+    SSI_TRY(agree(node, std::move(same)));
+    if (rank_ == 0) (void)disk.remove(probe_name);
+    return {};
 }
 
 }  // namespace ssi::ckpt

@@ -30,6 +30,7 @@ namespace {
 struct Plan {
     ckpt::Manifest manifest;
     std::vector<int> readers;            // by member
+    bool only_global = false;            // from the global store alone
 };
 
 class Restart {
@@ -118,8 +119,25 @@ private:
             by_rank.push_back(seen ? std::move(*seen) : std::vector<ckpt::SeenVersion>());
         }
         SSI_TRY(agree(impl_.node, std::move(told)));
-        if (impl_.node.rank() == 0) choices_ = ckpt::choices(by_rank, impl_.places->leaders());
+        Result<std::vector<ckpt::SeenVersion>> global;
+        if (ckpt::Store* store = impl_.places->global(); store && impl_.node.rank() == 0)
+            global = ckpt::see(std::span(&store, 1));
+        SSI_TRY(agree(impl_.node, global ? Result<void>()
+                                         : tl::unexpected<Failure>(global.error())));
+        if (impl_.node.rank() == 0)
+            choices_ = ckpt::choices(by_rank, impl_.places->leaders(), *global);
         return {};
+    }
+
+    // On the first node.
+    void tell_where(const ckpt::Choice& choice) {
+        const auto lost = choice.only_global
+                              ? std::ssize(choice.holders)
+                              : std::ranges::count(choice.holders, std::vector<int>());
+        if (choice.global && lost != 0)
+            SSI_LOG(impl_.node.doors().log, info, "checkpoint",
+                    "version {}: {} of {} members are read from {}", choice.version, lost,
+                    choice.holders.size(), impl_.places->global()->name());
     }
 
     void pass_over(ckpt::VersionNumber version, const std::string& why) {
@@ -134,8 +152,13 @@ private:
         while (at_ < choices_.size()) {
             ckpt::Choice& choice = choices_[at_++];
             if (wanted_ && choice.version != *wanted_) continue;
-            if (choice.why_not.empty()) return std::optional(choice);
-            if (wanted_)
+            if (choice.why_not.empty()) {
+                tell_where(choice);
+                return std::optional(choice);
+            }
+            // Another one by the same number may be in the global store.
+            const bool another = at_ < choices_.size() && choices_[at_].version == choice.version;
+            if (wanted_ && !another)
                 return fail(Errc::io, fmt::format("version {} cannot be used: {}", *wanted_,
                                                   choice.why_not));
             pass_over(choice.version, choice.why_not);
@@ -169,12 +192,13 @@ private:
         heard.version = in.get<std::uint64_t>();
         heard.manifest_at = static_cast<int>(in.get<std::uint32_t>());
         Plan plan;
+        plan.only_global = in.get<std::uint8_t>() != 0;
         for (std::uint32_t members = in.count(sizeof(std::uint32_t)); members > 0; --members)
             plan.readers.push_back(static_cast<int>(in.get<std::uint32_t>()));
         Result<void> read;
         Bytes bytes;
         if (impl_.node.rank() == heard.manifest_at) {
-            auto manifest = manifest_of(heard.version);
+            auto manifest = manifest_of(heard.version, plan.only_global);
             if (manifest)
                 bytes = ckpt::encode_manifest(*manifest);
             else
@@ -234,10 +258,13 @@ private:
     // Collective, when a version could not be put back: whether what was damaged of it is whole
     // now. Each member once.
     Result<bool> repair(const Plan& plan, const Failure& why) {
+        if (why.code != Errc::io || complete_) return false;
+        if (impl_.places->global() && !plan.only_global) {
+            auto there = read_globally(plan, why);
+            if (!there || *there) return there;
+        }
         const bool parity = plan.manifest.level == ckpt::parity_level;
-        if (why.code != Errc::io || complete_ ||
-            (!parity && plan.manifest.level != ckpt::level_with_copies))
-            return false;
+        if (!parity && plan.manifest.level != ckpt::level_with_copies) return false;
         std::vector<ckpt::MemberIndex> mine;
         for (std::size_t member = 0; member < plan.readers.size(); ++member)
             if (plan.readers[member] == impl_.node.rank())
@@ -284,6 +311,26 @@ private:
         return made;
     }
 
+    // Collective: whether the global store has all of it, too.
+    Result<bool> read_globally(const Plan& plan, const Failure& why) {
+        std::uint64_t there = 0;
+        if (impl_.node.rank() == 0) {
+            ckpt::Choice& choice = choices_[at_ - 1];
+            there = choice.global ? 1 : 0;
+            if (choice.global) {
+                SSI_LOG(impl_.node.doors().log, warn, "checkpoint",
+                        "version {} is damaged, and read from {} instead: {}",
+                        plan.manifest.version, impl_.places->global()->name(), why.text);
+                choice.only_global = true;
+                choice.manifest_at = 0;
+                --at_;   // the same once more
+            }
+        }
+        const auto any = ckpt::largest(impl_.node, there);
+        if (!any) return tl::unexpected<Failure>(any.error());
+        return *any != 0;
+    }
+
     // On the first node. A damaged member counts as lost, and is made where it was.
     std::vector<ckpt::ParityRebuild> repairs(std::span<const Bytes> damaged) {
         std::map<std::pair<ckpt::VersionNumber, ckpt::MemberIndex>, int> places;
@@ -326,14 +373,20 @@ private:
         ckpt::Writer out;
         out.put(choice->version);
         out.put(static_cast<std::uint32_t>(choice->manifest_at));
+        out.put(static_cast<std::uint8_t>(choice->only_global));
         out.put(static_cast<std::uint32_t>(choice->readers.size()));
         for (const int reader : choice->readers) out.put(static_cast<std::uint32_t>(reader));
         return {out.bytes().begin(), out.bytes().end()};
     }
 
-    Result<ckpt::Manifest> manifest_of(ckpt::VersionNumber version) {
-        auto manifest = impl_.places->own().manifest(version);
-        for (ckpt::Store* store : impl_.places->all())
+    std::span<ckpt::Store* const> stores(bool only_global) const {
+        const auto all = impl_.places->readable();
+        return only_global ? all.last(1) : all;
+    }
+
+    Result<ckpt::Manifest> manifest_of(ckpt::VersionNumber version, bool only_global) {
+        auto manifest = stores(only_global).front()->manifest(version);
+        for (ckpt::Store* store : stores(only_global))
             if (!manifest) manifest = store->manifest(version);
         return manifest;
     }
@@ -404,7 +457,7 @@ private:
     }
 
     Result<void> read(const Plan& plan, ckpt::Restoring& restoring) {
-        auto dataset = ckpt::Dataset::open_part(impl_.places->all(), plan.manifest);
+        auto dataset = ckpt::Dataset::open_part(stores(plan.only_global), plan.manifest);
         if (!dataset) return tl::unexpected<Failure>(std::move(dataset).error());
         restoring.set_dataset(std::move(*dataset));
         for (std::size_t member = 0; member < plan.readers.size(); ++member)
@@ -431,6 +484,7 @@ private:
 Result<std::optional<Restarted>> Impl::restart(std::optional<ckpt::VersionNumber> wanted,
                                                bool only_find) {
     finish_last();
+    if (drain) drain->finish();
     SSI_TRY(meetings->meet(meet_for()));
     changes.forget();   // what is put in now may have versions that were seen with other bytes
     return Restart(*this, wanted).run(only_find);

@@ -17,6 +17,12 @@
 
 namespace ssi {
 
+void CheckpointTicket::State::was_saved() {
+    std::lock_guard lock(mutex);
+    saved = true;
+    saved_at = clock.now();
+}
+
 void CheckpointTicket::State::finish(Result<void> result) {
     std::lock_guard lock(mutex);
     outcome = std::move(result);

@@ -40,10 +40,13 @@ struct CheckpointTicket::State {
 
     sys::Mutex mutex;
     sys::Condition ended;                // of all below
+    bool saved = false;                  // it is valid in the nodes' stores, since `saved_at`
+    Nanoseconds saved_at = 0;
     bool done = false;
     Result<void> outcome;
     Nanoseconds end = 0;
 
+    void was_saved();
     void finish(Result<void> result);
 };
 
@@ -94,6 +97,7 @@ public:
     Result<void> run();
     // Of what is older than what is kept, once it has succeeded.
     void prune();
+    CheckpointLevel level() const { return static_cast<CheckpointLevel>(version_.level); }
 
 private:
     struct SavedFile {

@@ -59,6 +59,7 @@ Result<CheckpointTicket> Impl::take(std::string_view description, const TakeOpti
 // Until the application may go on: what is to be saved is in `saving`.
 Result<void> Impl::make_cut(std::string_view description, const TakeOptions& take,
                             std::shared_ptr<CheckpointTicket::State> state) {
+    if (take.level == CheckpointLevel::global) SSI_TRY(can_have(take.level));
     Result<std::vector<int>> partners;
     if (take.level == CheckpointLevel::partner) partners = choose_partners();
     if (!partners) return tl::unexpected<Failure>(std::move(partners).error());
@@ -80,6 +81,7 @@ Result<void> Impl::make_cut(std::string_view description, const TakeOptions& tak
         std::move(*version), std::move(*writer),
         ckpt::PruneOptions{.keep = options.keep, .of_level = kept_of_levels(), .elsewhere = true},
         state);
+    kept_globally = kept_in_global();
     saving->set_partners(std::move(*partners));
     saving->set_group(std::move(*group));
     ticket = std::move(state);
@@ -94,7 +96,11 @@ void Impl::save() {
         SSI_LOG(node.doors().log, warn, "checkpoint", "version {} failed: {}", ticket->version,
                 saved.error().to_string());
     const bool fine = saved.has_value();
-    ticket->finish(std::move(saved));
+    if (fine) ticket->was_saved();
+    if (fine && saving->level() == CheckpointLevel::global)
+        drain->add(ticket, kept_globally);   // before older ones are pruned
+    else
+        ticket->finish(std::move(saved));
     if (fine) saving->prune();   // nobody waits for it
 }
 
@@ -106,7 +112,7 @@ void Impl::begin_changes(const TakeOptions& take) {
     // So it does where it is kept in another way, as the two need not be where one of them is read.
     if (take.level != CheckpointLevel::local && take.level != base_level) changes.forget();
     base_level = take.level;
-    const bool lost = ticket && !(ticket->done && ticket->outcome);
+    const bool lost = ticket && !ticket->saved;
     if (lost || (changes.has_base() && !places->own().manifest(changes.base()))) changes.forget();
     const auto longest = static_cast<std::uint32_t>(config.integer("checkpoint.full_every")) - 1;
     const bool whole = !changes.has_base() || chain >= std::min(longest, ckpt::max_chain);
@@ -114,15 +120,20 @@ void Impl::begin_changes(const TakeOptions& take) {
     changes.begin(whole);
 }
 
-// Those that the policies name.
+// Those that the policies name. What is to go to the global store counts as any other here.
 std::map<std::uint32_t, std::size_t> Impl::kept_of_levels() const {
     std::map<std::uint32_t, std::size_t> kept;
     const auto& counts = requests->keep();
     for (std::uint32_t level = 0; level < counts.size(); ++level)
-        if (counts[level] != 0)
+        if (counts[level] != 0 && level != static_cast<std::uint32_t>(CheckpointLevel::global))
             kept[level] = counts[level] == SSI_CHECKPOINT_KEEP_AS_SET ? options.keep
                                                                       : counts[level];
     return kept;
+}
+
+std::size_t Impl::kept_in_global() const {
+    const std::uint32_t count = requests->keep()[static_cast<std::size_t>(CheckpointLevel::global)];
+    return count == 0 || count == SSI_CHECKPOINT_KEEP_AS_SET ? options.keep : count;
 }
 
 std::vector<ckpt::Seat> Impl::seats() const {
@@ -161,7 +172,7 @@ Result<ckpt::ParityGroup> Impl::choose_group() {
 
 // The first node's word, but for the number, which is new in every store.
 Result<ckpt::Manifest> Impl::begin_version(std::string_view description, const TakeOptions& take) {
-    ckpt::VersionNumber next = 0;
+    ckpt::VersionNumber next = next_globally;
     Result<void> looked;
     for (ckpt::Store* store : places->all()) {
         const auto version = store->next_version();

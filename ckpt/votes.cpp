@@ -12,7 +12,6 @@
 namespace ssi::ckpt {
 namespace {
 
-constexpr const char* name = "ssi.checkpoint.votes";
 // At its rank's node: what it gave, or, at the first, what was decided.
 ObjectId given_by(int rank) { return {static_cast<std::uint64_t>(rank), 0}; }
 const ObjectId decision{0, 1};
@@ -39,7 +38,7 @@ bool is_of(std::uint64_t vote, std::span<const std::byte> all) {
 }  // namespace
 
 Result<std::unique_ptr<Votes>> Votes::make(node::Node& node, kddm::Engine& engine,
-                                           kddm::sync::Hub& hub) {
+                                           kddm::sync::Hub& hub, std::string_view name) {
     kddm::SetOptions options;
     options.kind = kddm::ObjectKind::variable;
     options.placement = "high_bits";

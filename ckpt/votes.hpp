@@ -16,9 +16,10 @@ namespace ssi::ckpt {
 
 class Votes {
 public:
-    // Not collective; all nodes make one before any votes.
+    // Not collective; all nodes make one before any votes. Those of one name are of one vote.
     static Result<std::unique_ptr<Votes>> make(node::Node& node, kddm::Engine& engine,
-                                               kddm::sync::Hub& hub);
+                                               kddm::sync::Hub& hub,
+                                               std::string_view name = "ssi.checkpoint.votes");
 
     // By one task of each node at a time. `decide` runs on the first node, with what each has
     // given, by rank; all get what it returns. peer_lost.

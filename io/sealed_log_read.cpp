@@ -187,6 +187,7 @@ struct SealedLogReader::Impl {
     }
     Result<std::shared_ptr<SegmentFile>> file(std::uint64_t generation);
     Result<void> index_segment(std::uint64_t generation, const RecordVisitor& visit);
+    Result<SealedLogSummary> stream(const Visit& visit, SealedLogMirror* copy);
 };
 
 Result<std::shared_ptr<SegmentFile>> SealedLogReader::Impl::file(std::uint64_t generation) {
@@ -245,28 +246,38 @@ SealedLogReader::SealedLogReader(const SealedLogOptions& options)
     : impl_(std::make_unique<Impl>(options)) {}
 SealedLogReader::~SealedLogReader() = default;
 
-Result<SealedLogSummary> SealedLogReader::stream(const Visit& visit) {
-    const SealedLogOptions& options = impl_->options;
+Result<SealedLogSummary> SealedLogReader::Impl::stream(const Visit& visit, SealedLogMirror* copy) {
     std::array<std::unique_ptr<Loading>, 2> loading;
     for (auto& one : loading) one = std::make_unique<Loading>(*options.disk);
     SealedLogSummary summary;
     Sequence batch = 1;
     if (options.segments > 0) {
-        if (auto begun = loading[1]->start(impl_->path(1)); !begun)
+        if (auto begun = loading[1]->start(path(1)); !begun)
             return tl::unexpected<Failure>(std::move(begun).error());
     }
     const auto work = [&](std::uint64_t generation) -> Result<void> {
         Loading& one = *loading[generation % 2];
         SSI_TRY(one.wait());
         if (generation < options.segments)
-            SSI_TRY(loading[(generation + 1) % 2]->start(impl_->path(generation + 1)));
-        return Verifier(options, generation, impl_->shown(generation), summary)
-            .run(one.bytes(), batch, visit);
+            SSI_TRY(loading[(generation + 1) % 2]->start(path(generation + 1)));
+        SSI_TRY(Verifier(options, generation, shown(generation), summary)
+                    .run(one.bytes(), batch, visit));
+        if (!copy) return {};
+        const std::string name = segment_name(generation);
+        SSI_TRY(copy->write(name, one.bytes().size(), 0, one.bytes()));
+        return copy->end(name, one.bytes().size());
     };
     for (std::uint64_t generation = 1; generation <= options.segments; ++generation)
         if (auto worked = work(generation); !worked)
             return tl::unexpected<Failure>(std::move(worked).error());
     return summary;
+}
+
+Result<SealedLogSummary> SealedLogReader::stream(const Visit& visit) {
+    return impl_->stream(visit, nullptr);
+}
+Result<SealedLogSummary> SealedLogReader::stream(const Visit& visit, SealedLogMirror& copy) {
+    return impl_->stream(visit, &copy);
 }
 
 Result<void> SealedLogReader::index(const RecordVisitor& visit) {

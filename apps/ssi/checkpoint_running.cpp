@@ -50,11 +50,26 @@ std::string when(const JsonValue& status) {
     return fmt::format("by policy: {}", policy);
 }
 
+// Of the first node, as all run about alike.
+void print_drain(const JsonValue& status) {
+    if (!status.boolean_of("draining")) return;
+    const std::uint64_t waiting = status.u64_of("drains_waiting");
+    if (status.find("drain_version"))
+        say("version {} is copied to the global store: {} of {} bytes of the first node",
+            status.u64_of("drain_version"), status.u64_of("drained_bytes"),
+            status.u64_of("drain_bytes"));
+    else
+        say("nothing is copied to the global store yet");
+    if (waiting != 0) say("; {} more to come", waiting);
+    say("\n");
+}
+
 void print_status(const JsonValue& status) {
     say("application {}, checkpoints in {}\n", readable(status.text_of("application")),
         readable(status.text_of("directory")));
     say("{} taken since it began; another one {}\n", status.u64_of("taken"), when(status));
     if (status.boolean_of("frozen")) say("stands still until `ssi checkpoint thaw`\n");
+    print_drain(status);
     if (!status.find("version")) return;
     say("version {}: ", status.u64_of("version"));
     if (status.boolean_of("saving"))
@@ -62,6 +77,8 @@ void print_status(const JsonValue& status) {
             "seconds"), status.u64_of("saved_bytes"));
     else if (status.find("error"))
         say("failed: {}", readable(status.text_of("error")));
+    else if (!status.boolean_of("durable"))
+        say("in the ranks' stores, and on its way to the global one");
     else
         say("durable after {:.3f} s, stopped for {:.6f} s", status.number_of("seconds"),
             status.number_of("stopped_seconds"));

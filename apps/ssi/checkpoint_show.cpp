@@ -31,7 +31,7 @@ const char* state_text(const VersionInfo& info) {
 }
 
 std::string level_name(std::uint32_t level) {
-    constexpr std::array names{"memory", "local", "partner", "parity", "shared"};
+    constexpr std::array names{"memory", "local", "partner", "parity", "global"};
     return level < names.size() ? names[level] : fmt::format("level {}", level);
 }
 

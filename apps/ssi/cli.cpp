@@ -226,7 +226,8 @@ void describe_checkpoint_session(CLI::App& checkpoint, Choices& choices) {
     add_waiting("freeze", "Have all ranks of a running session stand still at the next point of "
                           "its program, and wait until they do. Nothing is saved.");
     add("thaw", "Let a session that stands still go on.");
-    add("status", "Print what a running session says of the last one it has taken.");
+    add("status", "Print what a running session says of the last one it has taken, and of what it "
+                  "copies to the global store.");
     describe_policy(*add("policy", "Print by which strategies a running session takes checkpoints, "
                                    "what they have decided last and why, and when the next one is "
                                    "expected."),

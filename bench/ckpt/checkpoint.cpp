@@ -31,6 +31,7 @@ public:
             incremental(session, sets, "ckpt/incr_10pct_contiguous", 10);
             partner(session, sets);
             parity(session, sets);
+            drain(session, sets);
             restart_same(session, sets);
             sets.destroy();
         }
@@ -234,6 +235,29 @@ private:
                   {.name = "ckpt/xor_rebuild",
                    .note = "a restart of all, with one rank's member found by parity and "
                            "verified"});
+    }
+
+    // From the stores of the ranks to one more on the same disk, beside taking it.
+    void drain(Session& session, Sets& sets) {
+        if (!settings_.wants("ckpt/drain")) return;
+        Row row{.name = "ckpt/drain",
+                .floor = "ckpt/durable_full",
+                .note = "read, verified and written by threads of lowest priority"};
+        CheckpointOptions both = options();
+        both.global_directory = directory_.path() + "/global";
+        Checkpoint checkpoint(session, both);
+        checkpoint.protect(sets.set());
+        CheckpointTicket ticket(nullptr);
+        for (int i = 0; i <= rounds(); ++i) {
+            sets.write(static_cast<std::uint64_t>(i));
+            const double below = take(checkpoint, {}, ticket);
+            take(checkpoint, {.asynchronous = true, .level = CheckpointLevel::global}, ticket);
+            while (!ticket.progress().saved && !ticket.test()) sys::yield_task();
+            const double start = now_ns();
+            value_or_throw(ticket.wait());
+            add(row, i, since(start), below);
+        }
+        finish(row);
     }
 
     void redundant(Session& session, Sets& sets, CheckpointLevel level, Row row, Row rebuilt) {

@@ -112,6 +112,12 @@ constexpr std::array table{
     text("checkpoint.directory", "",
          "Where an application's checkpoints are kept, unless it says so itself. `%n` stands for "
          "the node id. Empty: nowhere."),
+    text("checkpoint.global_directory", "",
+         "Level global: where all hosts see the same directory, to which checkpoints are copied "
+         "from checkpoint.directory in the background. Empty: nowhere."),
+    number("checkpoint.drain_bytes_per_s", "bytes", "0", 0, 64 * tib,
+           "Most that a node copies there in a second, to leave network and disks to others. 0: no "
+           "limit."),
     number("checkpoint.keep", "", "2", 1, 1'000'000,
            "How many versions are kept. Those that they refer to are kept, too."),
     number("checkpoint.interval_s", "s", "0", 0, 31'536'000,

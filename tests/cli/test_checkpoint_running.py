@@ -22,17 +22,18 @@ class RunningTest(ProgramTest):
         self.run_directory = os.path.join(self.here, "run")
         self.store = os.path.join(self.here, "store")
         self.job = None
+        self.settings = {}
 
     def tearDown(self):
         self.end_job()
-        for name in ("run", "store"):
+        for name in ("run", "store", "global"):
             shutil.rmtree(os.path.join(self.here, name), ignore_errors=True)
         super().tearDown()
 
     def start(self, *command):
         self.files.add("log")
         variables = {"SSI_CONTROL_DIRECTORY": self.run_directory, "OMPI_ALLOW_RUN_AS_ROOT": "1",
-                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **self.settings}
         with open(os.path.join(self.here, "log"), "w", encoding="utf-8") as log:
             self.job = subprocess.Popen([*MPIRUN, "-n", "2", *command], cwd=self.here,
                                         env=self.environment(variables),
@@ -61,6 +62,36 @@ class RunningTest(ProgramTest):
 
     def status(self):
         return self.checkpoint("status", "--json").json()
+
+    def test_a_version_is_copied_to_the_global_store_meanwhile(self):
+        shared = os.path.join(self.here, "global")
+        self.settings = {"SSI_CHECKPOINT_GLOBAL_DIRECTORY": shared,
+                         "SSI_CHECKPOINT_DRAIN_BYTES_PER_S": "1000000",
+                         "SSI_CHECKPOINT_POLICY": "on_request level=global"}
+        self.start_jacobi(1024)
+        self.assertIs(self.status()["draining"], False)
+        self.assertEqual(self.checkpoint("take").code, 0)
+        status = self.status()
+        self.assertEqual((status["draining"], status["saving"], status["durable"]),
+                         (True, False, False))
+        self.wait(lambda: "drain_version" in self.status(), "it does not begin")
+        status = self.status()
+        self.assertEqual((status["drain_version"], status["drains_waiting"]), (1, 0))
+        self.assertLess(status["drained_bytes"], status["drain_bytes"])
+        self.assertGreater(status["drain_bytes"], 3 << 20)
+        shown = self.checkpoint("status").out
+        self.assertIn("version 1 is copied to the global store", shown)
+        self.assertIn("in the ranks' stores, and on its way", shown)
+        # Nobody removes it while it is copied.
+        removed = self.checkpoint("rm", self.store, "--version", "1")
+        self.assertNotEqual(removed.code, 0)
+        self.assertIn("being written", removed.err)
+        self.wait(lambda: self.status()["durable"], "it does not end")
+        self.assertIs(self.status()["draining"], False)
+        listed = self.checkpoint("list", "--json", shared).json()["versions"]
+        self.assertEqual([(v["version"], v["state"], v["level"]) for v in listed],
+                         [(1, "complete", "global")])
+        self.assertEqual(self.checkpoint("verify", shared).code, 0)
 
     def test_a_running_program_takes_one_when_asked_and_by_another_interval(self):
         self.start_jacobi(512)

@@ -4,12 +4,14 @@
 
 Programs that take checkpoints die by kill -9: at each FaultPoint (ckpt/fault_point.hpp) one rank or
 all, and N times at a random moment. The next one, on another number of ranks, must go on from the
-last checkpoint that was told to be durable, or from the one that was being taken, each byte as it
-was then (checkpoint_rank.cpp looks). Survivors leave by themselves.
+last checkpoint that was told to be durable, or from one that was being taken, each byte as it was
+then (checkpoint_rank.cpp looks). Survivors leave by themselves. Where there is a global store,
+those of the ranks are destroyed now and then.
 --thorough: each point with every choice of who dies. Prints TAP."""
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +26,13 @@ KILLED = -signal.SIGKILL
 SAME_HOST = {"SSI_CHECKPOINT_ALLOW_SAME_HOST": "true"}
 LEAVES_WITH = {EXIT_CODE[PEER_LOST], EXIT_CODE["cancelled"], EXIT_CODE["io"]}
 # Passed by the first rank alone; by the first of those that share a store.
-FIRST_ONLY = {"ballots_counted"}
+FIRST_ONLY = {"ballots_counted", "drain_manifest", "drain_pruned"}
 LEADERS = {"file_written", "file_renamed", "committed", "manifest_removed", "pruned"}
 # Where each rank has a store of its own, and there are several: two takes of six.
 COPYING = {"copies_made", "parity_begun", "parity_row", "parity_durable"}
+# Where there is a global store.
+DRAINING = {"drain_begun", "drain_half", "drain_copied", "drain_manifest", "drain_committed",
+            "drain_pruned"}
 # On the way to a restart, of which there is one.
 ONCE = {"cleaning", "restart_chosen", "member_read", "inbox_read", "restarted"}
 
@@ -35,12 +40,31 @@ ONCE = {"cleaning", "restart_chosen", "member_read", "inbox_read", "restarted"}
 class Store:
     """Where one program after the other goes on, and what the next one may find."""
 
-    def __init__(self, directory, volumes):
+    def __init__(self, directory, volumes, shared=None):
         self.directory = directory
+        self.variables = dict(SAME_HOST)
+        if shared:
+            self.variables["SSI_CHECKPOINT_GLOBAL_DIRECTORY"] = shared
         self.volumes = volumes               # of kDFS, where its files are
         for name in "0123":
             os.makedirs(os.path.join(volumes, name))
         self.taken = self.tried = 0          # steps
+        # Of a version that the ranks' stores have, and the global one need not have.
+        self.near = 0
+        self.destroyed = not shared          # so that none is found in the ranks' stores alone
+
+    def has_global(self):
+        return "SSI_CHECKPOINT_GLOBAL_DIRECTORY" in self.variables
+
+    def least(self):
+        return max(self.taken, self.near)
+
+    def destroy(self):
+        """The stores of the ranks, where there is a global one."""
+        for rank in "0123":
+            shutil.rmtree(self.directory.replace("%n", rank), ignore_errors=True)
+        self.near = 0
+        self.destroyed = True
 
     def judge(self, log):
         """The log of rank 0, in which the run tells what it does."""
@@ -48,13 +72,19 @@ class Store:
             words = line.split()[1:]     # without the time
             check(words[:1] != ["wrong"], line)
             if words[:1] == ["new"]:
-                check(self.taken == 0, f"nothing was found, but step {self.taken} was durable")
+                check(self.least() == 0, f"nothing was found, but step {self.least()} was durable")
                 self.tried = 0
+                self.destroyed = not self.has_global()
             elif words[:1] == ["from"]:
                 step = int(words[2])
-                check(step in (self.taken, self.tried) and step,
-                      f"went on from step {step}: {self.taken} was durable, {self.tried} tried")
-                self.taken = self.tried = step
+                check(self.least() <= step <= self.tried and step,
+                      f"went on from step {step}: {self.least()} was durable, {self.tried} tried")
+                self.tried = step
+                if self.destroyed:
+                    self.taken = step
+                else:
+                    self.near = step
+                self.destroyed = not self.has_global()
             elif words[:1] == ["take"]:
                 self.tried = int(words[1])
             elif words[:1] == ["taken"]:
@@ -65,15 +95,18 @@ class Rounds:
     def __init__(self, program, folder, seed):
         self.program = program
         self.choice = random.Random(seed)
-        # A store for all ranks, and one for each.
+        # A store for all ranks; one for each; and with a global one besides.
         self.stores = [Store(os.path.join(folder, name),
-                             os.path.join(folder, "volumes", name[:4]))
-                       for name in ("shared", "each/%n")]
+                             os.path.join(folder, "volumes", name[:4]), shared)
+                       for name, shared in (("shared", None), ("each/%n", None),
+                                            ("near/%n", os.path.join(folder, "far")))]
         self.turn = 0
 
-    def store(self, each=False):
+    def store(self, point=None):
         self.turn += 1
-        return self.stores[1 if each else self.turn % 2]
+        if point in DRAINING:
+            return self.stores[2]
+        return self.stores[1 if point in COPYING else self.turn % 3]
 
     def finish(self, job, store, victims):
         job.wait_ended(range(job.ranks), LEAVE_SECONDS)
@@ -85,17 +118,20 @@ class Rounds:
                       + job.logs())
         try:
             store.judge(job.log(0))
+            if store.has_global() and self.choice.random() < 0.5:
+                store.destroy()
         except Failed as failure:
             raise Failed(f"{failure}\n{job.logs()}") from failure
 
     def at_point(self, point, who):
         """`who`: a rank, or None for all."""
-        store = self.store(point in COPYING)
+        store = self.store(point)
         if point in ONCE and store.taken == 0:
             self.undisturbed(store)
         ranks = self.choice.randint(2 if who != 0 or point in COPYING else 1, 4)
-        times = 1 if point in ONCE else self.choice.randint(1, 2 if point in COPYING else 3)
-        variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}", **SAME_HOST}
+        rare = point in COPYING or point in DRAINING
+        times = 1 if point in ONCE else self.choice.randint(1, 2 if rare else 3)
+        variables = {"SSI_TEST_FAULT_POINT": f"{point}:{times}", **store.variables}
         if who is not None:
             variables["SSI_TEST_FAULT_RANK"] = str(who)
         arguments = [store.directory, TAKES, store.volumes]
@@ -110,7 +146,7 @@ class Rounds:
         store = self.store()
         ranks = self.choice.randint(1, 4)
         arguments = [store.directory, "1000000", store.volumes]
-        with Job(self.program, arguments, ranks, SAME_HOST) as job:
+        with Job(self.program, arguments, ranks, store.variables) as job:
             job.wait(lambda: " take " in job.log(0), 60)
             time.sleep(self.choice.random() * 0.7)
             victims = self.choice.choice([range(ranks), [self.choice.randrange(ranks)]])
@@ -121,8 +157,9 @@ class Rounds:
 
     def undisturbed(self, store):
         ranks = self.choice.randint(1, 4)
-        before = store.taken
-        with Job(self.program, [store.directory, "2", store.volumes], ranks, SAME_HOST) as job:
+        before = store.least()
+        with Job(self.program, [store.directory, "2", store.volumes], ranks,
+                 store.variables) as job:
             job.wait_ended(range(ranks), 60)
             codes = [job.ended(rank)[0] for rank in range(ranks)]
             check(not any(codes), f"left with {codes}\n{job.logs()}")
@@ -161,7 +198,8 @@ def main():
               for i in range(options.rounds)]
     print(f"1..{len(steps) + 1}")
     with tempfile.TemporaryDirectory(prefix="checkpoint_kill.") as folder:
-        os.mkdir(os.path.join(folder, "each"))
+        for name in ("each", "near"):
+            os.mkdir(os.path.join(folder, name))
         rounds = Rounds(options.program, folder, options.seed)
         for number, (name, step) in enumerate(steps, 1):
             try:

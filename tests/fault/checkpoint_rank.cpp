@@ -8,13 +8,16 @@
 // Rank 0 tells on standard error, each line at once: "new" or "from VERSION STEP"; "take STEP"
 // before and "taken VERSION STEP" after each; "done". A byte that is not as it was saved is
 // "wrong ..." and exit code 1 on any rank. VOLUMES has the directories 0 to 3, volumes of kDFS,
-// where each rank has a file open to which it adds a line with each step.
+// where each rank has a file open to which it adds a line with each step. With a global store
+// ($SSI_CHECKPOINT_GLOBAL_DIRECTORY) all versions are of level global, and some are drained while
+// the next one is taken.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -76,6 +79,7 @@ class Program {
 public:
     Program(Session& session, const std::string& directory, const std::string& folder)
         : session_(session), system_(mount(session, folder)), first_(session.rank() == 0),
+          global_(std::getenv("SSI_CHECKPOINT_GLOBAL_DIRECTORY")),
           has_others_(session.size() > 1 && directory.find("%n") != directory.npos),
           blobs_(value_or_throw(session.raw_set("blobs", {.kind = kddm::ObjectKind::variable}))),
           steps_(session.set<std::uint64_t>("steps")),
@@ -87,7 +91,9 @@ public:
         checkpoint_.protect(blobs_);
         checkpoint_.protect(steps_);
         checkpoint_.protect_array("array", std::span(piece_), begin_, elements);
-        checkpoint_.protect_file("log", *system_, log_);
+        // With the ranks' stores destroyed an older version is gone back to than one whose file has
+        // only been added to.
+        checkpoint_.protect_file("log", *system_, log_, global_);
     }
 
     void run(std::uint64_t takes) {
@@ -112,6 +118,7 @@ public:
             session_.barrier();
             take(step);
         }
+        finish_drained();
         session_.barrier();
         if (first_) say("done");
         value_or_throw(log_.close());
@@ -169,6 +176,7 @@ private:
     CheckpointLevel level_of(std::uint64_t step) const {
         constexpr CheckpointLevel levels[] = {CheckpointLevel::local, CheckpointLevel::partner,
                                               CheckpointLevel::parity};
+        if (global_) return CheckpointLevel::global;
         return has_others_ ? levels[step / 2 % 3] : CheckpointLevel::local;
     }
 
@@ -192,19 +200,34 @@ private:
             value_or_throw(log_.pwrite(std::as_bytes(std::span(more)),
                                        value_or_throw(log_.seek(0, SEEK_CUR))));
         }
+        if (global_ && asynchronous) {
+            draining_ = ticket;
+            return;
+        }
         value_or_throw(ticket.wait());
+        finish_drained();
         if (first_)
             say("taken " + std::to_string(ticket.version()) + " " + std::to_string(step));
+    }
+
+    // The last one that was not waited for: there, or a newer one is.
+    void finish_drained() {
+        if (!draining_) return;
+        const auto drained = draining_->wait();
+        if (!drained && drained.error().code != Errc::cancelled)
+            throw Error(drained.error());
+        draining_.reset();
     }
 
     Session& session_;
     std::unique_ptr<fs::FileSystem> system_;
     fs::File log_;
-    const bool first_, has_others_;
+    const bool first_, global_, has_others_;
     kddm::RawSet blobs_;
     kddm::Set<std::uint64_t> steps_;
     std::uint64_t begin_ = 0;
     std::vector<std::uint64_t> piece_;
+    std::optional<CheckpointTicket> draining_;
     Checkpoint checkpoint_;
 };
 

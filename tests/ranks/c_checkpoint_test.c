@@ -35,10 +35,12 @@ static ssi_take_options take_number(uint64_t number) {
     return how;
 }
 
+static const char *global_directory;   /* NULL: there is no global store */
 static void open_store(const char *name) {
     ssi_checkpoint_options options = SSI_CHECKPOINT_OPTIONS_INIT;
     snprintf(directory, sizeof directory, "%s/%s", top, name);
     options.directory = directory;
+    options.global_directory = global_directory;
     options.application = "c";
     options.keep = 10;
     CHECK(ssi_checkpoint_open(session, &options, &checkpoint) == SSI_OK);
@@ -171,7 +173,7 @@ static void a_policy_says_when_and_how(void) {
     close_store();
     options.policy = "dayly";
     CHECK_ERROR(SSI_ERR_NOT_FOUND, ssi_checkpoint_open(session, &options, &checkpoint), "'dayly'");
-    options.size = sizeof options - sizeof options.policy;   /* of a program that knows none */
+    options.size = offsetof(ssi_checkpoint_options, policy);   /* of a program that knows none */
     CHECK(ssi_checkpoint_open(session, &options, &checkpoint) == SSI_OK);
     close_store();
 }
@@ -367,6 +369,31 @@ static void a_lost_store_is_made_good(void) {
     lost_store_of(SSI_CHECKPOINT_PARITY, "parity", 1);
 }
 
+static void a_version_in_the_global_store_outlives_all_others(void) {
+    char global[80];
+    char command[160];
+    ssi_take_options how = take_number(6);
+    ssi_restarted from = nothing();
+    how.level = SSI_CHECKPOINT_GLOBAL;
+    start("no global store");
+    CHECK_ERROR(SSI_ERR_UNSUPPORTED, ssi_checkpoint_take(checkpoint, "", &how, NULL), "global");
+    stop();
+    snprintf(global, sizeof global, "%s/global", top);
+    global_directory = global;
+    start("near of %n");
+    fill(14);
+    CHECK(ssi_checkpoint_take(checkpoint, "", &how, NULL) == SSI_OK);
+    stop();
+    snprintf(command, sizeof command, "rm -r '%s/near of '*", top);
+    if (rank() == 0) CHECK(system(command) == 0);
+    meet();
+    start("near of %n");
+    CHECK(ssi_checkpoint_restart(checkpoint, &from) == SSI_OK && from.number == 6);
+    check_filled(14);
+    stop();
+    global_directory = NULL;
+}
+
 /* What a callback is to return, and what it saw. */
 struct told {
     int answer, calls, inside;
@@ -545,6 +572,7 @@ static const struct test_case cases[] = {
     CASE(incremental_takes_write_what_has_changed),
     CASE(a_damaged_version_is_passed_over_and_told),
     CASE(a_lost_store_is_made_good),
+    CASE(a_version_in_the_global_store_outlives_all_others),
     CASE(callbacks_that_fail_are_told_to_all),
     CASE(signals_ask_for_a_checkpoint),
     CASE(no_cut_falls_into_a_critical_section),

@@ -58,6 +58,7 @@ protected:
     }
 
     std::string directory_;
+    std::uint64_t expected_ = 0;         // the number of what is gone on from
 };
 
 constexpr std::uint64_t accounts = 24;
@@ -118,6 +119,44 @@ TEST_F(CheckpointTest, taken_under_load_they_are_whole_on_other_numbers_of_nodes
             for (auto& thread : team) thread.join();
             EXPECT_TRUE(member.node.barrier());
         });
+        if (HasFailure()) return;
+    }
+}
+
+// With as many versions as come while others are copied. Of each session the nodes' stores go.
+TEST_F(CheckpointTest, drained_under_load_they_are_whole_in_the_global_store) {
+    for (const int count : {2, 3, 1, 2}) {
+        stdfs::remove_all(directory_ + "/near");
+        session_of(count, [&](Member& member) {
+            auto set = member.set<std::int64_t>("money");
+            Checkpoint checkpoint(member.node, member.engine, member.hub,
+                                  {.directory = directory_ + "/near",
+                                   .global_directory = directory_ + "/far",
+                                   .application = "test",
+                                   .signals = false});
+            checkpoint.protect(set);
+            const auto from = good(checkpoint.restart());
+            EXPECT_EQ(from ? from->number : 0, expected_);
+            EXPECT_EQ(money(set), 0);
+            EXPECT_TRUE(member.node.barrier());
+            std::atomic<bool> over{false};
+            std::thread worker([&] {
+                move_money(member, set, static_cast<unsigned>(member.node.rank()), over);
+            });
+            for (std::uint64_t i = 1; i <= 6; ++i) {
+                const auto ticket = checkpoint.take(
+                    "", {.number = i, .asynchronous = true, .incremental = i % 3 != 0,
+                         .level = CheckpointLevel::global});
+                EXPECT_TRUE(ticket) << ticket.error().to_string();
+                if (!ticket || i % 3 != 0) continue;
+                const auto drained = ticket->wait();
+                EXPECT_TRUE(drained) << drained.error().to_string();
+            }
+            over = true;
+            worker.join();
+            EXPECT_TRUE(member.node.barrier());
+        });
+        expected_ = 6;
         if (HasFailure()) return;
     }
 }

@@ -17,8 +17,9 @@ SeenVersion seen(VersionNumber version, std::uint32_t members, Members present,
 }
 
 struct ChoiceTest : testing::Test {
-    std::vector<Choice> choose() { return choices(by_rank, leaders); }
+    std::vector<Choice> choose() { return choices(by_rank, leaders, global); }
     std::vector<std::vector<SeenVersion>> by_rank;
+    std::vector<SeenVersion> global;
     std::vector<int> leaders;
 };
 
@@ -67,6 +68,63 @@ TEST_F(ChoiceTest, without_a_manifest_there_is_a_reason) {
     by_rank[1][0].why = "it is being written";
     leaders = {0, 1};
     EXPECT_EQ(choose()[0].why_not, "it is being written");
+}
+
+TEST_F(ChoiceTest, what_ranks_have_not_is_read_from_the_global_store_in_turn) {
+    by_rank = {{seen(4, 4, {0})}, {}, {}};
+    leaders = {0, 1, 2};
+    EXPECT_NE(choose()[0].why_not, "");
+    global = {seen(4, 4, {0, 1, 2, 3})};
+    auto all = choose();
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].why_not, "");
+    EXPECT_EQ(all[0].readers, (Readers{0, 1, 2, 0}));
+    EXPECT_TRUE(all[0].global);
+    EXPECT_FALSE(all[0].only_global);
+    // By who has it, where somebody has.
+    by_rank[2] = {seen(4, 4, {1, 3})};
+    EXPECT_EQ(choose()[0].readers, (Readers{0, 2, 2, 2}));
+    // Not all of it is there.
+    global = {seen(4, 4, {0, 1, 2})};
+    EXPECT_FALSE(choose()[0].global);
+    EXPECT_EQ(choose()[0].why_not, "");
+}
+
+TEST_F(ChoiceTest, the_newest_is_chosen_wherever_it_is) {
+    by_rank = {{seen(3, 1, {0}), seen(4, 0, {})}};
+    leaders = {0};
+    global = {seen(2, 1, {0}), seen(5, 1, {0})};
+    const auto all = choose();
+    ASSERT_EQ(all.size(), 4u);
+    EXPECT_EQ(all[0].version, 5u);
+    EXPECT_EQ(all[0].manifest_at, 0);
+    EXPECT_EQ(all[1].why_not, "it has no manifest");
+    EXPECT_FALSE(all[2].global);
+    EXPECT_EQ(all[3].version, 2u);
+}
+
+TEST_F(ChoiceTest, a_manifest_that_ranks_have_lost_is_that_of_the_global_store) {
+    by_rank = {{}, {seen(4, 0, {1})}};
+    leaders = {0, 1};
+    global = {seen(4, 2, {0, 1})};
+    const auto all = choose();
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].manifest_at, 0);
+    EXPECT_EQ(all[0].holders, (std::vector<std::vector<int>>{{}, {1}}));
+    EXPECT_EQ(all[0].readers, (Readers{0, 1}));
+}
+
+TEST_F(ChoiceTest, another_version_by_the_same_number_is_another_choice) {
+    by_rank = {{seen(4, 2, {0}, 7)}, {}};
+    leaders = {0, 1};
+    global = {seen(4, 2, {0, 1}, 8)};
+    const auto all = choose();
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(all[0].why_not, "no rank sees member 1 of 2");
+    EXPECT_FALSE(all[0].global);
+    EXPECT_EQ(all[1].why_not, "");
+    EXPECT_TRUE(all[1].only_global);
+    EXPECT_EQ(all[1].dataset.high, 8u);
 }
 
 TEST_F(ChoiceTest, what_is_seen_travels) {

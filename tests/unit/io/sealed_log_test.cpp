@@ -161,7 +161,13 @@ TEST(SealedLog, a_mirror_sees_the_very_files) {
     writer->set_mirror(&mirror);
     const auto records = some_records(6, 34 << 20, 700'000);
     for (const Kept& one : records) ASSERT_TRUE(writer->add(one.record));
-    EXPECT_EQ(value_or_throw(writer->finish()).segments, 3u);
+    const SealedLogSummary summary = value_or_throw(writer->finish());
+    EXPECT_EQ(summary.segments, 3u);
+    Mirror of_reader;
+    const auto nothing = [](const FoundRecord&, auto) -> Result<void> { return {}; };
+    EXPECT_EQ(value_or_throw(SealedLogReader(written_options(*disk, summary))
+                                 .stream(nothing, of_reader)), summary);
+    EXPECT_TRUE(of_reader.files == mirror.files);
     const auto names = value_or_throw(disk->list("log"));
     ASSERT_EQ(mirror.files.size(), names.size());
     for (const std::string& name : names) {
@@ -302,6 +308,24 @@ TEST(SealedLog, an_error_ends_it) {
     faulty->set_plan({});
     EXPECT_EQ((*writer)->finish().error().sys_errno, EIO);
     EXPECT_EQ((*writer)->add(raw(1, "more")).error().sys_errno, EIO);
+}
+
+TEST(SealedLog, a_copy_gets_no_file_that_is_damaged) {
+    const auto disk = make_memory_disk();
+    const SealedLogSummary summary = write_log(*disk, some_records(8, 34 << 20, 100'000));
+    const auto file = value_or_throw(disk->open("log/0000000000000002.seg", OpenMode::write));
+    BlockBuffer block;
+    block.reserve(block_bytes);
+    const auto bytes = block.first(block_bytes);
+    EXPECT_EQ(value_or_throw(read(*disk, *file, bytes, 1 << 20)), block_bytes);
+    bytes[7] ^= std::byte{1};
+    ASSERT_TRUE(write(*disk, *file, bytes, 1 << 20));
+    Mirror copy;
+    const auto nothing = [](const FoundRecord&, auto) -> Result<void> { return {}; };
+    const auto read = SealedLogReader(written_options(*disk, summary)).stream(nothing, copy);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code, Errc::io);
+    EXPECT_EQ(copy.files.size(), 1u);
 }
 
 TEST(SealedLog, segments_that_are_missing_are_named) {

@@ -61,16 +61,20 @@ typedef struct ssi_checkpoint_options {
     const char *policy;        /* what makes ssi_checkpoint_need say yes by itself, such as
                                 * "young_daly mtbf_s=86400" (`ssi checkpoint policy list`). NULL:
                                 * the setting checkpoint.policy. Rank 0's */
+    const char *global_directory;   /* of the global store, for SSI_CHECKPOINT_GLOBAL: one that all
+                                * hosts see, made when its parent exists. NULL: the setting
+                                * checkpoint.global_directory. Rank 0's */
 } ssi_checkpoint_options;
-#define SSI_CHECKPOINT_OPTIONS_INIT { sizeof(ssi_checkpoint_options), NULL, NULL, 0, 1, NULL }
+#define SSI_CHECKPOINT_OPTIONS_INIT \
+    { sizeof(ssi_checkpoint_options), NULL, NULL, 0, 1, NULL, NULL }
 
 /* Collective. Makes the store where there is none, and removes what was never committed. One at a
  * time in a session (else exists). would_block: another session has the store. io. */
 int ssi_checkpoint_open(ssi_session *session, const ssi_checkpoint_options *options,
                         ssi_checkpoint **checkpoint);
-/* On every rank: waits for what is being saved; tickets tell how that went. The handle is gone then
- * (but for invalid_argument, when it is in use). ssi_finalize does the same with one that is open.
- * NULL: nothing happens. */
+/* On every rank: waits for what is being saved, and copied to the global store; tickets tell how
+ * that went. The handle is gone then (but for invalid_argument, when it is in use). ssi_finalize
+ * does the same with one that is open. NULL: nothing happens. */
 int ssi_checkpoint_close(ssi_checkpoint *checkpoint);
 
 /* ---- what is saved ---- */
@@ -122,9 +126,12 @@ enum ssi_checkpoint_level {
     SSI_CHECKPOINT_LOCAL = 1,   /* each part in its rank's store */
     SSI_CHECKPOINT_PARTNER = 2, /* and in that of a rank on another host. unsupported: there is none
                                  * (checkpoint.allow_same_host), or all ranks have one store */
-    SSI_CHECKPOINT_PARITY = 3   /* and, of each group of ranks on several hosts (checkpoint.group),
+    SSI_CHECKPOINT_PARITY = 3,  /* and, of each group of ranks on several hosts (checkpoint.group),
                                  * so much with the others that any one may be lost. unsupported: as
                                  * above, or one host has more ranks than all others together */
+    SSI_CHECKPOINT_GLOBAL = 4   /* as SSI_CHECKPOINT_LOCAL, and then all of it in the global store,
+                                 * copied in the background, while the next one may be taken.
+                                 * unsupported: there is none */
 };
 
 /* Grows at its end: initialise with SSI_TAKE_OPTIONS_INIT, and set members by name. */
@@ -167,7 +174,9 @@ int ssi_checkpoint_should_exit(const ssi_checkpoint *checkpoint);
 int ssi_ticket_version(const ssi_ticket *ticket, uint64_t *version);
 /* *done: 1 when it is durable or has failed, else 0. */
 int ssi_ticket_test(const ssi_ticket *ticket, int *done);
-/* Waits until then, and returns how it went, the same on every rank. */
+/* Waits until then, and returns how it went, the same on every rank. A SSI_CHECKPOINT_GLOBAL one is
+ * durable when it is in the global store; one that did not come there (cancelled: a newer one was
+ * taken before it was its turn) is valid in the ranks' stores all the same. */
 int ssi_ticket_wait(const ssi_ticket *ticket);
 typedef struct ssi_take_progress {
     uint64_t saved_bytes;      /* of this node's part so far, a lower bound */

@@ -50,9 +50,12 @@ struct CheckpointOptions {
     // Of the store, made when its parent exists; %n stands for the node id. Ranks may have one
     // together, or each its own. Empty: checkpoint.directory of the configuration.
     std::string directory;
+    // Of the global store, for level `global`: one that all hosts see, made when its parent exists.
+    // Empty: checkpoint.global_directory. The first rank's counts.
+    std::string global_directory;
     // Who may restart from it. Empty: the program's name.
     std::string application;
-    // How many versions are kept. 0: checkpoint.keep.
+    // How many versions are kept, in the ranks' stores and in the global one. 0: checkpoint.keep.
     std::uint32_t keep = 0;
     // What makes need() true by itself (ssi/ckpt/policies.hpp). Empty: checkpoint.policy. The first
     // rank's counts.
@@ -69,6 +72,7 @@ enum class CheckpointLevel : std::uint8_t {
     local = 1,     // each member in its rank's store
     partner = 2,   // and in that of a rank on another host
     parity = 3,    // and of each group of ranks on several hosts so much that any one may be lost
+    global = 4,    // as local, and then all of it in the global store, copied in the background
 };
 
 struct TakeOptions {
@@ -81,7 +85,8 @@ struct TakeOptions {
     // from older versions, which are kept as long. At least each checkpoint.full_every-th is whole.
     bool incremental = false;
     // `partner` needs a store for each rank and several hosts (or checkpoint.allow_same_host),
-    // `parity` also that no host has more ranks than all others together: else unsupported.
+    // `parity` also that no host has more ranks than all others together, `global` the global
+    // store: else unsupported. The next take does not wait until one of level global was copied.
     CheckpointLevel level = CheckpointLevel::local;
 };
 
@@ -96,8 +101,12 @@ class CheckpointTicket {
 public:
     ckpt::VersionNumber version() const;
     bool test() const;                    // whether it is durable or has failed
-    Result<void> wait() const;            // until then; what failed, the same on every rank
+    // Until then; what failed, the same on every rank. Of level global it is durable when it is in
+    // the global store; that it did not come there (cancelled: a newer one was taken before it was
+    // its turn) leaves it valid in the ranks' stores.
+    Result<void> wait() const;
     struct Progress {
+        bool saved = false;               // it is durable in the ranks' stores
         std::uint64_t saved_bytes = 0;    // of this node's part so far, a lower bound
         double stopped_seconds = 0;       // acquisitions waited at this node
         double seconds = 0;               // from the call of take until now, or until its end
@@ -156,7 +165,7 @@ public:
     // Of parts of a session, for the layers above and for tests.
     Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& hub,
                CheckpointOptions options);
-    // Waits for what is being saved.
+    // Waits for what is being saved, and copied to the global store.
     ~Checkpoint();
     Checkpoint(const Checkpoint&) = delete;
     Checkpoint& operator=(const Checkpoint&) = delete;

@@ -88,7 +88,7 @@ struct Manifest {
     std::string build;
     std::string session;
     Nanoseconds time = 0;                // since the Unix epoch
-    std::uint32_t level = 0;             // 0 memory, 1 local, 2 partner, 3 parity, 4 shared
+    std::uint32_t level = 0;             // 0 memory, 1 local, 2 partner, 3 parity, 4 global
     std::string description;
     std::uint64_t user_number = 0;
     std::vector<std::byte> user_bytes;

@@ -44,7 +44,7 @@ struct SealedLogOptions {
     std::uint64_t segments = 0;          // for a reader: how many there must be
 };
 
-// Sees what is written to a log's files, file by file, in order: for another copy of them.
+// Sees what is written to a log's files, or read of them, file by file, in order: for another copy.
 class SealedLogMirror {
 public:
     virtual ~SealedLogMirror() = default;
@@ -114,6 +114,8 @@ public:
     // the next segment is read meanwhile. What the digest should be, the caller knows. Failures: io
     // with file and byte for damage, and for files that are not there; unsupported; of `visit`.
     Result<SealedLogSummary> stream(const Visit& visit);
+    // The same, and `copy` sees each file once it was verified, in one piece.
+    Result<SealedLogSummary> stream(const Visit& visit, SealedLogMirror& copy);
     // All records by the footers, without their payloads.
     Result<void> index(const RecordVisitor& visit);
     // One record, verified. Reads ahead for who reads one after another.
