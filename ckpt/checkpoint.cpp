@@ -92,7 +92,7 @@ Result<void> Impl::open_global() {
     next_globally = *next;
     auto made = ckpt::Drain::make(
         node, engine, hub, *places,
-        static_cast<std::uint64_t>(config.integer("checkpoint.drain_bytes_per_s")));
+        static_cast<std::uint64_t>(config.integer("checkpoint.drain_rate_bytes")));
     if (made) drain = std::move(*made);
     return agree(node, made ? Result<void>() : tl::unexpected<Failure>(made.error()));
 }
@@ -182,6 +182,8 @@ Checkpoint::Checkpoint(node::Node& node, kddm::Engine& engine, kddm::sync::Hub& 
 
 Checkpoint::~Checkpoint() {
     impl_->finish_last();
+    if (impl_->drain) impl_->drain->finish();   // `status` tells how far it is meanwhile
+    impl_->control.reset();
     impl_->drain.reset();
     impl_->meetings->now(ckpt::Doing::elsewhere);
 }

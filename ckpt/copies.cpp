@@ -148,13 +148,15 @@ Result<void> Copies::send(int to, const CopyOf& copy, Store& from, const Result<
 
 // Goes on receiving when the store refuses: the other one would wait for ever.
 Result<void> Copies::receive(int from, const CopyOf& copy, Store& into,
-                             const MemberInfo* damaged) {
+                             const MemberInfo* damaged, Result<void> ready) {
     auto opened = PieceReceiver::open(doors_, from);
     if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
-    auto writer = damaged ? MemberCopy::rebuild(into, *damaged)
-                          : MemberCopy::begin(into, copy.dataset, copy.version, copy.member);
+    Result<std::unique_ptr<MemberCopy>> writer;
+    Result<void> kept = std::move(ready);
+    if (kept)
+        writer = damaged ? MemberCopy::rebuild(into, *damaged)
+                         : MemberCopy::begin(into, copy.dataset, copy.version, copy.member);
     const bool there = !writer && writer.error().code == Errc::exists;
-    Result<void> kept;
     if (!writer && !there) kept = tl::unexpected<Failure>(writer.error());
     for (;;) {
         const auto piece = opened->receive();
@@ -164,7 +166,11 @@ Result<void> Copies::receive(int from, const CopyOf& copy, Store& into,
         if (what == What::failed) return tl::unexpected(decode_failure(piece->head.subspan(1)));
         if (what == What::end) break;
         if (!kept || there) continue;
-        kept = take_in(**writer, *opened, *piece);
+        try {
+            kept = take_in(**writer, *opened, *piece);
+        } catch (const std::bad_alloc&) {
+            kept = fail(Errc::out_of_memory, "no memory for a piece of a member");
+        }
     }
     if (kept && !there) kept = (*writer)->finish();
     return kept;

@@ -43,9 +43,10 @@ public:
     // store; what the other one's store said.
     Result<void> send(int to, const CopyOf& copy, Store& from, const Result<void>& ready);
     // Durable here when it returns. exists is no failure. With `damaged`, what the member should
-    // be: verified, and in place of what is here.
+    // be: verified, and in place of what is here. `ready`: what went wrong before, which is
+    // returned when all that the other one sends has been received.
     Result<void> receive(int from, const CopyOf& copy, Store& into,
-                         const MemberInfo* damaged = nullptr);
+                         const MemberInfo* damaged = nullptr, Result<void> ready = {});
 
     // Every node is told of all pairs before they copy, as any may be home to their channels: these
     // are no part of a checkpoint, in this session.

@@ -173,7 +173,7 @@ void Drain::drain_next() {
     if (!decision) return fail_all(decision.error());
     const Plan plan = decode_plan(*decision);
     skip_before(plan.version);
-    Waiting first = take_first();
+    Waiting first = take(plan.version);
     Result<void> drained;
     if (!plan.manifests)
         drained = tl::unexpected<Failure>(plan.manifests.error());
@@ -222,7 +222,7 @@ void Drain::skip_before(VersionNumber version) {
         Waiting one;
         {
             std::lock_guard lock(mutex_);
-            if (queue_.front().ticket->version >= version) return;
+            if (queue_.empty() || queue_.front().ticket->version >= version) return;
             one = std::move(queue_.front());
             queue_.pop_front();
         }
@@ -231,15 +231,19 @@ void Drain::skip_before(VersionNumber version) {
     }
 }
 
-Drain::Waiting Drain::take_first() {
+// Nothing when this node does not have it, which only a failure of this node brings about.
+Drain::Waiting Drain::take(VersionNumber version) {
     std::lock_guard lock(mutex_);
-    Waiting one = std::move(queue_.front());
+    Waiting one;
+    if (queue_.empty() || queue_.front().ticket->version != version) return one;
+    one = std::move(queue_.front());
     queue_.pop_front();
     return one;
 }
 
 // One line, in the log of the first node.
 void Drain::end(Waiting waiting, Result<void> outcome) {
+    if (!waiting.ticket) return;
     if (!outcome) {
         Failure& failure = outcome.error();
         failure.text = fmt::format("version {} is in the nodes' stores, and not in {}: {}",
@@ -309,7 +313,8 @@ Result<void> Drain::copy_mine(const Manifest& manifest) {
         fault_point(FaultPoint::drain_begun);
         try {
             copied = drain_member(places_.own(), *places_.global(), manifest.members[self],
-                                  {rate_, node_.doors().clock, node_.doors().tasks, copied_});
+                                  {rate_, node_.doors().clock, node_.doors().tasks, copied_,
+                                   [this] { return node_.any_lost(); }});
         } catch (const std::bad_alloc&) {
             copied = fail(Errc::out_of_memory, "no memory for a file of a member");
         }

@@ -57,7 +57,7 @@ private:
     Bytes choose(const std::vector<Bytes>& newest);
     Result<std::vector<Manifest>> with_bases(VersionNumber version);
     void skip_before(VersionNumber version);
-    Waiting take_first();
+    Waiting take(VersionNumber version);
     void end(Waiting waiting, Result<void> outcome);
     Result<void> copy_all(const std::vector<Manifest>& manifests);
     Result<void> copy_one(const Manifest& manifest);

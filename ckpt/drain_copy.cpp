@@ -23,6 +23,9 @@ public:
                        std::span<const std::byte> bytes) override {
         while (!bytes.empty()) {
             const auto some = bytes.first(std::min(bytes.size(), drain_piece_bytes));
+            if (pace_.in_vain())
+                return fail(Errc::cancelled, "another node is dead, without which this copy is of "
+                                             "no use");
             SSI_TRY(copy_.write({file, most, place, some}));
             copied(some.size());
             place += some.size();

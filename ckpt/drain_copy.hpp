@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 #include "ssi/ckpt/store.hpp"
 
@@ -14,11 +15,12 @@ struct DrainPace {
     const Clock& clock;
     sys::Tasks& tasks;
     std::atomic<std::uint64_t>& copied;  // bytes, counted up
+    std::function<bool()> in_vain = [] { return false; };   // asked for each piece: to end early
 };
 
 // `info`: as the version's manifest says. Durable when it returns; after a failure nothing is left
-// of it in `to`. io: it is damaged in `from`, or what a disk said; not_found; would_block: somebody
-// writes it in `to`.
+// of it in `to`. cancelled: in vain. io: it is damaged in `from`, or what a disk said; not_found;
+// would_block: somebody writes it in `to`.
 Result<void> drain_member(Store& from, Store& to, const MemberInfo& info, const DrainPace& pace);
 
 }  // namespace ssi::ckpt

@@ -41,6 +41,7 @@ void Frozen::freeze(const Protected& one) {
     if (!failed_) return;
     std::uint64_t bytes = 0;
     failed_ = told(one, [&]() -> Result<void> {
+        states_.reserve(states_.size() + 1);   // it must be thawed
         const auto frozen = one.backend->freeze();
         if (!frozen) return tl::unexpected<Failure>(frozen.error());
         bytes = *frozen;

@@ -80,9 +80,8 @@ Result<void> Meetings::come(bool again, Nanoseconds timeout) {
     meeting_ = 2 * attempt_ + again;
     const auto before = words_.fetch_add(word_of(meeting_), std::uint64_t{1});
     if (!before) return tl::unexpected<Failure>(before.error());
-    // All have come here, so nobody is in the last one any more.
-    if ((*before & came) + 1 == static_cast<std::uint64_t>(node_.size()))
-        SSI_TRY(forget_last(last));
+    // All have come here, so nobody is in the last one any more. A word that stays does no harm.
+    if ((*before & came) + 1 == static_cast<std::uint64_t>(node_.size())) (void)forget_last(last);
     given_up_ = false;
     return wait(timeout, (*before & came) == 0);
 }

@@ -159,8 +159,11 @@ Result<void> MemberCopy::open() {
 
 // With room for all of it: a write that makes a file longer is waited for where it is submitted.
 Result<void> MemberCopy::begin_file(const FilePiece& first) {
-    if (files_.size() > synced_together &&
-        files_[synced_together - 1].written <= flight_.landed()) {
+    const bool some_landed = files_.size() > synced_together &&
+                             files_[synced_together - 1].written <= flight_.landed();
+    if (first.name == member_name) {   // which tells that all others are whole
+        SSI_TRY(sync_files());
+    } else if (some_landed) {
         SSI_TRY(end_sync());
         SSI_TRY(begin_sync(synced_together));
     }

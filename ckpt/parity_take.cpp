@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
 #include "manifest.hpp"
@@ -38,6 +39,16 @@ Result<ParityMember> decode_end(std::span<const std::byte> message) {
     ParityMember member = get_parity_member(in);
     if (in.ok() && in.at_end()) return member;
     return fail(Errc::bad_message, "the end of a member that is malformed");
+}
+
+// The others go on sending whatever becomes of it here.
+template <class Step>
+Result<void> guarded(Step&& step) {
+    try {
+        return step();
+    } catch (const std::bad_alloc&) {
+        return fail(Errc::out_of_memory, "no memory for a row of parity");
+    }
 }
 
 Result<ParityMember> decode_failed(std::span<const std::byte> message) {
@@ -172,7 +183,7 @@ Result<bool> ParityKeeper::receive_row(std::uint64_t row) {
         const auto what = piece->head.empty() ? What::failed : static_cast<What>(piece->head[0]);
         if (what == What::unit) {
             any = true;
-            if (kept_) keep(add(place, *piece, row));
+            if (kept_) keep(guarded([&] { return add(place, *piece, row); }));
             continue;
         }
         ended_[place] = true;
@@ -182,7 +193,7 @@ Result<bool> ParityKeeper::receive_row(std::uint64_t row) {
         else
             keep(tl::unexpected<Failure>(std::move(member).error()));
     }
-    if (any && kept_) keep(writer_->add(length_));
+    if (any && kept_) keep(guarded([&] { return writer_->add(length_); }));
     return any;
 }
 

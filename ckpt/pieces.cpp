@@ -91,17 +91,19 @@ Result<std::span<std::byte>> PieceSender::room() {
 Result<void> PieceSender::send(std::span<const std::byte> head, std::size_t bytes) {
     Prefix prefix;
     prefix.bytes = static_cast<std::uint32_t>(bytes);
-    if (bytes != 0) {
-        SSI_TRY(filling_->put());
-        filling_.reset();
-        prefix.object = free_.back();
-        free_.pop_back();
-        ++unread_;
-    }
+    if (bytes != 0) prefix.object = free_.back();
     Bytes message(sizeof prefix + head.size());
     std::memcpy(message.data(), &prefix, sizeof prefix);
     if (!head.empty()) std::memcpy(message.data() + sizeof prefix, head.data(), head.size());
-    return kddm::sync::send(*channel_, message);
+    if (bytes != 0) {
+        SSI_TRY(filling_->put());
+        filling_.reset();
+    }
+    SSI_TRY(kddm::sync::send(*channel_, message));
+    if (bytes == 0) return {};
+    free_.pop_back();
+    ++unread_;
+    return {};
 }
 
 Result<void> PieceSender::settle() {

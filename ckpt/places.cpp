@@ -178,17 +178,22 @@ Result<void> Places::open_global(node::Node& node, std::string directory) {
     io::Disk& disk = global_->state().disk;
     Bytes token = encode_newest(Random::seed_from_system());
     if (rank_ == 0 && ready) ready = write_file(disk, probe_name, token);
+    if (!ready && ready.error().sys_errno == EROFS) {   // to go on from: what is found will tell
+        ready = {};
+        token.clear();
+    }
     SSI_TRY(agree(node, std::move(ready)));
     SSI_TRY(share(node, token));
+    if (token.empty()) return {};
     Result<void> same;
     if (const auto found = read_file(disk, probe_name); !found || *found != token)
         same = fail(Errc::invalid_argument,
                     fmt::format("checkpoint.global_directory {} of node {} is another one than the "
                                 "first node's: it must be one that all hosts see", directory,
                                 node.id().value));
-    SSI_TRY(agree(node, std::move(same)));
+    auto agreed = agree(node, std::move(same));
     if (rank_ == 0) (void)disk.remove(probe_name);
-    return {};
+    return agreed;
 }
 
 }  // namespace ssi::ckpt

@@ -59,14 +59,19 @@ Store* store_of(Places& places, const CopyOf& copy) {
     return nullptr;
 }
 
-// As a manifest that this node sees says.
-std::optional<MemberInfo> info_of(Places& places, const CopyOf& copy) {
-    for (Store* store : places.all())
-        if (const auto manifest = store->manifest(copy.version);
-            manifest && manifest->dataset == copy.dataset &&
-            copy.member < manifest->members.size())
-            return manifest->members[copy.member];
-    return {};
+// Collective: what the damaged member should be, as a manifest says.
+Result<std::optional<MemberInfo>> info_of(node::Node& node, Places& places, const Rebuild& one) {
+    Bytes bytes;
+    if (node.rank() == one.manifest_at)
+        for (Store* store : places.all())
+            if (const auto manifest = store->manifest(one.copy.version);
+                manifest && manifest->dataset == one.copy.dataset && bytes.empty())
+                bytes = encode_manifest(*manifest);
+    SSI_TRY(share(node, bytes, one.manifest_at));
+    const auto manifest = decode_manifest(bytes);
+    if (!manifest || one.copy.member >= manifest->members.size())
+        return std::optional<MemberInfo>();
+    return std::optional(manifest->members[one.copy.member]);
 }
 
 // Those of this node that have it, the one that it is read from first.
@@ -97,17 +102,24 @@ Result<void> repair_here(const std::vector<Store*>& stores, const MemberInfo& in
     return fail(Errc::io, "the other copy is damaged, too, or has gone");
 }
 
-Result<void> repair(node::Node& node, Places& places, Copies& copies, const Rebuild& one) {
-    const auto info = info_of(places, one.copy);
-    if (!info) return fail(Errc::not_found, "its manifest has gone");
-    const auto stores = stores_of(places, *info);
-    if (stores.empty()) return fail(Errc::not_found, "the damaged member has gone");
-    if (one.from == node.rank()) return repair_here(stores, *info);
-    return copies.receive(one.from, one.copy, *stores[0], &*info);
+Result<void> repair(node::Node& node, Places& places, Copies& copies, const Rebuild& one,
+                    const std::optional<MemberInfo>& info) {
+    Result<void> ready;
+    std::vector<Store*> stores;
+    if (info) stores = stores_of(places, *info);
+    if (!info)
+        ready = fail(Errc::not_found, "its manifest has gone");
+    else if (stores.empty())
+        ready = fail(Errc::not_found, "the damaged member has gone");
+    if (one.from == node.rank()) return ready ? repair_here(stores, *info) : ready;
+    // Also when it is of no use: the other one sends.
+    return copies.receive(one.from, one.copy, ready ? *stores[0] : places.own(),
+                          info ? &*info : nullptr, ready);
 }
 
-Result<void> make(node::Node& node, Places& places, Copies& copies, const Rebuild& one) {
-    if (one.damaged && node.rank() == one.to) return repair(node, places, copies, one);
+Result<void> make(node::Node& node, Places& places, Copies& copies, const Rebuild& one,
+                  const std::optional<MemberInfo>& info) {
+    if (one.damaged && node.rank() == one.to) return repair(node, places, copies, one, info);
     if (node.rank() == one.from) {
         Store* store = store_of(places, one.copy);
         Result<void> ready;
@@ -174,7 +186,13 @@ Result<std::uint64_t> rebuild(node::Node& node, Places& places, Copies& copies,
     SSI_TRY(agree(node, {}));
     std::uint64_t made = 0;
     for (const Rebuild& one : all) {
-        const auto done = agree(node, make(node, places, copies, one));
+        std::optional<MemberInfo> info;
+        if (one.damaged) {
+            auto found = info_of(node, places, one);
+            if (!found) return tl::unexpected<Failure>(std::move(found).error());
+            info = std::move(*found);
+        }
+        const auto done = agree(node, make(node, places, copies, one, info));
         if (!done && done.error().code == Errc::peer_lost)
             return tl::unexpected<Failure>(done.error());
         if (done) {

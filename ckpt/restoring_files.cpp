@@ -46,7 +46,10 @@ Result<void> Restoring::look_at_files() {
             return fail(Errc::io, fmt::format("a file of rank {}", file.rank));
         file.state = std::move(*state);
         for (std::size_t i = 0; i < substitutions_.size(); ++i) {
-            if (!file.state.open || file.state.path != substitutions_[i].first) continue;
+            if (!file.state.open) break;
+            // Substituted by a run before this one.
+            if (file.state.path == substitutions_[i].second) ++substituted_[i];
+            if (file.state.path != substitutions_[i].first) continue;
             file.state.path = substitutions_[i].second;
             file.state.inode = 0;
             ++substituted_[i];

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -270,6 +271,25 @@ std::string relaunch_program() {
     return find_program("ssi-relaunch");
 }
 
+// The program is told of the directory that was looked at, in the words it understands.
+Result<void> tell_where(const std::vector<std::string>& directories) {
+    constexpr const char* variable = "SSI_CHECKPOINT_DIRECTORY";
+    if (directories.size() != 1) return {};
+    const std::string& directory = directories.front();
+    std::error_code none;
+    if (std::filesystem::is_directory(directory + "/0", none))
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} has a store for each rank: name it as the program knows it, "
+                                "'{}/%n'", directory, directory));
+    const char* const set = std::getenv(variable);
+    if (set && set != directory)
+        return fail(Errc::invalid_argument,
+                    fmt::format("{} is '{}', and '{}' was looked at: name one of them", variable,
+                                set, directory));
+    ::setenv(variable, directory.c_str(), 1);
+    return {};
+}
+
 Result<void> launch(const RestartRequest& request) {
     const std::string program = relaunch_program();
     if (program.empty())
@@ -277,8 +297,7 @@ Result<void> launch(const RestartRequest& request) {
     std::string files;
     for (const std::string& one : request.substitutions) files += (files.empty() ? "" : ";") + one;
     if (!files.empty()) ::setenv("SSI_CHECKPOINT_SUBSTITUTE", files.c_str(), 1);
-    if (request.directories.size() == 1)
-        ::setenv("SSI_CHECKPOINT_DIRECTORY", request.directories.front().c_str(), 0);
+    SSI_TRY(tell_where(request.directories));
     std::vector<std::string> words{program, "--"};
     words.insert(words.end(), request.launcher.begin(), request.launcher.end());
     std::vector<char*> arguments;

@@ -115,7 +115,7 @@ constexpr std::array table{
     text("checkpoint.global_directory", "",
          "Level global: where all hosts see the same directory, to which checkpoints are copied "
          "from checkpoint.directory in the background. Empty: nowhere."),
-    number("checkpoint.drain_bytes_per_s", "bytes", "0", 0, 64 * tib,
+    number("checkpoint.drain_rate_bytes", "bytes", "0", 0, 64 * tib,
            "Most that a node copies there in a second, to leave network and disks to others. 0: no "
            "limit."),
     number("checkpoint.keep", "", "2", 1, 1'000'000,

@@ -66,7 +66,7 @@ class RunningTest(ProgramTest):
     def test_a_version_is_copied_to_the_global_store_meanwhile(self):
         shared = os.path.join(self.here, "global")
         self.settings = {"SSI_CHECKPOINT_GLOBAL_DIRECTORY": shared,
-                         "SSI_CHECKPOINT_DRAIN_BYTES_PER_S": "1000000",
+                         "SSI_CHECKPOINT_DRAIN_RATE_BYTES": "1000000",
                          "SSI_CHECKPOINT_POLICY": "on_request level=global"}
         self.start_jacobi(1024)
         self.assertIs(self.status()["draining"], False)

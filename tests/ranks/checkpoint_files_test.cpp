@@ -148,6 +148,15 @@ TEST_F(CheckpointFiles, are_put_back_as_others_where_that_is_asked_for) {
                 EXPECT_EQ(content_of(system, one.path), lines(rank, 0, 50));
             }
         });
+    // What goes on takes others, of the new paths, and is started in the same words once more.
+    for (int run = 0; run < 2; ++run)
+        with_files(saving, false, [&](Session& s, Checkpoint& checkpoint, auto&, fs::File& file) {
+            const auto restarted = good(checkpoint.restart());
+            ASSERT_TRUE(restarted);
+            EXPECT_EQ(restarted->version, 1u + static_cast<unsigned>(run));
+            EXPECT_EQ(file.path(), "/moved" + name_of(s.rank()).substr(1));
+            good(checkpoint.take(""));
+        });
     ::setenv("SSI_CHECKPOINT_SUBSTITUTE", "/log.0", 1);
     restart(1, [&](auto restarted, auto&) {
         ASSERT_FALSE(restarted);

@@ -13,7 +13,7 @@ class GlobalRanks : public LostStores {
 protected:
     void SetUp() override { CheckpointRanks::SetUp(); }
     void TearDown() override {
-        ::unsetenv("SSI_CHECKPOINT_DRAIN_BYTES_PER_S");
+        ::unsetenv("SSI_CHECKPOINT_DRAIN_RATE_BYTES");
         CheckpointRanks::TearDown();
     }
     std::string global() const { return directory_ + "/global"; }
@@ -23,7 +23,7 @@ protected:
         return options;
     }
     static void throttle(std::uint64_t bytes_per_s) {
-        ::setenv("SSI_CHECKPOINT_DRAIN_BYTES_PER_S", std::to_string(bytes_per_s).c_str(), 1);
+        ::setenv("SSI_CHECKPOINT_DRAIN_RATE_BYTES", std::to_string(bytes_per_s).c_str(), 1);
     }
     // Takes so many versions, each with its number, and waits for the last one.
     void take(std::uint64_t versions, bool incremental, std::uint64_t first = 1) {

@@ -90,6 +90,11 @@ TEST_F(PartnerRanks, a_damaged_member_is_made_good_by_its_copy) {
         EXPECT_TRUE(of_member(folder) == whole) << folder;
     }
     go_on(world_size(), 3, 0);
+    // Also where the manifest is damaged, too: others have it.
+    flip(directory_ + "/1/v3/m1/0000000000000001.seg");
+    flip(directory_ + "/1/v3/manifest");
+    go_on(world_size(), 3, 1);
+    if (HasFatalFailure()) return;
     // One rank that sees both.
     const auto whole = of_member("0/v3/m0");
     flip(directory_ + "/0/v3/m0/0000000000000001.seg");

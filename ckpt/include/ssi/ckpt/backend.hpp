@@ -7,9 +7,9 @@
 //     take      probe | freeze | save, thaw
 //     restart   probe | kill, restore
 //
-// No two verbs of one backend run at a time; save and thaw run on the task that saves, the others
-// on that of take or restart. An exception is a failure. Those of a rank fail the version, or the
-// restart, on all.
+// No two verbs of one backend run at a time; save runs on the task that saves, thaw on that or on
+// the one of take, the others on that of take or restart. An exception is a failure. Those of a
+// rank fail the version, or the restart, on all.
 #pragma once
 
 #include <cstddef>

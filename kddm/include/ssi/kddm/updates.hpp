@@ -24,7 +24,8 @@ struct Update {
 
 // One operator (add, min, max or exchange) on one kind of number. Used by one task at a time. The
 // objects count as wanted by that task until flush(): the order rule of guards holds for them
-// (Errc::deadlock), an object that the task has grabbed is updated in place.
+// (Errc::deadlock), an object that the task has grabbed is updated in place: at once, also before
+// what was added to it earlier and is not flushed.
 class RawUpdates {
 public:
     RawUpdates(const RawSet& set, AtomicOp op, NumberKind kind);
