@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,15 @@ Result<void> share(node::Node& node, Bytes& bytes, int rank = 0);
 Result<std::uint64_t> largest(node::Node& node, std::uint64_t mine);
 // What an application's callback says; what it throws is a failure, too.
 Result<void> guarded(const std::function<Result<void>()>& callback);
+// What a step of our own says; also that memory runs out in it: `what` there is none for.
+template <class Step>
+auto with_memory(const char* what, Step&& step) -> decltype(step()) {
+    try {
+        return step();
+    } catch (const std::bad_alloc&) {
+        return fail(Errc::out_of_memory, std::string("no memory for ") + what);
+    }
+}
 NodeId node_of(const node::Node& node, int rank);
 // For messages: with "; " between them.
 std::string joined(std::span<const std::string> texts);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <new>
 
 #include "manifest.hpp"
 #include "member_copy.hpp"
@@ -16,6 +15,8 @@ namespace {
 
 // A piece of a file; the end of all, fine, or because something went wrong; how long a file is.
 enum class What : std::uint8_t { piece, end, failed, length };
+
+constexpr const char* piece_of_member = "a piece of a member";
 
 std::string rebuild_name(int from, int to) {
     return fmt::format("ssi.checkpoint.rebuild.{}.{}", from, to);
@@ -44,12 +45,14 @@ Result<void> send_piece(PieceSender& to, const FilePiece& piece) {
     const auto memory = to.room();
     if (!memory) return tl::unexpected<Failure>(memory.error());
     std::ranges::copy(piece.bytes, memory->begin());
-    Writer head;
-    head.put(static_cast<std::uint8_t>(What::piece));
-    head.text(piece.name);
-    head.put(piece.file_bytes);
-    head.put(piece.place);
-    return to.send(head.bytes(), piece.bytes.size());
+    return with_memory(piece_of_member, [&] {
+        Writer head;
+        head.put(static_cast<std::uint8_t>(What::piece));
+        head.text(piece.name);
+        head.put(piece.file_bytes);
+        head.put(piece.place);
+        return to.send(head.bytes(), piece.bytes.size());
+    });
 }
 
 Result<void> send_file(PieceSender& to, const CopyOf& copy, Store& from, const std::string& name) {
@@ -136,11 +139,7 @@ Result<void> Copies::send(int to, const CopyOf& copy, Store& from, const Result<
     auto opened = PieceSender::open(doors_, to);
     if (!opened) return tl::unexpected<Failure>(std::move(opened).error());
     Result<void> sent = ready;
-    try {
-        if (sent) sent = send_files(*opened, copy, from);
-    } catch (const std::bad_alloc&) {
-        sent = fail(Errc::out_of_memory, "no memory for a piece of a member");
-    }
+    if (sent) sent = with_memory(piece_of_member, [&] { return send_files(*opened, copy, from); });
     auto told = send_end(*opened, sent);
     if (!sent) return sent;
     return told;
@@ -166,11 +165,7 @@ Result<void> Copies::receive(int from, const CopyOf& copy, Store& into,
         if (what == What::failed) return tl::unexpected(decode_failure(piece->head.subspan(1)));
         if (what == What::end) break;
         if (!kept || there) continue;
-        try {
-            kept = take_in(**writer, *opened, *piece);
-        } catch (const std::bad_alloc&) {
-            kept = fail(Errc::out_of_memory, "no memory for a piece of a member");
-        }
+        kept = with_memory(piece_of_member, [&] { return take_in(**writer, *opened, *piece); });
     }
     if (kept && !there) kept = (*writer)->finish();
     return kept;

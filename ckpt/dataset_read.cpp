@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace ssi::ckpt {
 
 Result<TakenApart> Dataset::Impl::take_apart(const Member& member, const io::FoundRecord& record,
@@ -149,7 +151,8 @@ Result<void> Dataset::verify(MemberIndex which, const Progress& progress) {
         });
 }
 
-Result<std::vector<std::byte>> Dataset::read(MemberIndex which, SetId item, ObjectId id) {
+Result<std::vector<std::byte>> Dataset::read(MemberIndex which, SetId item, ObjectId id,
+                                             std::uint64_t most) {
     const auto index = impl_->index_of(which);
     if (!index) return tl::unexpected<Failure>(index.error());
     const auto of_object = std::ranges::equal_range(
@@ -160,8 +163,9 @@ Result<std::vector<std::byte>> Dataset::read(MemberIndex which, SetId item, Obje
                     fmt::format("member {} of version {} has no object {}:{} of item {}", which,
                                 manifest().version, id.hi, id.lo, item.value));
     const IndexEntry& last = of_object.back();
-    std::vector<std::byte> bytes(last.offset + last.length);
-    const Part whole{item, id, last.version, 0, bytes.size()};
+    const std::uint64_t total = last.offset + last.length;
+    std::vector<std::byte> bytes(std::min(total, most));
+    const Part whole{item, id, last.version, 0, total};
     SSI_TRY(impl_->read_range(which, whole, bytes.size(), 0,
                               [&](const FoundPart& part) -> Result<void> {
                                   if (!part.zero)

@@ -63,7 +63,7 @@ std::size_t file_state_bytes(std::span<const std::byte> bytes) {
     if (bytes.size() < block_bytes) return 0;
     Reader in(bytes);
     const std::size_t length = sizeof(std::uint32_t) + in.get<std::uint32_t>();
-    return length > 2 * (std::size_t{64} << 10) ? 0 : whole(length);
+    return length > most_file_state_bytes ? 0 : whole(length);
 }
 
 Result<FileState> decode_file(std::span<const std::byte> bytes) {
@@ -83,6 +83,14 @@ Result<FileState> decode_file(std::span<const std::byte> bytes) {
         (state.flags & ~kept_flags) != 0)
         return fail(Errc::io, "what was saved of an open file is malformed");
     return state;
+}
+
+Result<std::string> Dataset::path_of_file(MemberIndex which, SetId item, ObjectId id) {
+    const auto head = read(which, item, id, most_file_state_bytes);
+    if (!head) return tl::unexpected<Failure>(head.error());
+    auto state = decode_file(*head);
+    if (!state) return tl::unexpected<Failure>(std::move(state).error());
+    return std::move(state->path);
 }
 
 Result<KeptFile> keep_file(fs::FileSystem& system, fs::File* open, bool content) {

@@ -16,6 +16,7 @@
 namespace ssi::ckpt {
 
 inline constexpr std::size_t block_bytes = 4096;
+inline constexpr std::size_t most_file_state_bytes = std::size_t{128} << 10;
 
 struct FileState {
     bool open = false;                   // else nothing of the rest

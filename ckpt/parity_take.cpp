@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <new>
 #include <utility>
 
 #include "manifest.hpp"
@@ -17,6 +16,7 @@ namespace {
 enum class What : std::uint8_t { unit, end, failed };
 constexpr std::size_t head_bytes = 1 + sizeof(std::uint64_t);   // and of which row
 static_assert(parity_unit_bytes <= most_piece);
+constexpr const char* row_of_parity = "a row of parity";
 
 Bytes message_of(What what, std::span<const std::byte> bytes) {
     Bytes message;
@@ -39,16 +39,6 @@ Result<ParityMember> decode_end(std::span<const std::byte> message) {
     ParityMember member = get_parity_member(in);
     if (in.ok() && in.at_end()) return member;
     return fail(Errc::bad_message, "the end of a member that is malformed");
-}
-
-// The others go on sending whatever becomes of it here.
-template <class Step>
-Result<void> guarded(Step&& step) {
-    try {
-        return step();
-    } catch (const std::bad_alloc&) {
-        return fail(Errc::out_of_memory, "no memory for a row of parity");
-    }
 }
 
 Result<ParityMember> decode_failed(std::span<const std::byte> message) {
@@ -183,7 +173,7 @@ Result<bool> ParityKeeper::receive_row(std::uint64_t row) {
         const auto what = piece->head.empty() ? What::failed : static_cast<What>(piece->head[0]);
         if (what == What::unit) {
             any = true;
-            if (kept_) keep(guarded([&] { return add(place, *piece, row); }));
+            if (kept_) keep(with_memory(row_of_parity, [&] { return add(place, *piece, row); }));
             continue;
         }
         ended_[place] = true;
@@ -193,7 +183,7 @@ Result<bool> ParityKeeper::receive_row(std::uint64_t row) {
         else
             keep(tl::unexpected<Failure>(std::move(member).error()));
     }
-    if (any && kept_) keep(guarded([&] { return writer_->add(length_); }));
+    if (any && kept_) keep(with_memory(row_of_parity, [&] { return writer_->add(length_); }));
     return any;
 }
 

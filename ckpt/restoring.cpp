@@ -186,21 +186,10 @@ Result<void> Restoring::receive(const Part& part, std::span<const std::byte> byt
     return item.item.kind == ItemKind::span ? place_span(item, found) : place_piece(item, found);
 }
 
-// What comes next is collective.
-template <class Step>
-Result<void> Restoring::without_throwing(Step&& step) const {
-    try {
-        return step();
-    } catch (const std::bad_alloc&) {
-        return fail(Errc::out_of_memory, fmt::format("node {}: what was saved does not fit",
-                                                     doors_.node.id().value));
-    }
-}
-
 Result<void> Restoring::complete() {
     SSI_TRY(agree(doors_.node, {}));
     SSI_TRY(agree(doors_.node, inbox_.receive([this](const Part& part, auto bytes) {
-        return without_throwing([&] { return receive(part, bytes); });
+        return with_memory("what was saved", [&] { return receive(part, bytes); });
     })));
     fault_point(FaultPoint::inbox_read);
     Result<void> arrived;
@@ -211,7 +200,7 @@ Result<void> Restoring::complete() {
     SSI_TRY(agree(doors_.node, restore_files()));
     SSI_TRY(share_files());
     SSI_TRY(agree(doors_.node, reopen_files()));
-    return agree(doors_.node, without_throwing([this] { return restore_states(); }));
+    return agree(doors_.node, with_memory("what was saved", [this] { return restore_states(); }));
 }
 
 Result<void> Restoring::undo() {

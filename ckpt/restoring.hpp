@@ -74,8 +74,6 @@ private:
     // In pieces that an inbox takes.
     Result<void> send(int rank, FoundPart found);
     Result<void> receive(const Part& part, std::span<const std::byte> bytes);
-    template <class Step>
-    Result<void> without_throwing(Step&& step) const;
 
     RestoringDoors doors_;
     const Manifest& manifest_;

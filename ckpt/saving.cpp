@@ -206,11 +206,9 @@ CopyOf Saving::copy_of(int rank) const {
 }
 
 Result<void> Saving::receive(int from) {
-    try {
+    return with_memory("a piece of a member", [&] {
         return doors_.copies.receive(from, copy_of(from), doors_.places.own());
-    } catch (const std::bad_alloc&) {
-        return fail(Errc::out_of_memory, "no memory for a piece of a member");
-    }
+    });
 }
 
 // A task for each member that comes, as its sender may wait for nobody else meanwhile.
@@ -246,11 +244,7 @@ Result<MemberInfo> Saving::save_with_parity() {
     ParityKeeper keeper(doors_.copies, group_, doors_.places.own(), copy_of(self));
     Result<void> kept;
     const auto receive_all = [&] {
-        try {
-            kept = keeper.receive();
-        } catch (const std::bad_alloc&) {
-            kept = fail(Errc::out_of_memory, "no memory for a row of parity");
-        }
+        kept = with_memory("a row of parity", [&] { return keeper.receive(); });
     };
     std::optional<Joined> task(
         std::in_place, doors_.node.doors().tasks.spawn("checkpoint parity", receive_all));

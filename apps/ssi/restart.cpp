@@ -7,15 +7,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "checkpoint_stores.hpp"
 #include "fs.hpp"
 #include "machine.hpp"
 #include "ssi/base/json.hpp"
+#include "ssi/sys/memory_limits.hpp"
 #include "support/progress.hpp"
 #include "words.hpp"
 
@@ -65,26 +64,6 @@ std::string why_not(const VersionInfo& info) {
                                    "kept with it", text, other);
     }
     return {};
-}
-
-std::uint64_t available_bytes() {
-    std::ifstream file("/proc/meminfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("MemAvailable:"))
-            return std::strtoull(line.c_str() + std::strlen("MemAvailable:"), nullptr, 10) << 10;
-    return 0;
-}
-
-// The path in what was saved of an open file (docs/formats/dataset.md); empty: none was open.
-std::string path_of(std::span<const std::byte> object) {
-    constexpr std::size_t path_at = 4 + 1 + 4 + 4 + 8 + 8 + 8;
-    std::uint32_t length = 0;
-    if (object.size() < path_at + sizeof length || (object[4] & std::byte{1}) == std::byte{0})
-        return {};
-    std::memcpy(&length, object.data() + path_at, sizeof length);
-    const auto path = object.subspan(path_at + sizeof length);
-    if (length > path.size()) return {};
-    return {reinterpret_cast<const char*>(path.data()), length};
 }
 
 class DryRun {
@@ -154,7 +133,7 @@ private:
                                  item.kind == ItemKind::state;
         }
         report_.bytes_per_rank = (bytes + ranks - 1) / std::max<std::uint64_t>(ranks, 1);
-        report_.available_bytes = available_bytes();
+        report_.available_bytes = sys::tightest(sys::read_memory_limits()).left_bytes();
         if (report_.bytes_per_rank > report_.available_bytes)
             report_.warnings.push_back(fmt::format(
                 "{} a rank are more than the {} that are available on this host",
@@ -191,9 +170,8 @@ private:
         for (const ckpt::Item& item : manifest.items)
             for (MemberIndex member = 0; member < manifest.members.size(); ++member) {
                 if (item.kind != ItemKind::file || report_.parts[member].stores.empty()) continue;
-                const auto object = (*dataset)->read(member, item.id, ObjectId(member, 0));
-                if (const auto path = object ? path_of(*object) : ""; !path.empty())
-                    report_.files.insert(readable(path));
+                const auto path = (*dataset)->path_of_file(member, item.id, ObjectId(member, 0));
+                if (path && !path->empty()) report_.files.insert(readable(*path));
             }
     }
 

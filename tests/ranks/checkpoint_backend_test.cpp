@@ -195,10 +195,11 @@ TEST_F(BackendRanks, a_verb_that_fails_or_throws_fails_the_take_or_restart_of_al
                 set_up(verb, throws);
                 expect(checkpoint.take(""), verb, throws);
                 EXPECT_FALSE(backend.adder->stopped()) << verb;
-                if (last)
+                if (last) {
                     EXPECT_EQ(backend.verbs, verb == "probe"    ? "probe"
                                              : verb == "freeze" ? "probe freeze"
                                                                 : "probe freeze save thaw");
+                }
                 s.barrier();
             }
         if (last) backend.wrong_by = 1;

@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "checkpoint_ranks.hpp"
+#include "ssi/ckpt/store.hpp"
 #include "ssi/io/file_system.hpp"
+#include "ssi/io/libaio_disk.hpp"
 
 namespace ssi::test {
 namespace {
@@ -118,6 +120,19 @@ TEST_F(CheckpointFiles, are_put_back_as_others_where_that_is_asked_for) {
         good(file.close());
         good(system.rename(name_of(s.rank()), "/moved" + name_of(s.rank()).substr(1)));
     });
+    // As one finds out without a session.
+    const auto disk = good(io::make_libaio_disk(directory_ + "/versions"));
+    const auto store = good(ckpt::Store::open({.disk = disk.get()}));
+    ckpt::Store* const stores[] = {store.get()};
+    const auto dataset = good(ckpt::Dataset::open(stores, 1));
+    const auto item = std::ranges::find(dataset->manifest().items, ckpt::ItemKind::file,
+                                        &ckpt::Item::kind)->id;
+    for (std::uint32_t rank = 0; rank < static_cast<std::uint32_t>(saving); ++rank) {
+        EXPECT_EQ(good(dataset->path_of_file(rank, item, {rank, 0})),
+                  name_of(static_cast<int>(rank)));
+        EXPECT_EQ(good(dataset->read(rank, item, {rank, 0}, 10)).size(), 10u);
+    }
+    EXPECT_EQ(dataset->path_of_file(0, item, {9, 0}).error().code, Errc::not_found);
     const auto restart = [&](int ranks, auto&& check) {
         with_files(ranks, false, [&](Session&, Checkpoint& checkpoint, auto& system, fs::File&) {
             check(checkpoint.restart(), system);

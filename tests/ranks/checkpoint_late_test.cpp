@@ -129,7 +129,9 @@ TEST_F(LateRanks, who_never_comes_lets_the_others_go_on) {
         s.barrier();
     });
     // Nothing is left of those.
-    if (world_rank() == 0) EXPECT_FALSE(stdfs::exists(stdfs::path(directory_) / "v2"));
+    if (world_rank() == 0) {
+        EXPECT_FALSE(stdfs::exists(stdfs::path(directory_) / "v2"));
+    }
 }
 
 TEST_F(LateRanks, who_hangs_in_a_callback_restarted_fails_the_restart_of_all) {

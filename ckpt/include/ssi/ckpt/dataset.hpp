@@ -198,8 +198,11 @@ public:
     // The same, without what older versions have: only that they have it, by their indexes.
     using Progress = std::function<void(std::uint64_t bytes)>;
     Result<void> verify(MemberIndex member, const Progress& progress = {});
-    // One object. not_found when the member does not have it.
-    Result<std::vector<std::byte>> read(MemberIndex member, SetId item, ObjectId id);
+    // One object, or its first `most` bytes. not_found when the member does not have it.
+    Result<std::vector<std::byte>> read(MemberIndex member, SetId item, ObjectId id,
+                                        std::uint64_t most = UINT64_MAX);
+    // The path of the open file that an object of an ItemKind::file has; empty: none was open.
+    Result<std::string> path_of_file(MemberIndex member, SetId item, ObjectId id);
 
 private:
     struct Impl;
